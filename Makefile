@@ -1,0 +1,25 @@
+PY ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test lab train clean
+
+demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
+	$(BIN)/rasplab demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab notebooks
+
+# uv installs several times faster than pip; it is pointed at pip's own search places, so both take the same torch.
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Setting up .venv (once; needs a few GB of wheels at most, under a minute here) ..."
+	$(PY) -m venv .venv
+	$(BIN)/python -m pip install -q uv
+	UV_FIND_LINKS="$${UV_FIND_LINKS-$$PIP_FIND_LINKS}" $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv out

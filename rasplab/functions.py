@@ -1,0 +1,77 @@
+"""The elementwise functions and predicates of RASP: name, arity, and what each computes (floor 1).
+
+Values are Python's int, float, str, bool; a list is a tuple, a dict a tuple of pairs. Arithmetic is Python's,
+as in the reference implementation of RASP: true division, `%` with the divisor's sign, half-even `round`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One elementwise function.
+
+    form   how it is written, with {0}, {1}, ... for the operands
+    """
+
+    name: str
+    arity: int
+    apply: Callable[..., Any]
+    form: str
+
+
+def _truth(a: Any) -> bool:
+    return bool(a)
+
+
+def _index(values: tuple, i: Any) -> Any:
+    """values[i] with Python's negative indices; 0 where i is out of range (the reference's rule)."""
+    return values[i] if -len(values) <= i < len(values) else 0
+
+
+def _lookup(pairs: tuple, key: Any) -> Any:
+    return dict(pairs)[key]
+
+
+def _contains(x: Any, values: tuple) -> bool:
+    return x in values
+
+
+def _table() -> dict[str, Function]:
+    binary = {
+        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
+        "^": operator.pow, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
+        ">": operator.gt, ">=": operator.ge,
+        "and": lambda a, b: _truth(a) and _truth(b), "or": lambda a, b: _truth(a) or _truth(b),
+    }  # fmt: skip
+    functions = [Function(name, 2, apply, "{0} " + name + " {1}") for name, apply in binary.items()]
+    functions += [
+        Function("not", 1, operator.not_, "not {0}"),
+        Function("neg", 1, operator.neg, "-{0}"),
+        Function("pos", 1, operator.pos, "+{0}"),
+        Function("round", 1, round, "round({0})"),
+        Function("indicator", 1, lambda a: 1 if a else 0, "indicator({0})"),
+        Function("if", 3, lambda c, a, b: a if c else b, "{1} if {0} else {2}"),
+        Function("index", 2, _index, "{0}[{1}]"),
+        Function("lookup", 2, _lookup, "{0}[{1}]"),
+        Function("in", 2, _contains, "{0} in {1}"),
+    ]
+    return {f.name: f for f in functions}
+
+
+FUNCTIONS: dict[str, Function] = _table()
+
+PREDICATES: dict[str, Callable[[Any, Any], bool]] = {
+    name: FUNCTIONS[name].apply for name in ("==", "!=", "<", "<=", ">", ">=")
+}
+"""What `select(keys, queries, OP)` may test, as test(key, query)."""
+
+CASTS: dict[str, Callable[[Any], Any]] = {
+    "asis": lambda t: t, "str": str, "int": int, "float": float, "bool": bool,
+}  # fmt: skip
+"""How each of tokens_asis, tokens_str (also `tokens`), tokens_int, ... reads a token."""

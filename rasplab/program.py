@@ -1,0 +1,278 @@
+"""A RASP program as a graph: the closed set of node types, and Program (floor 1).
+
+A node names its operands by their position in `Program.nodes`; an operand always stands before its user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+from rasplab.errors import Span
+from rasplab.functions import FUNCTIONS
+
+Atom = int | float | str | bool
+Value = Atom | tuple
+"""What an s-op holds at a position; a list is a tuple, a dict a tuple of (key, value) pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The input, each token read as `cast`: "asis", "str", "int", "float" or "bool"."""
+
+    cast: str = "str"
+
+
+@dataclass(frozen=True, slots=True)
+class Indices:
+    """The position, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same value at every position."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """FUNCTIONS[fn] of the operands, position by position."""
+
+    fn: str
+    args: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A selector: row = query position, column = key position, True where `key predicate query`."""
+
+    keys: int
+    queries: int
+    predicate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """`and`, `or` (two selectors or more), `not` (one) of selectors."""
+
+    fn: str
+    selectors: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Per row: nothing selected gives `default`, one its value unchanged, more the mean (a float)."""
+
+    selector: int
+    values: int
+    default: Atom = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorWidth:
+    """How many keys each row selects."""
+
+    selector: int
+
+
+Node = Tokens | Indices | Constant | Map | Select | Combine | Aggregate | SelectorWidth
+SELECTORS = (Select, Combine)
+
+
+def operands(node: Node) -> tuple[int, ...]:
+    """The ids of the nodes that `node` reads, in order."""
+    match node:
+        case Map(_, args):
+            return args
+        case Select(keys, queries, _):
+            return (keys, queries)
+        case Combine(_, selectors):
+            return selectors
+        case Aggregate(selector, values, _):
+            return (selector, values)
+        case SelectorWidth(selector):
+            return (selector,)
+    return ()
+
+
+def renumbered(node: Node, ids: dict[int, int] | list[int]) -> Node:
+    """The same node over operands renamed by `ids`."""
+    match node:
+        case Map(fn, args):
+            return Map(fn, tuple(ids[a] for a in args))
+        case Select(keys, queries, predicate):
+            return Select(ids[keys], ids[queries], predicate)
+        case Combine(fn, selectors):
+            return Combine(fn, tuple(ids[s] for s in selectors))
+        case Aggregate(selector, values, default):
+            return Aggregate(ids[selector], ids[values], default)
+        case SelectorWidth(selector):
+            return SelectorWidth(ids[selector])
+    return node
+
+
+def node_key(node: Node) -> tuple:
+    """A key equal for equal nodes only: constants 1, 1.0 and True differ."""
+    match node:
+        case Constant(value):
+            return ("Constant", _typed(value))
+        case Aggregate(selector, values, default):
+            return ("Aggregate", selector, values, _typed(default))
+    return (type(node).__name__, *(getattr(node, f.name) for f in fields(node)))
+
+
+def _typed(value: Value) -> tuple:
+    if isinstance(value, tuple):
+        return ("tuple", *(_typed(v) for v in value))
+    return (type(value).__name__, repr(value))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program: nodes in order, every one needed for the output.
+
+    nodes   operands before users; no two equal
+    output  the id of the output node
+    names   the names the text gives to nodes; an id may carry several (the first is shown)
+    spans   where in the text each node was made, when it came from text
+    """
+
+    nodes: tuple[Node, ...]
+    output: int
+    names: tuple[tuple[str, int], ...] = ()
+    spans: tuple[Span | None, ...] = field(default=(), compare=False)
+
+    def __post_init__(self):
+        for i, node in enumerate(self.nodes):
+            assert all(a < i for a in operands(node)), f"node {i} reads a later node: {node}"
+        assert 0 <= self.output < len(self.nodes), f"output {self.output} of {len(self.nodes)} nodes"
+
+    def is_selector(self, i: int) -> bool:
+        """Whether node i is a selector (else it is an s-op)."""
+        return isinstance(self.nodes[i], SELECTORS)
+
+    def span(self, i: int) -> Span | None:
+        """Where node i comes from, if known."""
+        return self.spans[i] if i < len(self.spans) else None
+
+    def id_of(self, name: str) -> int:
+        """The node called `name`. Raises KeyError, listing the names there are."""
+        ids = dict(self.names)
+        if name not in ids:
+            raise KeyError(f"no {name!r} in this program; it has: {', '.join(ids) or 'no names'}")
+        return ids[name]
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """A short text for each node: its name, or its expression over named nodes."""
+        named = {i: name for name, i in reversed(self.names)}
+        texts: list[str] = []
+        for i, node in enumerate(self.nodes):
+            texts.append(named.get(i) or expression(node, texts))
+        return tuple(texts)
+
+    def listing(self) -> str:
+        """The graph as text, one node a line."""
+        named = {i: name for name, i in reversed(self.names)}
+        refs = [f"%{i}" for i in range(len(self.nodes))]
+        lines = []
+        for i, node in enumerate(self.nodes):
+            note = f"  # {named[i]}" if i in named else ""
+            lines.append(f"%{i} = {expression(node, refs)}{note}")
+        return "\n".join([*lines, f"output %{self.output}"])
+
+    @cached_property
+    def digest(self) -> str:
+        """A sha256 of nodes and output: names, spans and history do not count."""
+        order = canonical_order(self.nodes, self.output)
+        ids = {old: new for new, old in enumerate(order)}
+        keys = [node_key(renumbered(self.nodes[old], ids)) for old in order]
+        return hashlib.sha256(repr(keys).encode()).hexdigest()
+
+
+def canonical_order(nodes: tuple[Node, ...], output: int) -> list[int]:
+    """The ids that `output` needs, operands first, in depth-first order of operands."""
+    order: list[int] = []
+    seen: set[int] = set()
+    stack = [(output, False)]
+    while stack:
+        i, ready = stack.pop()
+        if ready:
+            order.append(i)
+        elif i not in seen:
+            seen.add(i)
+            stack.append((i, True))
+            stack += [(a, False) for a in reversed(operands(nodes[i])) if a not in seen]
+    return order
+
+
+def expression(node: Node, texts: list[str]) -> str:
+    """`node` written as RASP over the texts of its operands."""
+    match node:
+        case Tokens(cast):
+            return "tokens" if cast == "str" else f"tokens_{cast}"
+        case Indices():
+            return "indices"
+        case Constant(value):
+            return literal(value)
+        case Map(fn, args):
+            return FUNCTIONS[fn].form.format(*(_atom(texts[a]) for a in args))
+        case Select(keys, queries, predicate):
+            return f"select({texts[keys]}, {texts[queries]}, {predicate})"
+        case Combine("not", (selector,)):
+            return f"not {_atom(texts[selector])}"
+        case Combine(fn, selectors):
+            return f" {fn} ".join(_atom(texts[s]) for s in selectors)
+        case Aggregate(selector, values, default):
+            tail = "" if default == 0 and type(default) is int else f", {literal(default)}"
+            return f"aggregate({texts[selector]}, {texts[values]}{tail})"
+        case SelectorWidth(selector):
+            return f"selector_width({texts[selector]})"
+    raise AssertionError(node)
+
+
+def _atom(text: str) -> str:
+    """`text`, in brackets unless it binds tighter than every operator."""
+    simple = text.replace("_", "").replace(".", "").replace("%", "").isalnum()
+    opened = text.startswith(("select(", "aggregate(", "selector_width(", '"', "[")) and text.count("(") <= 1
+    return text if simple or opened else f"({text})"
+
+
+def literal(value: Value) -> str:
+    """A value as RASP text."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(literal(v) for v in value)}]"
+    return repr(value)
+
+
+class Builder:
+    """Makes programs node by node: equal nodes are shared, so an id stands for a meaning.
+
+    The only way to make a Program; the text elaborator, rewriting passes and tests all use it.
+    """
+
+    def __init__(self):
+        self.nodes: list[Node] = []
+        self.spans: list[Span | None] = []
+        self._ids: dict[tuple, int] = {}
+
+    def add(self, node: Node, span: Span | None = None) -> int:
+        """The id of `node`: an old one if an equal node exists."""
+        key = node_key(node)
+        if key not in self._ids:
+            self._ids[key] = len(self.nodes)
+            self.nodes.append(node)
+            self.spans.append(span)
+        return self._ids[key]
+
+    def program(self, output: int, names: dict[str, int] | None = None) -> Program:
+        """The program of `output`: only the nodes it needs, in canonical order."""
+        order = canonical_order(self.nodes, output)
+        ids = {old: new for new, old in enumerate(order)}
+        nodes = tuple(renumbered(self.nodes[old], ids) for old in order)
+        kept = tuple((name, ids[old]) for name, old in (names or {}).items() if old in ids)
+        return Program(nodes, ids[output], kept, tuple(self.spans[old] for old in order))
