@@ -1,0 +1,109 @@
+"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean) (floor 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+
+from rasplab.errors import RaspValueError
+from rasplab.program import Atom, Value
+
+BOS = "BOS"
+"""How the token at position 0 is shown."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """All sequences of 1 to max_len tokens of the vocabulary; `causal` masks every selector to keys <= query."""
+
+    vocab: tuple[Atom, ...]
+    max_len: int
+    causal: bool = False
+
+    @cached_property
+    def _ids(self) -> dict[tuple, int]:
+        return {(type(t), t): i for i, t in enumerate(self.vocab)}
+
+    @property
+    def size(self) -> int:
+        """How many inputs there are."""
+        return sum(len(self.vocab) ** n for n in range(1, self.max_len + 1))
+
+    def encode(self, tokens: Sequence[Atom]) -> list[int]:
+        """Vocabulary ids (from 0, BOS not counted) of an input.
+
+        Raises RaspValueError for a token outside the vocabulary, an empty input, or one longer than max_len.
+        """
+        if not 1 <= len(tokens) <= self.max_len:
+            raise RaspValueError(
+                f"the input has {len(tokens)} tokens; this model takes 1 to {self.max_len}",
+                hint="shorten the input, or compile with a larger max_len",
+            )
+        try:
+            return [self._ids[type(t), t] for t in tokens]
+        except KeyError:
+            token, position = next((t, i) for i, t in enumerate(tokens) if (type(t), t) not in self._ids)
+            shown = ", ".join(map(repr, self.vocab[:12])) + (", ..." if len(self.vocab) > 12 else "")
+            raise RaspValueError(
+                f"{token!r} (position {position}) is not in the vocabulary",
+                hint=f"the vocabulary is {shown}; compile with one that holds {token!r}",
+            ) from None
+
+    def inputs(self) -> Iterator[tuple[Atom, ...]]:
+        """Every input, shortest first."""
+        for n in range(1, self.max_len + 1):
+            yield from product(self.vocab, repeat=n)
+
+    def sample(self, count: int, seed: int = 0) -> list[np.ndarray]:
+        """`count` random inputs as id arrays: lengths uniform in 1..max_len but a quarter at max_len.
+
+        Half of them use few distinct tokens (1 to 4), so that repeats and ties occur at every length.
+        """
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(1, self.max_len + 1, count)
+        lengths[rng.random(count) < 0.25] = self.max_len
+        samples = []
+        for n in lengths:
+            few = rng.random() < 0.5 and len(self.vocab) > 4
+            pool = rng.choice(len(self.vocab), rng.integers(1, 5), replace=False) if few else len(self.vocab)
+            samples.append(rng.choice(pool, n))
+        return samples
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How logits [..., d_vocab_out] become values.
+
+    values  class c means values[c]: the largest logit wins; or, with `number`, the values that can occur
+    number  the single logit is the number itself, decoded to the nearest that can occur: of `values`, or,
+            where those are too many to list (values is None), of the multiples of unit/k for k <= denominator
+    """
+
+    values: tuple[Value, ...] | None
+    number: bool = False
+    unit: Fraction = Fraction(1)
+    denominator: int = 1
+
+    def decode(self, logits: np.ndarray) -> list:
+        """The values of a [pos, d_vocab_out] array, one per position."""
+        if not self.number:
+            return [self.values[c] for c in np.argmax(logits, axis=-1)]
+        return [self._nearest(float(x)) for x in logits[..., 0]]
+
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, list]:
+        ordered = sorted(self.values, key=float)
+        return np.array([float(v) for v in ordered]), ordered
+
+    def _nearest(self, x: float) -> Value:
+        if self.values is not None:
+            numbers, ordered = self._sorted
+            i = int(np.clip(np.searchsorted(numbers, x), 1, max(1, len(numbers) - 1)))
+            return ordered[i - 1] if i == len(numbers) or x - numbers[i - 1] <= numbers[i] - x else ordered[i]
+        value = Fraction(x / float(self.unit)).limit_denominator(self.denominator) * self.unit
+        return int(value) if value.denominator == 1 else float(value)

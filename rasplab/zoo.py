@@ -1,0 +1,55 @@
+"""The zoo: the programs under circuits/, and what its index says of each (floor 2)."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rasplab.domain import Domain
+from rasplab.errors import RaspNameError
+
+HERE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str) -> Path:
+    """`grammars` or `circuits`: beside the package in a checkout, inside it in an installed wheel."""
+    installed = HERE / f"_{folder}"
+    return installed if installed.is_dir() else HERE.parent / folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One zoo program: its domain, what it computes, and a sample input with its output."""
+
+    name: str
+    path: Path
+    summary: str
+    domain: Domain
+    sample: tuple
+    output: tuple
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every zoo program by name, in the index's order."""
+    folder = shipped("circuits")
+    index = tomllib.loads((folder / "index.toml").read_text(encoding="utf-8"))
+    return {name: _entry(folder, name, row) for name, row in index.items()}
+
+
+def _entry(folder: Path, name: str, row: dict) -> Entry:
+    domain = Domain(tuple(row["vocab"]), row["max_len"], row.get("causal", False))
+    path = folder / row.get("file", f"{name}.rasp")
+    return Entry(name, path, row["summary"], domain, tuple(row["sample"]), tuple(row["output"]))
+
+
+def entry(name: str) -> Entry:
+    """The zoo program called `name`. Raises RaspNameError with the nearest names."""
+    from difflib import get_close_matches
+
+    if name not in entries():
+        near = get_close_matches(name, entries(), n=3) or list(entries())
+        raise RaspNameError(f"no program {name!r} in the zoo", hint=f"try: {', '.join(near)}")
+    return entries()[name]
