@@ -1,0 +1,1 @@
+"""Circuits: which component feeds which, as truth read off compiled models."""
