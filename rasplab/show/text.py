@@ -1,0 +1,127 @@
+"""Aligned text for terminals, by display width; and files written whole or not at all (floor 7)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rasplab.program import Value
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes in a terminal: wide characters take two, combining marks none."""
+    return sum(_columns(c) for c in text)
+
+
+def _columns(c: str) -> int:
+    if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(c) in "WF" else 1
+
+
+def pad(text: str, columns: int, align: str = "<") -> str:
+    """`text` filled with spaces to `columns`; align is "<" or ">"."""
+    fill = " " * max(0, columns - width(text))
+    return fill + text if align == ">" else text + fill
+
+
+def clip(text: str, columns: int) -> str:
+    """`text` in at most `columns` columns, with an ellipsis where it was cut."""
+    if width(text) <= columns:
+        return text
+    kept = ""
+    for c in text:
+        if width(kept + c) > columns - 1:
+            break
+        kept += c
+    return kept + "…"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
+    """Columns two spaces apart, a rule under the header.
+
+    align   one "<" or ">" per column; columns without one are aligned left
+    """
+    rows = [list(row) for row in rows]
+    columns = [max(width(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    align = align.ljust(len(columns), "<")
+    lines = [list(header), ["─" * n for n in columns], *rows]
+    return "\n".join(_line(cells, columns, align) for cells in lines)
+
+
+def _line(cells: Sequence[str], columns: Sequence[int], align: str) -> str:
+    padded = (pad(c, n, a) for c, n, a in zip(cells, columns, align, strict=True))
+    return "  ".join(padded).rstrip()
+
+
+def value_text(value: Value) -> str:
+    """A value as a cell shows it: strings bare, booleans T and F, floats to 3 decimals."""
+    if isinstance(value, (bool, np.bool_)):
+        return "T" if value else "F"
+    if isinstance(value, float):
+        return str(round(value, 3))
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(value_text, value))}]"
+    return str(value)
+
+
+def kind_text(values: Sequence[Value]) -> str:
+    """What a sequence holds: strings, bools, ints, floats or values."""
+    kinds = {type(v) for v in values}
+    for names, plural in (({str}, "strings"), ({bool}, "bools"), ({int, bool}, "ints")):
+        if kinds <= names:
+            return plural
+    return "floats" if kinds <= {int, bool, float} else "values"
+
+
+def input_text(tokens: Sequence[Value]) -> str:
+    """An input as one writes it: characters in quotes, anything else as a list."""
+    if tokens and all(isinstance(t, str) and len(t) == 1 for t in tokens):
+        return f'"{"".join(tokens)}"'
+    return "[" + ", ".join(f'"{t}"' if isinstance(t, str) else value_text(t) for t in tokens) + "]"
+
+
+def sop_line(name: str, tokens: Sequence[Value], values: Sequence[Value]) -> str:
+    """`reverse("abc") = [c, b, a] (strings)`."""
+    shown = ", ".join(map(value_text, values))
+    return f"{name}({input_text(tokens)}) = [{shown}] ({kind_text(values)})"
+
+
+def aligned(rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
+    """S-ops under each other, position by position: (name, values) each, the values of equal length."""
+    cells = [[name, *map(value_text, values)] for name, values in rows]
+    columns = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(_line(row, columns, "<" + ">" * len(columns[1:])) for row in cells)
+
+
+def grid(matrix: np.ndarray, row_tokens: Sequence[str], col_tokens: Sequence[str]) -> str:
+    """A selector [query, key] as text: keys along the top, one line per query, `■` where it selects."""
+    w = max(map(width, col_tokens), default=1)
+    head = max(map(width, row_tokens), default=1)
+    top = pad("", head) + "   " + " ".join(pad(t, w, ">") for t in col_tokens)
+    lines = [
+        pad(t, head) + " │ " + " ".join(pad("■" if cell else "·", w, ">") for cell in row)
+        for t, row in zip(row_tokens, matrix, strict=True)
+    ]
+    return "\n".join([top, *lines])
+
+
+def write_whole(path: str | Path, text: str) -> Path:
+    """Write `text` under a temporary name, then rename: a reader sees all of it or the old file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)  # mkstemp makes it private; a report is for anyone to read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
