@@ -1,0 +1,1 @@
+"""Models in TransformerLens: compiled and trained ones alike, and the check against the interpreter."""

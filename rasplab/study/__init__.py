@@ -1,0 +1,1 @@
+"""Trained models: tasks from programs, training, and the comparison of heads with selectors."""
