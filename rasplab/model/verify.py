@@ -1,0 +1,199 @@
+"""The model against the interpreter, on every input of its domain or on a seeded sample of it (floor 4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rasplab.batch import FAULT, BatchTrace, evaluate_batch
+from rasplab.domain import Domain
+from rasplab.errors import RaspError
+from rasplab.model.decode import CodeTable
+from rasplab.model.lens import LensModel
+from rasplab.program import Atom, Program, Value
+
+CHUNK_INPUTS = 1 << 14
+"""Inputs compared at once; the model and the interpreter cut smaller pieces where they need to."""
+
+ROUNDING = 1e-9
+"""Relative: a number readout decodes to a fraction, the interpreter rounds after each operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """A shortest input on which the model and the interpreter disagree.
+
+    expected  the interpreter's values, or None where it raises
+    reason    why there is no expected value, else empty
+    """
+
+    input: tuple[Atom, ...]
+    expected: tuple[Value, ...] | None
+    got: tuple[Value, ...]
+    reason: str = ""
+
+    def to_json(self) -> dict:
+        """Plain lists."""
+        expected = None if self.expected is None else list(self.expected)
+        row = {"input": list(self.input), "expected": expected, "got": list(self.got)}
+        return row | ({"reason": self.reason} if self.reason else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `verify` found.
+
+    checked         inputs compared
+    mismatches      those of them with a wrong value at any position
+    exhaustive      whether these were all inputs of the domain
+    counterexample  a shortest mismatching one, or None
+    seed            of the sample; None when exhaustive
+    """
+
+    checked: int
+    mismatches: int
+    exhaustive: bool
+    counterexample: Counterexample | None
+    seconds: float
+    seed: int | None
+    device: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether no input was wrong."""
+        return self.mismatches == 0
+
+    def to_json(self) -> dict:
+        """Everything, as plain values."""
+        wrong = self.counterexample
+        return {
+            "checked": self.checked, "mismatches": self.mismatches, "exhaustive": self.exhaustive,
+            "counterexample": wrong.to_json() if wrong else None, "seconds": round(self.seconds, 3),
+            "seed": self.seed, "device": self.device,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        which = "every input" if self.exhaustive else f"a sample, seed {self.seed}"
+        lines = [f"{self.checked} inputs ({which}), {self.mismatches} mismatches, {self.seconds:.1f} s on {self.device}"]
+        if self.counterexample:
+            wrong = self.counterexample
+            lines += [f"  input     {list(wrong.input)}"]
+            lines += [f"  expected  {wrong.reason or list(wrong.expected)}", f"  got       {list(wrong.got)}"]
+        return "\n".join(lines)
+
+
+def verify(
+    model: LensModel,
+    max_inputs: int = 200_000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    program: Program | None = None,
+) -> Report:
+    """Compare the model with the interpreter: on all inputs if they are at most `max_inputs`, else on a sample.
+
+    seed      of the sample: max_inputs inputs of Domain.sample, a quarter of them of the full length
+    progress  called with (inputs done, inputs in all) after each batch
+    program   what to compare with; by default what the model was compiled from or trained on
+    An input on which the interpreter raises counts as a mismatch.
+    """
+    program = program or model.program
+    if program is None:
+        raise ValueError("this model does not say which program it computes: pass program=")
+    start, domain = time.perf_counter(), model.domain
+    exhaustive = domain.size <= max_inputs
+    total = domain.size if exhaustive else max_inputs
+    checked, mismatches, first = 0, 0, None
+    for ids in all_ids(domain) if exhaustive else sampled_ids(domain, max_inputs, seed):
+        trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
+        table = model.codes(ids)
+        wrong = np.flatnonzero(wrong_inputs(trace, table, model.readout.number))
+        if len(wrong) and first is None:
+            first = _counterexample(trace, table, int(wrong[0]))
+        checked, mismatches = checked + len(ids), mismatches + len(wrong)
+        if progress:
+            progress(checked, total)
+    seconds = time.perf_counter() - start
+    return Report(checked, mismatches, exhaustive, first, seconds, None if exhaustive else seed, str(model.device))
+
+
+def all_ids(domain: Domain) -> Iterator[np.ndarray]:
+    """Every input, shortest first, as ids [batch, pos] in batches of one length."""
+    base = len(domain.vocab)
+    for n in range(1, domain.max_len + 1):
+        places = base ** np.arange(n - 1, -1, -1, dtype=np.int64)
+        for start in range(0, base**n, CHUNK_INPUTS):
+            numbers = np.arange(start, min(start + CHUNK_INPUTS, base**n), dtype=np.int64)
+            yield numbers[:, None] // places % base
+
+
+def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[np.ndarray]:
+    """Domain.sample as ids [batch, pos] in batches of one length, shortest first."""
+    groups: dict[int, list[np.ndarray]] = {}
+    for ids in domain.sample(count, seed):
+        groups.setdefault(len(ids), []).append(ids)
+    for n in sorted(groups):
+        for start in range(0, len(groups[n]), CHUNK_INPUTS):
+            yield np.stack(groups[n][start : start + CHUNK_INPUTS])
+
+
+def wrong_inputs(trace: BatchTrace, got: CodeTable, number: bool) -> np.ndarray:
+    """bool [batch]: the inputs with a wrong value at any position, or on which the interpreter raises."""
+    expected = trace.output
+    same = same_values(expected.values, got.values, number)
+    return ~same(expected.codes, got.codes).all(-1) | trace.faults
+
+
+def same_values(expected: tuple, got: tuple, number: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A comparison of codes into the two tables: kinds must agree (True is not 1, but 2 is 2.0).
+
+    number  whether numbers may differ by ROUNDING
+    """
+    known: dict[tuple, int] = {}
+    left, right = (np.array([known.setdefault(_key(v), len(known)) for v in t] or [0]) for t in (expected, got))
+    if not number:
+        return lambda a, b: left[a] == right[b]
+    low, high = _numbers(expected), _numbers(got)
+
+    def close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        gap = np.abs(low[a] - high[b])
+        return (left[a] == right[b]) | (gap <= ROUNDING * np.maximum(1e-3, np.abs(low[a])))
+
+    return close
+
+
+def _key(value: Any) -> tuple:
+    """Equal for values that count as the same."""
+    if isinstance(value, tuple):
+        return ("tuple", *(_key(v) for v in value))
+    kind = type(value)
+    return ("number" if kind in (int, float) else kind.__name__, value)
+
+
+def _numbers(values: tuple) -> np.ndarray:
+    """Each value as a float; nan, which is near nothing, for what is no number."""
+    return np.array([float(v) if type(v) in (int, float) else np.nan for v in values] or [np.nan])
+
+
+def _counterexample(trace: BatchTrace, table: CodeTable, row: int) -> Counterexample:
+    tokens = tuple(trace.vocab[t] for t in trace.ids[row])
+    got = tuple(table.values[c] for c in table.codes[row])
+    if trace.faults[row]:
+        return Counterexample(tokens, None, got, _reason(trace, row))
+    expected = trace.output.row(row)
+    assert FAULT not in expected
+    return Counterexample(tokens, tuple(expected), got)
+
+
+def _reason(trace: BatchTrace, row: int) -> str:
+    """What the interpreter says to input `row`."""
+    from rasplab.interpret import evaluate
+
+    try:
+        evaluate(trace.program, [trace.vocab[t] for t in trace.ids[row]], causal=trace.causal)
+    except RaspError as error:
+        return f"the interpreter refuses this input: {error.message}"
+    raise AssertionError(f"only the batched interpreter refuses {trace.ids[row]}")
