@@ -273,7 +273,7 @@ class _Drawing:
 
 
 def _row_name(site: Site) -> str:
-    names = {"head": f"layer {site.layer} heads", "mlp": f"layer {site.layer} MLP", "unembed": "unembed"}
+    names = {"head": f"layer {site.layer} heads", "mlp": f"layer {site.layer} MLP", "unembed": "output"}
     return names.get(site.kind, "embed")
 
 

@@ -1,0 +1,163 @@
+"""The command line: run | repl | compile | verify | train | match | circuit | demo (floor 7).
+
+Each command imports what it needs when it runs: `rasplab run` never waits for torch. Whatever the user got wrong is
+one message on stderr and exit code 1; argparse's own usage errors exit with 2, an interrupt with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+
+from rasplab.errors import RaspError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code is returned."""
+    try:
+        args = build_parser().parse_args(argv)
+        from rasplab import commands
+
+        code = getattr(commands, args.command)(args)
+        sys.stdout.flush()
+        return code
+    except RaspError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("stopped", code=130)
+    except BrokenPipeError:
+        return _reader_gone()
+    except OSError as error:
+        return _fail(_os_reason(error))
+
+
+def _fail(message: str, code: int = 1) -> int:
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr)
+    return code
+
+
+def _os_reason(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+def _reader_gone() -> int:
+    """The reader of our output has closed it (`| head`): that is no fault, and the exit must not say it is one."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="rasplab",
+        description="Write RASP, compile it into transformer weights, compare trained models with it.",
+        epilog="FILE is a path to RASP text, or the name of a zoo program, which brings its domain with it.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_run, _add_repl, _add_compile, _add_verify, _add_train, _add_match, _add_circuit, _add_demo):
+        add(commands)
+    return parser
+
+
+def _add_run(commands) -> None:
+    run = commands.add_parser("run", help="interpret a program on an input")
+    _file(run)
+    run.add_argument("tokens", metavar="TOKENS", help="a string, read as characters, or a JSON list")
+    run.add_argument("--output", metavar="NAME", help="the name to show (default: the last s-op assigned)")
+    run.add_argument("--causal", action="store_true", help="let no selector look to the right")
+    run.add_argument("--trace", action="store_true", help="show every named s-op and selector")
+    _json(run)
+
+
+def _add_repl(commands) -> None:
+    commands.add_parser("repl", help="write RASP line by line")
+
+
+def _add_compile(commands) -> None:
+    compile_ = commands.add_parser("compile", help="compile a program into transformer weights")
+    _file(compile_)
+    _domain(compile_)
+    compile_.add_argument("-o", "--out", metavar="DIR", help="write the compiled model here")
+    _json(compile_)
+
+
+def _add_verify(commands) -> None:
+    verify = commands.add_parser("verify", help="hold a compiled model against the interpreter")
+    verify.add_argument("file", metavar="FILE|DIR", help="a program, or a compiled model's folder")
+    _domain(verify)
+    verify.add_argument("--max-inputs", type=_count, default=200_000, metavar="N",
+                        help="check every input up to so many, else a seeded sample (default: 200000)")  # fmt: skip
+    verify.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
+    _device(verify)
+    _json(verify)
+
+
+def _add_train(commands) -> None:
+    train = commands.add_parser("train", help="train a small model on a zoo program's answers")
+    train.add_argument("task", metavar="TASK", help="the name of a zoo program")
+    train.add_argument("-o", "--out", metavar="DIR", help="write the trained model here (default: out/TASK)")
+    train.add_argument("--seed", type=int, default=0, help="default: 0")
+    train.add_argument("--steps", type=_count, help="training steps at most")
+    _device(train)
+    _json(train)
+
+
+def _add_match(commands) -> None:
+    match = commands.add_parser("match", help="hold a model's heads against a program's selectors")
+    match.add_argument("model", metavar="MODEL", help="a trained or compiled model's folder")
+    _file(match)
+    match.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
+    _device(match)
+    _json(match)
+
+
+def _add_circuit(commands) -> None:
+    circuit = commands.add_parser("circuit", help="the circuit of a compiled program")
+    circuit.add_argument("file", metavar="FILE|DIR", help="a program, or a compiled model's folder")
+    _domain(circuit)
+    form = circuit.add_mutually_exclusive_group()
+    form.add_argument("--svg", metavar="F", help="write a picture to F")
+    form.add_argument("--json", action="store_true", help="print the circuit as JSON")
+
+
+def _add_demo(commands) -> None:
+    demo = commands.add_parser("demo", help="the whole way once, on sort and reverse, with a report")
+    demo.add_argument("-o", "--out", metavar="F", default="out/demo.html", help="default: out/demo.html")
+    demo.add_argument("--retrain", action="store_true", help="train the models anew (some minutes)")
+    demo.add_argument("--max-inputs", type=_count, default=200_000, metavar="N",
+                      help="check so many inputs per program at most (default: 200000)")  # fmt: skip
+    _device(demo)
+
+
+def _file(parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="RASP text, or the name of a zoo program")
+
+
+def _json(parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _device(parser) -> None:
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+
+
+def _domain(parser) -> None:
+    parser.add_argument("--vocab", metavar="V", help="characters, a comma separated list of them, or a JSON list")
+    parser.add_argument("--max-len", type=_count, metavar="N", help="longest input")
+    parser.add_argument("--causal", action="store_true", default=None, help="let no head look to the right")
+    parser.add_argument("--basis", choices=("compact", "one_hot"), default="compact", help="default: compact")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a whole number from 1 on")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

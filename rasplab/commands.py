@@ -1,0 +1,282 @@
+"""What each command of the command line does: arguments in, text or JSON out, exit code back (floor 7)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import rasplab
+from rasplab.errors import FileError, RaspValueError
+from rasplab.program import Value
+from rasplab.zoo import Entry, entries
+
+# Reading arguments ------------------------------------------------------------------------------------------
+
+
+def read_tokens(text: str) -> list[Value]:
+    """A JSON list of tokens, else the characters of `text`; `[]` is two brackets, as no input is empty."""
+    tokens = _json_list(text)
+    return tokens or list(text)
+
+
+def read_vocab(text: str) -> list[Value]:
+    """A JSON list, a comma separated list of characters, or characters.
+
+    Raises RaspValueError for a token written twice.
+    """
+    parts = text.split(",")
+    several = len(parts) > 1 and all(len(p) == 1 for p in parts)
+    vocab = _json_list(text) or (parts if several else list(text))
+    for i, token in enumerate(vocab):
+        if any(type(t) is type(token) and t == token for t in vocab[:i]):
+            raise RaspValueError(f"the vocabulary holds {token!r} twice", hint="name each token once")
+    return vocab
+
+
+def _json_list(text: str) -> list | None:
+    try:
+        found = json.loads(text) if text.lstrip().startswith("[") else None
+    except json.JSONDecodeError:
+        return None
+    if found and not all(isinstance(t, (str, int, float, bool)) for t in found):
+        raise RaspValueError(f"{text} holds more than strings, numbers and booleans")
+    return found
+
+
+def find_program(text: str) -> tuple[Path, Entry | None]:
+    """The file that `text` names, by path or by zoo name; and its zoo entry if it has one."""
+    path = Path(text)
+    if path.is_dir():
+        raise FileError(f"{text} is a folder", hint="name a file of RASP text")
+    if path.is_file():
+        here = path.resolve()
+        return path, next((e for e in entries().values() if e.path.resolve() == here), None)
+    if path.suffix or len(path.parts) != 1:
+        raise FileError(f"no file {text}", hint=f"zoo programs go by name: {', '.join(entries())}")
+    found = rasplab.zoo.entry(text)
+    return found.path, found
+
+
+def asked_domain(args: Namespace, entry: Entry | None) -> dict:
+    """vocab, max_len and causal for rasplab.compile: as asked, else the zoo's.
+
+    Raises RaspValueError where neither says.
+    """
+    domain = entry.domain if entry else None
+    if args.vocab is None and domain is None or args.max_len is None and domain is None:
+        raise RaspValueError(
+            f"{args.file} does not say which inputs it takes",
+            hint="add --vocab and --max-len, as in: --vocab abc --max-len 8",
+        )
+    return {
+        "vocab": read_vocab(args.vocab) if args.vocab is not None else domain.vocab,
+        "max_len": args.max_len or domain.max_len,
+        "causal": domain.causal if args.causal is None and domain else bool(args.causal),
+    }
+
+
+def compile_asked(args: Namespace):
+    """The compiled model that FILE and the domain's options, or a compiled model's folder, ask for."""
+    if Path(args.file).is_dir():
+        return rasplab.load_compiled(args.file)
+    path, entry = find_program(args.file)
+    program = rasplab.load(str(path))
+    return rasplab.compile(program, basis=args.basis, **asked_domain(args, entry))
+
+
+@contextlib.contextmanager
+def only_json(wanted: bool) -> Iterator[None]:
+    """Keep stdout for the one JSON object: what libraries print meanwhile goes to stderr."""
+    with contextlib.redirect_stdout(sys.stderr) if wanted else contextlib.nullcontext():
+        yield
+
+
+def print_json(**fields) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(fields, ensure_ascii=False, default=_plain))
+
+
+def _plain(value):
+    """Arrays, tuples and dataclasses as JSON knows them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return list(value) if isinstance(value, (set, frozenset)) else str(value)
+
+
+# Commands ---------------------------------------------------------------------------------------------------
+
+
+def run(args: Namespace) -> int:
+    """Interpret a program on an input."""
+    from rasplab.show.text import aligned, grid, sop_line, value_text
+
+    path, _ = find_program(args.file)
+    program = rasplab.load(str(path), output=args.output)
+    tokens = read_tokens(args.tokens)
+    trace = rasplab.evaluate(program, tokens, causal=args.causal)
+    name = args.output or output_name(program)
+    if args.json:
+        print_json(name=name, tokens=tokens, output=trace.output)
+        return 0
+    texts = [value_text(t) for t in tokens]
+    if args.trace:
+        sops = [(n, trace.values[i]) for n, i in program.names if not program.is_selector(i)]
+        print(aligned([("tokens", tokens), *sops]))
+        for n, i in program.names:
+            if program.is_selector(i):
+                print(f"\n{n}\n{grid(trace.values[i], texts, texts)}")
+    elif program.is_selector(program.output):
+        print(f"{name}\n{grid(trace.values[program.output], texts, texts)}")
+    else:
+        print(sop_line(name, tokens, trace.output))
+    return 0
+
+
+def output_name(program) -> str:
+    """What the output is called in the text."""
+    return next((n for n, i in reversed(program.names) if i == program.output), "output")
+
+
+def repl(args: Namespace) -> int:
+    """Read, evaluate, print."""
+    from rasplab.repl import main
+
+    main(sys.stdin, sys.stdout)
+    return 0
+
+
+def compile(args: Namespace) -> int:  # noqa: A001 (the command's name)
+    """Compile a program; say how large it is; write it if asked."""
+    start = time.perf_counter()
+    with only_json(args.json):
+        compiled = compile_asked(args)
+        seconds = time.perf_counter() - start
+        if args.out:
+            compiled.save(args.out)
+    sizes = {**compiled.weights.shape(), "n_params": compiled.n_params, "nonzero_params": compiled.nonzero_params}
+    if args.json:
+        print_json(**sizes, compile_seconds=round(seconds, 4), out=args.out)
+        return 0
+    print(compiled.listing())
+    print(f"\n{', '.join(f'{k} {v:,}' for k, v in sizes.items())}; compiled in {seconds:.2f} s")
+    if args.out:
+        print(f"written to {args.out}; check it with: rasplab verify {args.out}")
+    return 0
+
+
+def verify(args: Namespace) -> int:
+    """Hold a compiled model against the interpreter; exit code 1 if they differ anywhere."""
+    with only_json(args.json):
+        model = compile_asked(args).to_model(device=args.device)
+        report = rasplab.verify(model, max_inputs=args.max_inputs, seed=args.seed)
+    if args.json:
+        print_json(
+            checked=report.checked, mismatches=report.mismatches, exhaustive=report.exhaustive,
+            counterexample=report.counterexample, seconds=report.seconds,
+        )  # fmt: skip
+    else:
+        print(verification_line(report, args.seed))
+    return 1 if report.mismatches else 0
+
+
+def verification_line(report, seed: int = 0) -> str:
+    """`checked 87,380 inputs, every one of the domain: 0 mismatches (3.1 s)`."""
+    scope = "every one of the domain" if report.exhaustive else f"a sample of seed {seed}"
+    text = f"checked {report.checked:,} inputs, {scope}: {report.mismatches} mismatches"
+    first = f"; the first: {report.counterexample}" if report.mismatches else ""
+    return f"{text} ({report.seconds:.1f} s){first}"
+
+
+def train(args: Namespace) -> int:
+    """Train a model on a zoo program's answers, and keep it."""
+    settings = {"steps": args.steps} if args.steps else {}
+    out = args.out or f"out/{args.task}"
+    with only_json(args.json):
+        trained = rasplab.train(args.task, seed=args.seed, out=out, device=args.device, **settings)
+    if args.json:
+        print_json(task=args.task, accuracy=trained.accuracy, steps=trained.steps, out=out)
+    else:
+        print(f"{args.task}: {trained.accuracy:.2%} of held-out positions after {trained.steps} steps")
+        print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
+    return 0
+
+
+def match(args: Namespace) -> int:
+    """Heads by selectors, scores corrected for chance."""
+    path, _ = find_program(args.file)
+    with only_json(args.json):
+        program = rasplab.load(str(path))
+        model = load_any(args.model, args.device)
+        found = rasplab.match(model, program, seed=args.seed)
+    if args.json:
+        print_json(
+            heads=list(map(str, found.heads)), selectors=list(map(str, found.selectors)), score=found.score,
+            mass=found.mass, similarity=found.similarity, chance=found.chance,
+        )  # fmt: skip
+    else:
+        print(match_text(found))
+    return 0
+
+
+def match_text(found) -> str:
+    """The match table as text: each cell is score / chance."""
+    from rasplab.show.text import table
+
+    rows = [
+        [str(head), *(f"{s:.2f} / {c:.2f}" for s, c in zip(found.score[i], found.chance[i], strict=True))]
+        for i, head in enumerate(found.heads)
+    ]
+    return table(["head", *map(str, found.selectors)], rows)
+
+
+def load_any(folder: str, device: str):
+    """The model in `folder`, trained or compiled. Raises FileError where there is none."""
+    if not Path(folder).is_dir():
+        raise FileError(f"no model folder {folder}", hint="make one with: rasplab train TASK -o DIR")
+    from rasplab.model.store import load_model
+
+    return load_model(folder, device=device)
+
+
+def circuit(args: Namespace) -> int:
+    """The circuit: edges as text, JSON, or a picture."""
+    with only_json(args.json):
+        compiled = compile_asked(args)
+        found = rasplab.circuit_of(compiled)
+    if args.json:
+        print(found.to_json(), end="")
+    elif args.svg:
+        from rasplab.show.svg import circuit_svg
+        from rasplab.show.text import write_whole
+
+        print(f"written to {write_whole(args.svg, circuit_svg(found, Path(args.file).stem))}")
+    else:
+        print(circuit_text(found))
+    return 0
+
+
+def circuit_text(found) -> str:
+    """Sites with what they do, then edges with what they carry."""
+    from rasplab.show.text import table
+
+    places = dict(found.places)
+    sites = [[str(s), found.label(s), places.get(s, "")] for s in found.sites]
+    edges = [
+        [str(e.src), str(e.dst), ", ".join(c)]
+        for e, c in zip(found.edges, found.carries, strict=True)
+    ]
+    return table(["site", "computes", "place"], sites) + "\n\n" + table(["from", "to", "carries"], edges)
+
+
+def demo(args: Namespace) -> int:
+    """The whole way once."""
+    from rasplab.demo import run_demo
+
+    return run_demo(args.out, args.retrain, args.max_inputs, args.device)

@@ -1,0 +1,188 @@
+"""`rasplab demo`: the whole way once, on sort and reverse, and a report of it (floor 7)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+import rasplab
+from rasplab.commands import match_text, verification_line
+from rasplab.show.report import Pair, Patterns, Study, demo_report
+from rasplab.show.text import sop_line, write_whole
+from rasplab.zoo import Entry, entry, shipped
+
+PROGRAMS = ("sort", "reverse")
+N_SAMPLES = 4
+"""Inputs whose patterns the report shows."""
+SAMPLE_SEED = 1
+
+
+class Stages:
+    """Says what is being done and how long it took: a live line in a terminal, plain lines elsewhere."""
+
+    def __init__(self, stream):
+        self.stream, self.live = stream, stream.isatty()
+
+    def say(self, text: str = "") -> None:
+        """Some lines."""
+        print(text, file=self.stream, flush=True)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        """One stage; its note is printed when it is over."""
+        stage, start = Stage(), time.perf_counter()
+        with self._bar(name) if self.live else _no_bar() as stage.progress:
+            yield stage
+        took = f"{time.perf_counter() - start:.1f} s"
+        self.say(f"  {name:<10} {stage.note}  ({took})")
+
+    @contextmanager
+    def _bar(self, name: str):
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), "{task.description}", BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, transient=True) as bars:
+            task = bars.add_task(f"  {name}", total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+class Stage:
+    """A stage under way: `note` is what it found, `progress(done, total)` moves its bar."""
+
+    note = ""
+    progress = None
+
+
+@contextmanager
+def _no_bar():
+    yield None
+
+
+def run_demo(out: str, retrain: bool = False, max_inputs: int = 200_000, device: str = "auto") -> int:
+    """Study each program, write the report to `out`; 1 if a compiled model is wrong anywhere."""
+    stages, start = Stages(sys.stdout), time.perf_counter()
+    with stages.stage("libraries") as stage:
+        import rasplab.model.lens  # some seconds: said, so that the first line is not a silent wait
+
+        stage.note = "torch and TransformerLens are loaded"
+    studies = [study(name, stages, retrain, max_inputs, device) for name in PROGRAMS]
+    path = write_whole(out, demo_report(studies, f"Made by: rasplab demo, version {rasplab.__version__}."))
+    stages.say(f"\nDone in {time.perf_counter() - start:.0f} s. The report: {path.resolve()}")
+    stages.say("Next:  rasplab repl                       write RASP line by line")
+    stages.say("       rasplab run sort dcab --trace      every s-op and selector of a program")
+    stages.say("       rasplab circuit hist --svg h.svg   another program's circuit")
+    stages.say("       make lab                           the notebooks")
+    return 0 if all(s.exact for s in studies) else 1
+
+
+def study(name: str, stages: Stages, retrain: bool, max_inputs: int, device: str) -> Study:
+    """One program all the way, each stage said as it goes."""
+    about = entry(name)
+    stages.say(f"\n{name}: {about.summary}")
+    with stages.stage("interpret") as stage:
+        program = rasplab.load(str(about.path))
+        output = tuple(rasplab.evaluate(program, about.sample, causal=about.domain.causal).output)
+        stage.note = sop_line(name, about.sample, output)
+    with stages.stage("compile") as stage:
+        start = time.perf_counter()
+        compiled = compile_at(program, about.domain)
+        sizes = sizes_of(compiled, time.perf_counter() - start)
+        stage.note = ", ".join(f"{k} {v}" for k, v in sizes.items() if k != "compiled in")
+    with stages.stage("verify") as stage:
+        model = compiled.to_model(device=device)
+        checked = rasplab.verify(model, max_inputs=max_inputs, progress=stage.progress)
+        stage.note = verification_line(checked)
+    with stages.stage("train" if retrain else "load") as stage:
+        trained = trained_model(about, retrain, device)
+        stage.note = training_line(trained)
+    with stages.stage("match") as stage:
+        at_home = compiled if trained.domain == about.domain else compile_at(program, trained.domain)
+        own = model if at_home is compiled else at_home.to_model(device=device)
+        table, own_table = rasplab.match(trained, program), rasplab.match(own, program)
+        stage.note = f"{len(table.heads)} heads, {len(table.selectors)} selectors; score / chance:"
+    stages.say(_indented(match_text(table)))
+    return Study(
+        name, about.summary, about.path.read_text(encoding="utf-8"), about.sample, output, sizes,
+        verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled), training_line(trained),
+        tuple(map(str, table.selectors)), match_rows(table), pairs(program, own, own_table, trained, table),
+    )  # fmt: skip
+
+
+def compile_at(program, domain):
+    """The program compiled for a domain."""
+    return rasplab.compile(program, vocab=domain.vocab, max_len=domain.max_len, causal=domain.causal)
+
+
+def sizes_of(compiled, seconds: float) -> dict[str, str]:
+    """The sizes that the report shows, as text."""
+    shape = compiled.weights.shape()
+    sizes = {name: str(shape[f"n_{name}"]) for name in ("layers", "heads")}
+    sizes |= {name: str(shape[name]) for name in ("d_model", "d_head", "d_mlp")}
+    sizes |= {"parameters": f"{compiled.n_params:,}", "not zero": f"{compiled.nonzero_params:,}"}
+    return sizes | {"compiled in": f"{seconds:.2f} s"}
+
+
+def trained_model(about: Entry, retrain: bool, device: str):
+    """The model in the repository, or a new one trained by the same recipe."""
+    if retrain:
+        return rasplab.train(about.name, device=device)
+    from rasplab.model.store import load_model
+
+    return load_model(shipped("circuits") / "trained" / about.name, device=device)
+
+
+def training_line(trained) -> str:
+    """What was trained, and how well it does on inputs it has not seen."""
+    return f"a trained model of {trained.n_layers} layers with {trained.n_heads} heads each"
+
+
+def match_rows(table) -> tuple:
+    """The rows of the report's match table."""
+    return tuple(
+        (str(head), tuple(zip(map(float, table.score[i]), map(float, table.chance[i]), strict=True)))
+        for i, head in enumerate(table.heads)
+    )
+
+
+def pairs(program, own, own_table, trained, table) -> tuple[Pair, ...]:
+    """For each selector the nearest compiled head and the nearest trained head, with their patterns."""
+    samples = sample_inputs(trained.domain)
+    rows = [(t, own.patterns([t])[0], trained.patterns([t])[0], rasplab.evaluate(program, t)) for t in samples]
+    found = []
+    for j, selector in enumerate(table.selectors):
+        mine, theirs = (int(np.nanargmax(m.score[:, j])) for m in (own_table, table))
+        patterns = tuple(
+            Patterns(t, with_bos(trace[selector]), *(_head(p, m.heads[h]) for p, m, h in
+                     ((a, own_table, mine), (b, table, theirs))))
+            for t, a, b, trace in rows
+        )  # fmt: skip
+        found.append(
+            Pair(str(selector), str(own_table.heads[mine]), float(own_table.score[mine, j]),
+                 str(table.heads[theirs]), float(table.score[theirs, j]), float(table.chance[theirs, j]), patterns)
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _head(patterns: np.ndarray, head) -> np.ndarray:
+    return patterns[head.layer, head.head]
+
+
+def sample_inputs(domain) -> list[tuple]:
+    """A few inputs of the full length or near it, different from each other."""
+    drawn = [tuple(domain.vocab[i] for i in ids) for ids in domain.sample(200, SAMPLE_SEED)]
+    long = [t for t in dict.fromkeys(drawn) if len(t) >= domain.max_len - 2 and len(set(t)) > 1]
+    return long[:N_SAMPLES]
+
+
+def with_bos(selector: np.ndarray) -> np.ndarray:
+    """A selector [query, key] with a first row and column for BOS, which it never selects."""
+    return np.pad(np.asarray(selector, bool), ((1, 0), (1, 0)))
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.splitlines())
