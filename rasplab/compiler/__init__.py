@@ -1,0 +1,153 @@
+"""The compiler: a RASP program and a finite domain become transformer weights that say what the interpreter says.
+
+The stages, in order:
+  infer      which values every s-op can take, at every length and position      infer.py (sums.py, order.py)
+  lower      s-ops to linear forms, heads and neurons over named directions      lower.py (attend.py, join.py, hinges.py)
+  read out   the output s-op to logits                                           readout.py
+  place      what is needed gets a layer, a head, an index                       place.py
+  assemble   the layout to dense arrays                                          assemble.py
+`normalize.py` holds the normal forms of selectors, `forms.py` the residual stream that lowering designs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rasplab.compiler.assemble import assemble
+from rasplab.compiler.forms import Form
+from rasplab.compiler.infer import Inferred
+from rasplab.compiler.lower import Lowering
+from rasplab.compiler.place import Layout, place
+from rasplab.compiler.readout import read_out
+from rasplab.domain import Domain, Readout
+from rasplab.errors import CompileError, RaspError
+from rasplab.program import Program
+from rasplab.sites import Site
+from rasplab.weights import Weights
+
+BASES = ("compact", "one_hot")
+
+DOUBTED_INPUTS = 1000
+"""How many inputs are run where legality cannot be read off the inferred values."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program as transformer weights, with every stage that led there.
+
+    checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of the domain
+    seconds  how long compilation took
+    """
+
+    program: Program
+    domain: Domain
+    basis: str
+    layout: Layout
+    read_out: tuple[Form, ...]
+    readout: Readout
+    weights: Weights
+    checked: str
+    seconds: float = field(compare=False)
+
+    @property
+    def n_params(self) -> int:
+        """Size of the dense weights."""
+        return self.weights.n_params
+
+    @property
+    def nonzero_params(self) -> int:
+        """How many weights are not 0."""
+        return self.weights.nonzero_params
+
+    @cached_property
+    def heads(self) -> dict[tuple[int, int], str]:
+        """What each head does: (layer, head) -> `select(...) -> s-op, s-op`."""
+        labels = self.program.labels
+        return {
+            (layer, i): f"{labels[h.selector]} -> {', '.join(labels[n] for n in h.nodes)}"
+            for layer, i, h in self.layout.heads
+        }
+
+    def listing(self) -> str:
+        """The model as text: layer by layer, each head, neuron group and residual direction with its place."""
+        from rasplab.compiler.listing import listing
+
+        return listing(self)
+
+    def to_model(self, device: str = "auto", dtype: str = "float32"):
+        """The weights in a TransformerLens model (rasplab.model.lens.LensModel)."""
+        from rasplab.model.lens import load_weights
+
+        return load_weights(self.weights, self.domain, self.readout, device=device, dtype=dtype, compiled=self)
+
+    def save(self, folder) -> None:
+        """Write weights.safetensors and compiled.json into `folder`, whole or not at all."""
+        from rasplab.compiler.files import save
+
+        save(self, folder)
+
+    def site_nodes(self) -> dict[Site, list[int]]:
+        """The s-ops that every head and MLP serves."""
+        nodes: dict[Site, list[int]] = {}
+        for layer, i, head in self.layout.heads:
+            nodes.setdefault(Site("head", layer, i), []).extend(head.nodes)
+        for direction, site in zip(self.layout.directions, self.layout.writers, strict=True):
+            if site.kind == "mlp" and direction.node is not None and direction.node not in nodes.setdefault(site, []):
+                nodes[site].append(direction.node)
+        return nodes
+
+
+def compile_program(program: Program, domain: Domain, basis: str = "compact") -> Compiled:
+    """Compile `program` for `domain`.
+
+    Raises CompileError, with the place, for a program that has no exact model there; ValueError for a bad basis.
+    """
+    if basis not in BASES:
+        raise ValueError(f"basis is {basis!r}; it can be {' or '.join(BASES)}")
+    start = time.perf_counter()
+    if program.is_selector(program.output):
+        raise CompileError(
+            "the output is a selector; a model gives s-ops", program.span(program.output),
+            "aggregate it, or take its selector_width",
+        )  # fmt: skip
+    inferred = Inferred(program, domain)
+    lowering = Lowering(inferred, basis)
+    forms, readout = read_out(lowering, program.output)
+    checked = _check_doubts(inferred)
+    layout, forms = place(lowering.stream, forms)
+    weights = assemble(layout, forms, domain)
+    seconds = time.perf_counter() - start
+    return Compiled(program, domain, basis, layout, tuple(forms), readout, weights, checked, seconds)
+
+
+def _check_doubts(inferred: Inferred) -> str:
+    """Where some combination of values would be illegal, run inputs: refuse if one meets it."""
+    if not inferred.doubts:
+        return "inferred"
+    from rasplab.interpret import evaluate
+
+    domain = inferred.domain
+    for tokens in _trial_inputs(domain):
+        try:
+            evaluate(inferred.program, list(tokens), causal=domain.causal)
+        except RaspError as error:
+            node, reason = inferred.doubts[0]
+            raise CompileError(
+                f"the program fails on the input {list(tokens)!r}: {error.message}",
+                error.span or inferred.program.span(node),
+                "change the program so that every input of the vocabulary is legal, or compile for another vocabulary",
+            ) from error
+    return "run"
+
+
+def _trial_inputs(domain: Domain):
+    """Every input of a small domain; else the shortest, and a seeded sample."""
+    if domain.size <= DOUBTED_INPUTS:
+        yield from domain.inputs()
+        return
+    for _, tokens in zip(range(DOUBTED_INPUTS // 2), domain.inputs(), strict=False):
+        yield tokens
+    for ids in domain.sample(DOUBTED_INPUTS // 2, seed=0):
+        yield tuple(domain.vocab[i] for i in ids)

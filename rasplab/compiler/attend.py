@@ -1,0 +1,293 @@
+"""Selectors as attention heads (floor 3).
+
+A head computes q.k. Within a row every selected key scores the same level, BOS half a gap below it (or exactly the
+level, in a head that counts), every other key at least a gap below. The softmax is then the selector, normalised, with
+empty rows on BOS; what leaks is below n * exp(-GAP / 2).
+
+Every head has one pair for BOS: its key is 1 at BOS only, its query gives BOS its score at tokens, and at BOS
+itself a high one, so that BOS attends to BOS and holds known values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from rasplab.compiler.forms import REAL, Direction, Form, Head, after
+from rasplab.compiler.hinges import FLOAT32
+from rasplab.compiler.infer import is_number
+from rasplab.compiler.normalize import Conjunct, conjunction, normal_and, normal_or
+from rasplab.errors import CompileError
+
+GAP = 64.0
+"""Score difference of selected and unselected; exp(-32) is below what float32 sees. A power of 2 keeps codes exact."""
+
+MAX_CODE = 16.0
+"""Largest centred code of a compact equality: 2 * GAP * MAX_CODE^2 in float32 is good to 0.004."""
+
+MAX_TERMS = 3
+"""An `or` of more terms than this is not counted term by term."""
+
+NOT_REAL = Form(((REAL, -1.0),), 1.0)
+"""1 at BOS, 0 at tokens."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A width counted by one head: share = 1/(1+w) with its error, w at most `most`; sign in the sum."""
+
+    sign: int
+    share: Form
+    error: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Query and key forms whose products add up to 0 at least GAP apart; `level` is a row's score when selected."""
+
+    pairs: tuple[tuple[Form, Form], ...]
+    level: Form
+
+
+class Attention:
+    """Makes the heads of a Lowering; heads with equal selectors at the same time are one."""
+
+    def __init__(self, lowering):
+        self.lowering, self.inferred, self.program = lowering, lowering.inferred, lowering.program
+        self._heads: dict[tuple, Head] = {}
+        self._scores: dict[tuple, Scores] = {}
+        self._parts: dict[int, list[Part]] = {}
+
+    @property
+    def stream(self):
+        """The residual stream being designed."""
+        return self.lowering.stream
+
+    def at_most_one(self, leaf: int) -> bool:
+        """Whether the aggregate never takes a mean: one key at most is selected, or values are no numbers."""
+        node = self.program.nodes[leaf]
+        if node.values in self.inferred.ranges:
+            return False
+        numbers = all(is_number(v) for v in self.inferred.sets[node.values].values)
+        return not numbers or bool(self._widths(node.selector).high.max() <= 1)
+
+    def _widths(self, selector: int):
+        return self.inferred.widths(normal_and(self.program, selector))
+
+    # --- heads that carry values ---------------------------------------------------------------------------------------
+
+    def carry(self, leaf: int, forms: list[Form], defaults: list[float], labels: list[str]) -> list[Form]:
+        """What the aggregate's head moves: each form from the selected keys, its default from BOS."""
+        node = self.program.nodes[leaf]
+        conjuncts = normal_and(self.program, node.selector)
+        results = []
+        for form, default, label in zip(forms, defaults, labels, strict=True):
+            head = self._head(conjuncts, node.selector, counts=False, ready=self.stream.time(form))
+            value = self.stream.at_bos(form, default)
+            results.append(self._output(head, leaf, value, default, label))
+        return results
+
+    def _output(self, head: Head, leaf: int, value: Form, bos: float, label: str) -> Form:
+        for old, direction in head.outs:
+            if old == value:
+                return Form.of(direction)
+        size = max(self.stream.size(value), abs(bos))
+        single = self.at_most_one(leaf)
+        error = self.stream.error(value) + size * (FLOAT32 if single else FLOAT32 + 2 * head.error)
+        direction = self.stream.add(Direction(label, leaf, "head", head.time, bos, size, error))
+        head.outs.append((value, direction))
+        if leaf not in head.nodes:
+            head.nodes.append(leaf)
+        return Form.of(direction)
+
+    # --- heads that count ----------------------------------------------------------------------------------------------
+
+    def width_parts(self, leaf: int) -> list[Part]:
+        """The heads whose widths add up to this width: one, or one per term of an `or` and per overlap."""
+        if leaf not in self._parts:
+            selector = self.program.nodes[leaf].selector
+            self._parts[leaf] = [
+                self._count(leaf, selector, conjuncts, sign) for sign, conjuncts in self._terms(selector)
+            ]
+        return self._parts[leaf]
+
+    def _terms(self, selector: int) -> list[tuple[int, tuple[Conjunct, ...]]]:
+        """Inclusion and exclusion over the terms of an `or`, without overlaps that select nothing."""
+        whole = normal_and(self.program, selector)
+        if all(len(c.keys) == 1 and len(c.queries) == 1 for c in whole):
+            return [(1, whole)]
+        terms = normal_or(self.program, selector)
+        if len(terms) > MAX_TERMS:
+            return [(1, whole)]
+        signed = []
+        for k in range(1, len(terms) + 1):
+            for chosen in combinations(terms, k):
+                met = chosen[0]
+                for term in chosen[1:]:
+                    met = conjunction(met, term)
+                if all(self.inferred.predicate(c)[2].any() for c in met):
+                    signed.append((1 if k % 2 else -1, met))
+        return signed
+
+    def _count(self, leaf: int, selector: int, conjuncts, sign: int) -> Part:
+        head = self._head(conjuncts, selector, counts=True, ready=0)
+        if leaf not in head.nodes:
+            head.nodes.append(leaf)
+        most = int(self.inferred.widths(conjuncts).high.max())
+        error = (head.error + 4 * FLOAT32) / (1 + most)
+        for value, direction in head.outs:
+            if value == NOT_REAL:
+                return Part(sign, Form.of(direction), error, most)
+        label = f"1/(1+{self.program.labels[leaf]})" if sign == 1 else f"1/(1+overlap of {self.program.labels[leaf]})"
+        direction = self.stream.add(Direction(label, leaf, "head", head.time, 1.0, 1.0, error))
+        head.outs.append((NOT_REAL, direction))
+        return Part(sign, Form.of(direction), error, most)
+
+    # --- queries and keys ----------------------------------------------------------------------------------------------
+
+    def _head(self, conjuncts, selector: int, counts: bool, ready: int) -> Head:
+        may_be_empty = bool((self.inferred.widths(conjuncts).low == 0).any())
+        need_level = counts or may_be_empty
+        scores = self._all_scores(conjuncts, need_level)
+        time = after(max(ready, self.stream.time(*(f for pair in scores.pairs for f in pair), scores.level)), 1)
+        key = (conjuncts, counts, time)
+        if key not in self._heads:
+            label = self.program.labels[selector]
+            pairs = [(self.stream.at_bos(q, 0.0), self.stream.at_bos(k, 0.0)) for q, k in scores.pairs]
+            pairs.append((self._bos_query(scores, counts, need_level), NOT_REAL))
+            head = Head(label, [], selector, time, counts, pairs, self._score_error(pairs))
+            self._heads[key] = head
+            self.stream.heads.append(head)
+        return self._heads[key]
+
+    def _bos_query(self, scores: Scores, counts: bool, need_level: bool) -> Form:
+        if counts:
+            at_tokens = scores.level
+        elif need_level:
+            at_tokens = scores.level.plus(-GAP / 2)
+        else:
+            at_tokens = Form((), -GAP)
+        return self.stream.at_bos(at_tokens, GAP)
+
+    def _score_error(self, pairs) -> float:
+        stream, error = self.stream, 0.0
+        for q, k in pairs:
+            error += stream.size(q) * stream.error(k) + stream.size(k) * stream.error(q)
+            if stream.time(q, k) > 0:
+                error += FLOAT32 * stream.size(q) * stream.size(k)
+        return error
+
+    def _all_scores(self, conjuncts, need_level: bool) -> Scores:
+        pairs: list[tuple[Form, Form]] = []
+        level = Form()
+        for conjunct in conjuncts:
+            key = (conjunct, need_level)
+            if key not in self._scores:
+                self._scores[key] = self._conjunct_scores(conjunct, need_level)
+            pairs += self._scores[key].pairs
+            level = level + self._scores[key].level
+        return Scores(tuple(pairs), level)
+
+    def _conjunct_scores(self, conjunct: Conjunct, need_level: bool) -> Scores:
+        keys, queries, table = self.inferred.predicate(conjunct)
+        key_class, query_class = _classes(table), _classes(table.T)
+        small = table[np.ix_(_first(key_class), _first(query_class))]
+        if small.all():
+            return Scores((), Form())
+        table_cost = min((~small.all(1)).sum(), (~small.all(0)).sum())
+        codes = self._equality_codes(conjunct, keys, queries, small, key_class, query_class)
+        if codes is not None and table_cost > 2 and self.lowering.basis == "compact":
+            return self._equality(conjunct, *codes, need_level)
+        return self._by_table(conjunct, small, key_class, query_class)
+
+    def _side(self, nodes: tuple[int, ...], tables: np.ndarray) -> list[Form]:
+        """Forms of functions of a tuple of s-ops: tables [tuple value, target]."""
+        leaves, column = self.inferred.tuples(nodes)
+        return self.lowering.forms(leaves, tables[column.codes], nodes[0] if len(nodes) == 1 else None)
+
+    def _by_table(self, conjunct: Conjunct, small: np.ndarray, key_class, query_class) -> Scores:
+        """One side one-hot over its classes, the other side rows of the table: 0 if selected, else -GAP."""
+        key_wide, query_wide = ~small.all(1), ~small.all(0)
+        if query_wide.sum() <= key_wide.sum():
+            chosen = np.nonzero(query_wide)[0]
+            queries = (query_class[:, None] == chosen[None]).astype(float)
+            keys = np.where(small[:, chosen], 0.0, -GAP)[key_class]
+        else:
+            chosen = np.nonzero(key_wide)[0]
+            keys = (key_class[:, None] == chosen[None]).astype(float)
+            queries = np.where(small[chosen].T, 0.0, -GAP)[query_class]
+        q, k = self._side(conjunct.queries, queries), self._side(conjunct.keys, keys)
+        return Scores(tuple(zip(q, k, strict=True)), Form())
+
+    def _equality_codes(self, conjunct, keys, queries, small, key_class, query_class):
+        """Numbers for keys and queries, equal exactly where selected, at least 1 apart elsewhere; None if none fit."""
+        if small.sum(0).max(initial=0) > 1 or small.sum(1).max(initial=0) > 1:
+            return None
+        natural = self._natural_codes(conjunct, keys, queries, small, key_class, query_class)
+        return natural or self._rank_codes(small, key_class, query_class)
+
+    def _natural_codes(self, conjunct, keys, queries, small, key_class, query_class):
+        """The numbers themselves, where the selector compares numbers: they keep linear expressions free."""
+        if len(conjunct.keys) > 1 or len(conjunct.queries) > 1:
+            return None
+        values = [v[0] for v in (*keys.values, *queries.values) if isinstance(v, tuple)]
+        if len(values) < len(keys.values) + len(queries.values) or not all(is_number(v) for v in values):
+            return None
+        numbers = np.array([float(v) for v in values])
+        distinct = np.unique(numbers)
+        gap = float(np.diff(distinct).min(initial=1.0))
+        codes = (numbers - (distinct[0] + distinct[-1]) / 2) / gap
+        a, b = codes[: len(keys.values)], codes[len(keys.values) :]
+        equal = np.abs(a[:, None] - b[None]) < 1e-6
+        if (equal != small[np.ix_(key_class, query_class)]).any() or np.abs(codes).max() > MAX_CODE:
+            return None
+        return a, b
+
+    @staticmethod
+    def _rank_codes(small, key_class, query_class):
+        """Matching classes share a number, the others get numbers of their own."""
+        keys, queries = np.full(small.shape[0], -1.0), np.full(small.shape[1], -1.0)
+        for code, (k, q) in enumerate(np.argwhere(small)):
+            keys[k], queries[q] = code, code
+        used = int(small.sum())
+        for k in np.nonzero(keys < 0)[0]:
+            keys[k] = used
+            used += 1
+        for q in np.nonzero(queries < 0)[0]:
+            queries[q] = used
+            used += 1
+        middle = (used - 1) / 2
+        if middle > MAX_CODE:
+            return None
+        return (keys - middle)[key_class], (queries - middle)[query_class]
+
+    def _equality(self, conjunct, key_codes, query_codes, need_level: bool) -> Scores:
+        """GAP * (2ab - b^2) = GAP * (a^2 - (a-b)^2): level GAP * a^2 where query a meets key b = a."""
+        keys = self._side(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
+        wanted = [query_codes, query_codes**2] if need_level else [query_codes]
+        queries = self._side(conjunct.queries, np.column_stack(wanted))
+        level = queries[1].scaled(GAP) if need_level else Form()
+        pairs = ((queries[0].scaled(2 * GAP), keys[0]), (Form((), -GAP), keys[1]))
+        return Scores(pairs, level)
+
+
+def _classes(table: np.ndarray) -> np.ndarray:
+    """A class number per row: equal rows share one; numbered by first appearance."""
+    ids: dict[bytes, int] = {}
+    return np.array([ids.setdefault(row.tobytes(), len(ids)) for row in np.ascontiguousarray(table)])
+
+
+def _first(classes: np.ndarray) -> np.ndarray:
+    """The first member of every class."""
+    return np.unique(classes, return_index=True)[1]
+
+
+def check_selectors(program, selector: int) -> None:
+    """Raises CompileError for a selector where an s-op is needed."""
+    raise CompileError(
+        "the output is a selector; a model gives s-ops", program.span(selector),
+        "aggregate it, or take selector_width of it",
+    )  # fmt: skip

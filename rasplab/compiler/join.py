@@ -1,0 +1,251 @@
+"""Functions of several leaves: find one linear form on which few neurons compute them (floor 3).
+
+Candidates differ in what is added up (leaves, or expressions over them) and how each part is scaled: numbers as they
+are with coefficients 1 and -1 (so `a == b`, `a < b`, sums of flags fold together), or mixed radix over classes of
+values that behave alike. The best is taken: fewest half layers first, then fewest neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import permutations, product
+
+import numpy as np
+
+from rasplab.compiler import hinges
+from rasplab.compiler.forms import Form
+from rasplab.compiler.infer import Column, Fault, is_number
+from rasplab.program import Aggregate, Map, SelectorWidth
+
+MAX_NEURONS = 3000
+"""A function that needs more neurons than this is refused."""
+
+MANY_NEURONS = 300
+"""From here on another half layer is the lesser evil."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One number per value of a variable. late: half layers it comes after the earliest; form: makes it."""
+
+    table: np.ndarray
+    late: int
+    form: Callable[[], Form]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A part of a joint function: a code per row, and the scalars that can stand for it."""
+
+    codes: np.ndarray
+    numeric: tuple[Scalar, ...]
+    classes: Scalar
+
+
+@dataclass(frozen=True)
+class Argument:
+    """The linear form: parts (form maker, coefficient), its value on every row, and what it costs."""
+
+    parts: tuple[tuple[Callable[[], Form], float], ...]
+    points: np.ndarray
+    cost: tuple
+
+
+def best_argument(lowering, leaves: tuple[int, ...], targets: np.ndarray, node: int | None) -> Argument | None:
+    """The cheapest linear form that determines every target; None if all need more than MAX_NEURONS."""
+    best = None
+    for frontier in _frontiers(lowering, leaves, node):
+        variables = [_variable(lowering, item, leaves, frontier, targets) for item in frontier]
+        for argument in _candidates(variables, targets):
+            if best is None or argument.cost < best.cost:
+                best = argument
+    return best
+
+
+def _frontiers(lowering, leaves: tuple[int, ...], node: int | None) -> list[tuple[int, ...]]:
+    """Sets of nodes (or leaves) that determine the function: the leaves, and cuts through its expression."""
+    found = [leaves]
+    if node is None or node < 0 or not isinstance(lowering.program.nodes[node], Map):
+        return found
+    waiting = [_needed(lowering, lowering.program.nodes[node].args)]
+    while waiting and len(found) < 8:
+        frontier = waiting.pop(0)
+        if frontier in found or not frontier:
+            continue
+        found.append(frontier)
+        for item in frontier:
+            if item in leaves or not isinstance(lowering.program.nodes[item], Map):
+                continue
+            rest = [other for other in frontier if other != item]
+            waiting.append(_needed(lowering, (*rest, *lowering.program.nodes[item].args)))
+    return found
+
+
+def _needed(lowering, items) -> tuple[int, ...]:
+    return tuple(sorted({i for i in items if i < 0 or lowering.inferred.leaf_sets.get(i)}))
+
+
+def _variable(lowering, item: int, leaves, frontier, targets: np.ndarray) -> Variable:
+    column = lowering.inferred.column(item, leaves)
+    others = [lowering.inferred.column(i, leaves).codes for i in frontier if i != item]
+    table = _classes(column, others, targets)
+    late = 0 if item < 0 else _lateness(lowering, item)
+    classes = Scalar(table, late, partial(_make, lowering, item, column, table))
+    return Variable(column.codes, tuple(_numeric(lowering, item, column, late)), classes)
+
+
+def _lateness(lowering, item: int) -> int:
+    """Half layers that a nonlinear feature of the item waits beyond the item's own attention."""
+    node = lowering.program.nodes[item]
+    if isinstance(node, SelectorWidth):
+        return 2
+    if isinstance(node, Aggregate):
+        return 0 if lowering.attention.at_most_one(item) else 2
+    leaves = lowering.inferred.leaf_sets[item]
+    if len(leaves) == 1 and leaves[0] != item:
+        return 0 if leaves[0] < 0 else _lateness(lowering, leaves[0])
+    return 2
+
+
+def _numeric(lowering, item: int, column: Column, late: int):
+    """The numbers themselves, and what attention gives before any neuron: 1/(1+width), or a mean."""
+    if not all(is_number(v) or isinstance(v, bool) for v in column.values if not isinstance(v, Fault)):
+        return
+    numbers = np.array([np.nan if isinstance(v, Fault) else float(v) for v in column.values])
+    node = lowering.program.nodes[item] if item >= 0 else None
+    if isinstance(node, SelectorWidth):
+        parts = lowering.attention.width_parts(item)
+        if len(parts) == 1:
+            yield Scalar(1 / (1 + numbers), 0, lambda: parts[0].share)
+    if isinstance(node, Aggregate) and not lowering.attention.at_most_one(item):
+        yield Scalar(numbers, 0, lambda: lowering.mean(item))
+        return
+    yield Scalar(numbers, late, partial(_make, lowering, item, column, numbers))
+
+
+def _make(lowering, item: int, column: Column, table: np.ndarray) -> Form:
+    """The form of a table by code of the item's column."""
+    if item in lowering.inferred.sets and len(column.values) == len(lowering.inferred.sets[item].values):
+        if item < 0 or lowering.inferred.leaf_sets[item] == (item,):
+            return lowering.leaf_forms(item, table[:, None])[0]
+    leaves = lowering.inferred.leaf_sets[item]
+    own = lowering.inferred.column(item, leaves)
+    return lowering.forms(leaves, _by_value(column, own, table)[own.codes][:, None], item)[0]
+
+
+def _by_value(column: Column, own: Column, table: np.ndarray) -> np.ndarray:
+    """The table reordered from one column's values to another's."""
+    from rasplab.compiler.infer import value_key
+
+    ids = {value_key(v): k for k, v in enumerate(column.values)}
+    rows = np.array([ids.get(value_key(v), -1) for v in own.values])
+    return np.where(rows >= 0, table[rows], np.nan)
+
+
+def _classes(column: Column, others: list[np.ndarray], targets: np.ndarray) -> np.ndarray:
+    """A class number per value: values that give the same targets in every context share one."""
+    context = np.zeros(len(column.codes), int)
+    for codes in others:
+        context = np.unique(context * (int(codes.max()) + 1) + codes, return_inverse=True)[1].reshape(-1)
+    behaviour = np.full((len(column.values), int(context.max()) + 1, targets.shape[1]), np.nan)
+    behaviour[column.codes, context] = targets
+    classes, kept = np.zeros(len(column.values)), []
+    for value in _value_order(column):
+        number = next((k for k, other in enumerate(kept) if _agree(behaviour[value], other)), len(kept))
+        if number == len(kept):
+            kept.append(behaviour[value].copy())
+        else:
+            kept[number] = np.where(np.isnan(kept[number]), behaviour[value], kept[number])
+        classes[value] = number
+    return classes
+
+
+def _value_order(column: Column) -> list[int]:
+    if all(is_number(v) for v in column.values):
+        return sorted(range(len(column.values)), key=lambda k: column.values[k])
+    return list(range(len(column.values)))
+
+
+def _agree(a: np.ndarray, b: np.ndarray) -> bool:
+    both = ~(np.isnan(a) | np.isnan(b))
+    return bool((np.abs(a[both] - b[both]) < 1e-9).all())
+
+
+def _candidates(variables: list[Variable], targets: np.ndarray):
+    yield from _signed_sums(variables, targets)
+    yield from _mixed_radix(variables, targets)
+
+
+def _signed_sums(variables: list[Variable], targets: np.ndarray):
+    """Coefficients 1 and -1 on numbers, or on the classes as numbers."""
+    if len(variables) > 6:
+        return
+    for chosen in _choices(variables):
+        for signs in product((1.0, -1.0), repeat=len(variables) - 1):
+            argument = _argument(variables, chosen, (1.0, *signs), targets)
+            if argument:
+                yield argument
+
+
+def _choices(variables: list[Variable]):
+    if all(v.numeric for v in variables):
+        yield tuple(v.numeric[0] for v in variables)
+        if any(len(v.numeric) > 1 for v in variables):
+            yield tuple(v.numeric[-1] for v in variables)
+    yield tuple(v.classes for v in variables)
+
+
+def _mixed_radix(variables: list[Variable], targets: np.ndarray):
+    """Classes as digits, in several orders; the last digit may be what attention gives, as it is."""
+    orders = permutations(range(len(variables))) if len(variables) <= 3 else [tuple(range(len(variables)))]
+    for order in orders:
+        digits = [variables[k].classes for k in order]
+        yield from _digits(variables, order, digits, targets)
+        last = variables[order[-1]].numeric
+        if last and last[0].late < digits[-1].late:
+            yield from _digits(variables, order, [*digits[:-1], last[0]], targets)
+
+
+def _digits(variables, order, digits: list[Scalar], targets):
+    spread = [float(np.nanmax(d.table) - np.nanmin(d.table)) for d in digits]
+    weights, weight = [], 1.0
+    for k in reversed(range(len(digits))):
+        weights.insert(0, weight)
+        step = 1.0 if digits[k] is variables[order[k]].classes else max(spread[k], 1.0)
+        weight *= spread[k] + step if weight == 1.0 else spread[k] + 1
+    chosen, coefficients = [None] * len(order), [0.0] * len(order)
+    for k, at in enumerate(order):
+        chosen[at], coefficients[at] = digits[k], weights[k]
+    argument = _argument(variables, chosen, coefficients, targets)
+    if argument:
+        yield argument
+
+
+def _argument(variables, chosen, coefficients, targets) -> Argument | None:
+    """The candidate with its cost, if it determines the targets with neurons enough and gaps wide enough."""
+    points = np.zeros(len(targets))
+    for variable, scalar, coefficient in zip(variables, chosen, coefficients, strict=True):
+        points = points + coefficient * scalar.table[variable.codes]
+    if np.isnan(points).any():
+        targets = np.where(np.isnan(points)[:, None], np.nan, targets)
+        if np.isnan(targets).all():
+            return None
+        points = np.where(np.isnan(points), np.nanmin(points), points)
+    unique, inverse = np.unique(np.round(points, 10), return_inverse=True)
+    low = np.full((len(unique), targets.shape[1]), np.inf)
+    high = np.full((len(unique), targets.shape[1]), -np.inf)
+    care = ~np.isnan(targets)
+    for t in range(targets.shape[1]):
+        np.minimum.at(low[:, t], inverse.reshape(-1)[care[:, t]], targets[care[:, t], t])
+        np.maximum.at(high[:, t], inverse.reshape(-1)[care[:, t]], targets[care[:, t], t])
+    if (high - low > 1e-9).any():
+        return None
+    neurons = hinges.count(unique, np.where(np.isinf(low), np.nan, low))
+    gap = float(np.diff(unique).min(initial=np.inf)) / max(1.0, float(np.abs(unique).max()))
+    if neurons > MAX_NEURONS or gap < 2e-5:
+        return None
+    late = max(s.late for s in chosen)
+    parts = tuple((s.form, float(c)) for s, c in zip(chosen, coefficients, strict=True))
+    return Argument(parts, points, (neurons > MANY_NEURONS, late, neurons, -gap))

@@ -1,0 +1,398 @@
+"""From s-ops to linear forms over residual directions: embeddings, heads and neurons are made on demand (floor 3).
+
+Everything is asked for as a *target*: a number for every row of a joint leaf table. `forms` answers with linear forms,
+trying in order: a constant; a function of one leaf; a sum of functions of single leaves; neurons on one linear form.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from rasplab.compiler import hinges
+from rasplab.compiler.forms import REAL, Direction, Form, Stream, after
+from rasplab.compiler.infer import POSITION, TOKEN, Inferred, is_number, value_key
+from rasplab.compiler.join import best_argument
+from rasplab.errors import CompileError
+from rasplab.program import Aggregate, SelectorWidth
+
+EXACT = 1e-9
+"""Two numbers of a table closer than this are equal: tables come from exact values."""
+
+
+class Lowering:
+    """The residual stream of a program in the making.
+
+    basis  "compact": scalars, squares where equality needs them, one-hot only where order does;
+           "one_hot": every value of a leaf is a direction of its own
+    """
+
+    def __init__(self, inferred: Inferred, basis: str):
+        from rasplab.compiler.attend import Attention
+
+        self.inferred, self.program, self.basis = inferred, inferred.program, basis
+        self.stream = Stream()
+        self.features: dict[int, list[tuple[np.ndarray, Form]]] = {}
+        self.one_hots: dict[int, list[Form]] = {}
+        self.means: dict[int, Form] = {}
+        self.attention = Attention(self)
+        ones = (1.0,) * len(inferred.domain.vocab)
+        real = self.stream.add(Direction("real token (not BOS)", None, "tok", 0, table=ones))
+        assert real == REAL
+
+    # --- what consumers ask for --------------------------------------------------------------------------------------
+
+    def node_forms(self, node: int, tables: np.ndarray) -> list[Form]:
+        """Forms of functions of one s-op: tables [value of its set, target]."""
+        leaves = self.inferred.leaf_sets[node]
+        column = self.inferred.column(node, leaves)
+        ids = {value_key(v): k for k, v in enumerate(self.inferred.sets[node].values)}
+        rows = np.array([ids.get(value_key(v), -1) for v in column.values])[column.codes]
+        targets = np.where((rows >= 0)[:, None], tables[rows], np.nan)
+        return self.forms(leaves, targets, node)
+
+    def scalar(self, node: int) -> Form:
+        """The number itself, for an s-op of numbers (listed or a range)."""
+        if node in self.inferred.ranges:
+            return self._range_scalar(node)
+        table = np.array([float(v) for v in self.inferred.sets[node].values])
+        return self.node_forms(node, table[:, None])[0]
+
+    def _range_scalar(self, node: int) -> Form:
+        if self.inferred.leaf_sets[node] == (node,):
+            return self.mean(node)
+        coefficients, const = self.inferred.linear(node)
+        form = Form((), float(const))
+        for leaf, coefficient in coefficients.items():
+            form = form + self.scalar(leaf).scaled(float(coefficient))
+        return form
+
+    def forms(self, leaves: tuple[int, ...], targets: np.ndarray, node: int | None = None) -> list[Form]:
+        """Linear forms that take targets [row, target] on the rows of joint(leaves); NaN rows may take any value."""
+        results: list[Form | None] = [None] * targets.shape[1]
+        waiting: dict[int, list[tuple[int, np.ndarray]]] = {}
+        joint: list[int] = []
+        codes = self.inferred.joint(leaves).codes
+        for t in range(targets.shape[1]):
+            target = targets[:, t]
+            single = _single_leaf(codes, target)
+            if single is not None:
+                at, table = single
+                if at < 0:
+                    results[t] = Form((), float(table[0]))
+                else:
+                    waiting.setdefault(at, []).append((t, table))
+            elif (parts := self._sum_of_leaves(leaves, codes, target)) is not None:
+                results[t] = parts
+            else:
+                joint.append(t)
+        for at, asked in waiting.items():
+            tables = np.column_stack([_padded(table, self._size(leaves[at])) for _, table in asked])
+            for (t, _), form in zip(asked, self.leaf_forms(leaves[at], tables, node), strict=True):
+                results[t] = form
+        if joint:
+            for t, form in zip(joint, self._joint_forms(leaves, targets[:, joint], node), strict=True):
+                results[t] = form
+        return results
+
+    def _size(self, leaf: int) -> int:
+        return len(self.inferred.sets[leaf].values)
+
+    def _sum_of_leaves(self, leaves, codes: np.ndarray, target: np.ndarray) -> Form | None:
+        """The target as a sum of functions of single leaves, if it is one."""
+        parts = additive(codes, target)
+        if parts is None:
+            return None
+        const, tables = parts
+        form = Form((), const)
+        for leaf, table in zip(leaves, tables, strict=True):
+            if np.abs(table).max(initial=0) > EXACT:
+                form = form + self.leaf_forms(leaf, _padded(table, self._size(leaf))[:, None])[0]
+        return form
+
+    # --- functions of one leaf ---------------------------------------------------------------------------------------
+
+    def leaf_forms(self, leaf: int, tables: np.ndarray, node: int | None = None) -> list[Form]:
+        """Forms of functions of one leaf: tables [value, target], NaN where any value does."""
+        if self.basis == "one_hot" and self._can_be_one_hot(leaf):
+            self._make_one_hot(leaf)
+        found = [self._known(leaf, t) for t in tables.T]
+        missing = [t for t, form in enumerate(found) if form is None]
+        fresh = _up_to_scale(tables[:, missing])
+        if len(fresh) >= max(3, self._size(leaf) - 1) and self._can_be_one_hot(leaf):
+            self._make_one_hot(leaf)
+        elif fresh:
+            self._make(leaf, tables[:, [missing[f] for f in fresh]], node)
+        for t in missing:
+            found[t] = self._known(leaf, tables[:, t])
+            assert found[t] is not None, f"leaf {leaf} has no form for {tables[:, t]}"
+        return found
+
+    def _known(self, leaf: int, table: np.ndarray) -> Form | None:
+        """A form for the table from what the leaf already has: a constant, a multiple of one feature, or one-hot."""
+        care = ~np.isnan(table)
+        if not care.any() or np.ptp(table[care]) < EXACT:
+            return Form((), float(table[care][0]) if care.any() else 0.0)
+        for have, form in self.features.get(leaf, []):
+            fit = _multiple(have[care], table[care])
+            if fit is not None:
+                return form.scaled(fit[0]).plus(fit[1])
+        if leaf in self.one_hots:
+            return self._from_one_hot(leaf, np.where(care, table, 0.0))
+        return None
+
+    def _from_one_hot(self, leaf: int, table: np.ndarray) -> Form:
+        form = Form()
+        for value, hot in zip(table, self.one_hots[leaf], strict=True):
+            if abs(value) > EXACT:
+                form = form + hot.scaled(float(value))
+        return form
+
+    def _can_be_one_hot(self, leaf: int) -> bool:
+        if leaf in self.inferred.ranges:
+            return False
+        return 2 < self._size(leaf) <= 512
+
+    def _make_one_hot(self, leaf: int) -> None:
+        if leaf in self.one_hots:
+            return
+        made = self._make(leaf, np.eye(self._size(leaf)), None)
+        self.one_hots[leaf] = made
+
+    def _make(self, leaf: int, tables: np.ndarray, node: int | None) -> list[Form]:
+        """New features of a leaf; remembered."""
+        tables = np.nan_to_num(tables) if leaf < 0 else tables
+        if leaf < 0:
+            forms = [self._embedded(leaf, t) for t in tables.T]
+        else:
+            match self.program.nodes[leaf]:
+                case SelectorWidth():
+                    forms = self._width_forms(leaf, tables)
+                case Aggregate():
+                    forms = self._aggregate_forms(leaf, tables)
+                case _:
+                    forms = self._cut_forms(leaf, tables)
+        self.features.setdefault(leaf, []).extend(zip(tables.T, forms, strict=True))
+        return forms
+
+    def _embedded(self, leaf: int, table: np.ndarray) -> Form:
+        site = "tok" if leaf == TOKEN else "pos"
+        label = self.table_label(leaf, table)
+        numbers = tuple(float(x) for x in table)
+        size = float(np.abs(table).max())
+        return Form.of(self.stream.add(Direction(label, None, site, 0, 0.0, size, 0.0, numbers)))
+
+    def table_label(self, leaf: int, table: np.ndarray) -> str:
+        """What a feature of a leaf is called: a scalar by the leaf's name, a one-hot entry by its value."""
+        name = {TOKEN: "token", POSITION: "position"}.get(leaf) or self.program.labels[leaf]
+        values = self.inferred.sets[leaf].values
+        hot = np.nonzero(np.nan_to_num(table))[0]
+        if len(hot) == 1 and len(values) > 2:
+            return f"{name} = {values[hot[0]]!r}"
+        numbers = [float(v) if is_number(v) else k for k, v in enumerate(values)]
+        return name if _multiple(np.array(numbers), table) else f"f({name})"
+
+    # --- leaves that attention makes ---------------------------------------------------------------------------------
+
+    def _width_forms(self, leaf: int, tables: np.ndarray) -> list[Form]:
+        """Neurons on 1/(1+w); where the selector is an `or` of parts counted apart, on the sum of their widths."""
+        widths = np.array(self.inferred.sets[leaf].values, float)
+        parts = self.attention.width_parts(leaf)
+        if len(parts) > 1:
+            total = self._sum_of_parts(leaf, parts)
+            if not any(f is total for _, f in self.features.get(leaf, [])):
+                self.features.setdefault(leaf, []).append((widths, total))
+            return [self._known(leaf, t) or self.on_form(total, widths, t[:, None], leaf)[0] for t in tables.T]
+        share, error = parts[0].share, parts[0].error
+        return self.on_form(share, 1 / (1 + widths), tables, leaf, error)
+
+    def _sum_of_parts(self, leaf: int, parts) -> Form:
+        total = Form()
+        for part in parts:
+            numbers = np.arange(part.most + 1, dtype=float)
+            counted = self.on_form(part.share, 1 / (1 + numbers), numbers[:, None], leaf, part.error)[0]
+            total = total + counted.scaled(part.sign)
+        return total
+
+    def _aggregate_forms(self, leaf: int, tables: np.ndarray) -> list[Form]:
+        values = self.inferred.sets[leaf].values
+        if self.attention.at_most_one(leaf):
+            return self._carried(leaf, tables)
+        numbers = np.array([float(v) for v in values])
+        mean = self.mean(leaf)
+        return [
+            mean.scaled(fit[0]).plus(fit[1])
+            if (fit := _multiple(numbers, t))
+            else self.on_form(mean, numbers, t[:, None], leaf)[0]
+            for t in tables.T
+        ]
+
+    def mean(self, leaf: int) -> Form:
+        """The number an aggregate gives, straight from its head."""
+        if leaf not in self.means:
+            node, label = self.program.nodes[leaf], self.program.labels[leaf]
+            forms = [self.scalar(node.values)]
+            self.means[leaf] = self.attention.carry(leaf, forms, [float(node.default)], [label])[0]
+        return self.means[leaf]
+
+    def _carried(self, leaf: int, tables: np.ndarray) -> list[Form]:
+        """An aggregate of one key at most: any function of its value is carried by the head itself."""
+        node = self.program.nodes[leaf]
+        ids = {value_key(v): k for k, v in enumerate(self.inferred.sets[leaf].values)}
+        operand = self.inferred.sets[node.values]
+        rows = np.array([ids.get(value_key(v), -1) for v in operand.values])
+        moved = np.where((rows >= 0)[:, None], tables[rows], np.nan)
+        default = ids.get(value_key(node.default), -1)
+        defaults = np.nan_to_num(tables[default]) if default >= 0 else np.zeros(tables.shape[1])
+        forms = self.node_forms(node.values, moved)
+        labels = [self.table_label(leaf, t) for t in tables.T]
+        return self.attention.carry(leaf, forms, [float(d) for d in defaults], labels)
+
+    def _cut_forms(self, node: int, tables: np.ndarray) -> list[Form]:
+        """A Map that stands alone because its joint table was too large: neurons over its operands."""
+        leaves = self.inferred.leaf_sets[node]
+        column = self.inferred.column(node, leaves)
+        ids = {value_key(v): k for k, v in enumerate(self.inferred.sets[node].values)}
+        rows = np.array([ids.get(value_key(v), -1) for v in column.values])[column.codes]
+        return self.forms(leaves, np.where((rows >= 0)[:, None], tables[rows], np.nan), node)
+
+    # --- neurons -----------------------------------------------------------------------------------------------------
+
+    def on_form(
+        self, form: Form, points: np.ndarray, targets: np.ndarray, node: int | None, error: float | None = None
+    ) -> list[Form]:
+        """Functions of one linear form: points [row] are its values, targets [row, target] what to take there."""
+        order, targets = _grouped(points, targets)
+        s_error = self.stream.error(form) if error is None else error
+        fit = hinges.fit(order, targets, s_error + hinges.FLOAT32 * self.stream.size(form))
+        time = after(self.stream.time(form), 0)
+        outs = [self._neuron_direction(node, targets[:, t], fit, t, s_error, time) for t in range(targets.shape[1])]
+        for b, weights in zip(fit.breaks, fit.weights, strict=True):
+            neuron = self.stream.neuron(form.plus(-float(b)).scaled(fit.side), time, node)
+            for d, w in zip(outs, weights, strict=True):
+                if abs(w) > EXACT:
+                    neuron.outs[d] = neuron.outs.get(d, 0.0) + float(w)
+        for t, d in enumerate(outs):
+            self._set_bos(d, form, fit, t)
+        return [Form(((d, 1.0),), float(c)) for d, c in zip(outs, fit.const, strict=True)]
+
+    def _neuron_direction(self, node, target, fit, t: int, s_error: float, time: int) -> int:
+        known = target[~np.isnan(target)]
+        size = float(np.abs(known - fit.const[t]).max(initial=0))
+        label = self.program.labels[node] if node is not None and node >= 0 else "f"
+        if node in self.inferred.sets and self.inferred.leaf_sets.get(node) == (node,):
+            label = f"{label}" if len(np.unique(known)) > 2 else f"f({label})"
+        return self.stream.add(Direction(label, node, "mlp", time, 0.0, size, fit.error(s_error)))
+
+    def _set_bos(self, direction: int, form: Form, fit, t: int) -> None:
+        """What the neurons give at BOS is known, because the form is."""
+        from dataclasses import replace
+
+        active = np.maximum(fit.side * (self.stream.bos(form) - fit.breaks), 0)
+        value = float(active @ fit.weights[:, t])
+        self.stream.directions[direction] = replace(self.stream.directions[direction], bos=value)
+
+    def _joint_forms(self, leaves, targets: np.ndarray, node: int | None) -> list[Form]:
+        """Functions that need several leaves at once: neurons on the linear form that needs the fewest."""
+        label = self.program.labels[node] if node is not None else "a selector's operands"
+        argument = best_argument(self, leaves, targets, node)
+        if argument is None:
+            span = self.program.span(node) if node is not None else None
+            raise CompileError(
+                f"{label!r} joins too many values for neurons to tell apart", span,
+                "use a smaller vocabulary or max_len, or compute it in smaller steps",
+            )  # fmt: skip
+        form = Form()
+        for part, coefficient in argument.parts:
+            form = form + part().scaled(coefficient)
+        return self.on_form(form, argument.points, targets, node)
+
+
+def _single_leaf(codes: np.ndarray, target: np.ndarray) -> tuple[int, np.ndarray] | None:
+    """(-1, [constant]), or (leaf position, table by code) when the target depends on one leaf only."""
+    care = ~np.isnan(target)
+    if not care.any() or np.ptp(target[care]) < EXACT:
+        return -1, target[care][:1] if care.any() else np.zeros(1)
+    for at in range(codes.shape[1]):
+        table = np.full(codes[:, at].max() + 1, np.nan)
+        table[codes[care, at]] = target[care]
+        if (np.abs(table[codes[care, at]] - target[care]) < EXACT).all():
+            return at, table
+    return None
+
+
+def additive(codes: np.ndarray, target: np.ndarray) -> tuple[float, list[np.ndarray]] | None:
+    """target = const + sum over leaves of a table by code (each table 0 at its first code), or None."""
+    care = ~np.isnan(target)
+    codes, target = codes[care], target[care]
+    sizes = [int(c.max()) + 1 for c in codes.T]
+    starts = np.concatenate([[0], np.cumsum([s - 1 for s in sizes])]).astype(int)
+    if starts[-1] > 600:
+        return None
+    rng = np.random.default_rng(0)
+    few = rng.permutation(len(codes))[: 2 * int(starts[-1]) + 40]
+    if len(few) < len(codes) and _solve(codes[few], target[few], starts) is None:
+        return None
+    solution = _solve(codes, target, starts)
+    if solution is None:
+        return None
+    tables = [np.concatenate([[0.0], solution[a + 1 : b + 1]]) for a, b in zip(starts, starts[1:], strict=False)]
+    return float(solution[0]), tables
+
+
+def _solve(codes: np.ndarray, target: np.ndarray, starts: np.ndarray) -> np.ndarray | None:
+    design = np.zeros((len(codes), int(starts[-1]) + 1))
+    design[:, 0] = 1
+    rows = np.arange(len(codes))
+    for at, start in enumerate(starts[:-1]):
+        inside = codes[:, at] > 0
+        design[rows[inside], start + codes[inside, at]] = 1
+    solution = np.linalg.lstsq(design, target, rcond=None)[0]
+    rounded = np.array([float(Fraction(x).limit_denominator(2000)) for x in solution])
+    for candidate in (rounded, solution):
+        if np.abs(design @ candidate - target).max() < EXACT * max(1.0, float(np.abs(target).max())):
+            return candidate
+    return None
+
+
+def _multiple(have: np.ndarray, want: np.ndarray) -> tuple[float, float] | None:
+    """(a, b) with want = a * have + b wherever want is known, if there are such."""
+    if have.shape != want.shape:
+        return None
+    care = ~np.isnan(want)
+    have, want = have[care], want[care]
+    if np.isnan(have).any():
+        return None
+    low, high = int(have.argmin()), int(have.argmax())
+    spread = have[high] - have[low]
+    if spread < EXACT:
+        return None
+    a = (want[high] - want[low]) / spread
+    b = want[low] - a * have[low]
+    good = np.abs(a * have + b - want).max() < EXACT * max(1.0, float(np.abs(want).max()))
+    return (float(a), float(b)) if good else None
+
+
+def _up_to_scale(tables: np.ndarray) -> list[int]:
+    """Positions of the targets that no earlier one gives by scaling."""
+    kept: list[int] = []
+    for t in range(tables.shape[1]):
+        if not any(_multiple(tables[:, k], tables[:, t]) for k in kept):
+            kept.append(t)
+    return kept
+
+
+def _padded(table: np.ndarray, size: int) -> np.ndarray:
+    return np.concatenate([table, np.full(size - len(table), np.nan)])
+
+
+def _grouped(points: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct points ascending, and the target of each (NaN only where every row of it is)."""
+    rounded = np.round(points, 10)
+    unique, inverse = np.unique(rounded, return_inverse=True)
+    merged = np.full((len(unique), targets.shape[1]), np.nan)
+    for t in range(targets.shape[1]):
+        care = ~np.isnan(targets[:, t])
+        merged[inverse.reshape(-1)[care], t] = targets[care, t]
+    return unique, merged
