@@ -97,6 +97,8 @@ class BatchTrace:
 
     def raise_first_fault(self) -> None:
         """Raise what the interpreter raises on the first faulty input, if there is one."""
+        if not self.faults.any():
+            return
         from rasplab.interpret import evaluate
 
         for row in np.flatnonzero(self.faults)[:1]:

@@ -20,6 +20,7 @@ from rasplab.program import Atom, Program
 from rasplab.weights import Weights
 
 if TYPE_CHECKING:
+    from rasplab.model.store import Trained
     from rasplab.study.recipe import Recipe
 
 BATCH_FLOATS = 1 << 22
@@ -40,6 +41,7 @@ class LensModel:
     readout: Readout
     compiled: Any = None
     recipe: Recipe | None = None
+    trained: Trained | None = None
 
     @property
     def device(self) -> torch.device:

@@ -1,0 +1,173 @@
+"""Trained models on disk: model.safetensors beside model.json, each written whole or not at all (floor 4).
+
+Each file replaces its forerunner in one step, the weights first. Between the two steps the weights are one checkpoint
+younger than the record; both are of one run, so the pair loads, and the numbers in the weights' header count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rasplab.domain import Domain, Readout
+from rasplab.errors import FileError
+from rasplab.model.lens import LensModel, fresh_model, plain_parameters
+
+FORMAT = "rasplab trained model 1"
+WEIGHTS, RECORD = "model.safetensors", "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """How far training came.
+
+    held_out  accuracy on held-out inputs, as a share of positions
+    """
+
+    step: int
+    held_out: float
+    seconds: float
+
+
+def save_model(model: LensModel, folder: str | Path) -> Path:
+    """Write a trained (or fresh) model into `folder`, made if need be. Raises FileError where that fails."""
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    tensors = {name: p.detach().cpu().contiguous() for name, p in sorted(plain_parameters(model.lens).items())}
+    record = _record(model)
+    header = {"format": FORMAT, "run": _run(record), "digest": _digest(tensors), "trained": json.dumps(record["trained"])}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / WEIGHTS, save(tensors, header))
+        _replace(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    except OSError as error:
+        raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
+    return folder
+
+
+def load_model(folder: str | Path, device: str = "auto") -> LensModel:
+    """The model that `save_model` wrote. Raises FileError for files missing, damaged, or of another version."""
+    import torch
+
+    folder = Path(folder)
+    record = _read_record(folder / RECORD)
+    tensors, header = _read_weights(folder / WEIGHTS)
+    if header.get("run") != _run(record):
+        raise _damaged(folder / WEIGHTS, f"it is not of the run that {RECORD} describes")
+    try:
+        model = _rebuilt(record, header, device)
+        with torch.no_grad():
+            for name, parameter in plain_parameters(model.lens).items():
+                assert parameter.shape == tensors[name].shape, name
+                parameter.copy_(tensors[name])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise _damaged(folder / RECORD, f"{type(error).__name__}: {error}") from None
+    model.lens.eval()
+    return model
+
+
+def _record(model: LensModel) -> dict:
+    cfg = model.lens.cfg
+    config = {
+        "layers": cfg.n_layers, "heads": cfg.n_heads, "d_model": cfg.d_model, "d_mlp": cfg.d_mlp,
+        "norm": cfg.normalization_type, "act": cfg.act_fn,
+    }  # fmt: skip
+    domain, trained = model.domain, model.trained
+    return {
+        "format": FORMAT,
+        "versions": _versions(),
+        "config": config,
+        "domain": {"vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal},
+        "readout": list(model.readout.values),
+        "recipe": model.recipe.to_json() if model.recipe else None,
+        "trained": None if trained is None else {
+            "step": trained.step, "held_out": trained.held_out, "seconds": round(trained.seconds, 1),
+        },
+    }  # fmt: skip
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("rasplab", "torch", "transformer-lens", "numpy")}
+
+
+def _run(record: dict) -> str:
+    """What the two files must agree on: everything but how far training came."""
+    same = {name: record.get(name) for name in ("config", "domain", "readout", "recipe")}
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(tensors: dict[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside `path`, then put it in place: a reader sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read_record(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise FileError(f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN) from None
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
+        raise FileError(f"{path} is of another version: {found!r}, this rasplab reads {FORMAT!r}", hint=_AGAIN)
+    return record
+
+
+def _read_weights(path: Path) -> tuple[dict, dict]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            tensors, header = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except FileNotFoundError:
+        raise FileError(f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN) from None
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, str(error)) from None
+    if header.get("digest") != _digest(tensors):
+        raise _damaged(path, "the weights are not those that were saved")
+    return tensors, header
+
+
+def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
+    from rasplab.study.recipe import Recipe
+
+    domain = record["domain"]
+    model = fresh_model(
+        Domain(tuple(domain["vocab"]), domain["max_len"], domain["causal"]),
+        Readout(tuple(tuple(v) if isinstance(v, list) else v for v in record["readout"])),
+        **record["config"],
+        device=device,
+    )
+    trained = json.loads(header["trained"])
+    return replace(
+        model,
+        recipe=Recipe.from_json(record["recipe"]) if record["recipe"] else None,
+        trained=Trained(**trained) if trained else None,
+    )
+
+
+_AGAIN = "train it again: rasplab train TASK -o DIR"
+
+
+def _damaged(path: Path, why: str) -> FileError:
+    return FileError(f"{path} is damaged: {why}", hint=_AGAIN)
