@@ -1,1 +1,64 @@
-"""rasplab."""
+"""rasplab: write RASP programs, compile them into transformers, and hold trained transformers against them.
+
+Names are loaded when first used: `import rasplab` costs neither torch nor transformer_lens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from rasplab.errors import CompileError, RaspError
+
+if TYPE_CHECKING:
+    from rasplab.compiler import Compiled
+    from rasplab.program import Program
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "parse": "rasplab.lang",
+    "load": "rasplab.lang",
+    "evaluate": "rasplab.interpret",
+    "verify": "rasplab.model.verify",
+    "train": "rasplab.study.train",
+    "match": "rasplab.study.match",
+    "circuit_of": "rasplab.circuit.truth",
+    "load_compiled": "rasplab.compiler.files",
+    "load_model": "rasplab.model.store",
+    "load_ipython_extension": "rasplab.notebook",
+}
+
+__all__ = ["CompileError", "RaspError", "compile", *_HOMES]
+
+
+def compile(  # noqa: A001 (the front door's word for it)
+    program: Program,
+    vocab: Iterable,
+    max_len: int,
+    *,
+    basis: str = "compact",
+    causal: bool = False,
+) -> Compiled:
+    """Compile a program into transformer weights, exact on every input of 1 to max_len tokens of `vocab`.
+
+    vocab   str, int, float or bool tokens; a string is read as its characters
+    basis   "compact": the smallest model; "one_hot": every value of a leaf is a direction of its own
+    causal  every selector sees keys up to the query only
+    Raises CompileError, with the place in the program, where no exact model exists; ValueError for bad arguments.
+    """
+    from rasplab.compiler import compile_program
+    from rasplab.domain import make_domain
+
+    return compile_program(program, make_domain(vocab, max_len, causal), basis)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"rasplab has no {name!r}; it has {', '.join(sorted(__all__))}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return sorted([*__all__, "__version__"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import product
+from math import isfinite
 
 import numpy as np
 
@@ -107,3 +108,20 @@ class Readout:
             return ordered[i - 1] if i == len(numbers) or x - numbers[i - 1] <= numbers[i] - x else ordered[i]
         value = Fraction(x / float(self.unit)).limit_denominator(self.denominator) * self.unit
         return int(value) if value.denominator == 1 else float(value)
+
+
+def make_domain(vocab: Iterable, max_len: int, causal: bool = False) -> Domain:
+    """The domain of a vocabulary and a maximum length. Raises ValueError for what cannot be one."""
+    tokens = tuple(vocab)
+    if not tokens:
+        raise ValueError("vocab is empty; it needs at least one token")
+    for token in tokens:
+        if not isinstance(token, int | float | str):
+            raise ValueError(f"vocab holds {token!r} of type {type(token).__name__}; tokens are str, int, float, bool")
+        if isinstance(token, float) and not isfinite(token):
+            raise ValueError(f"vocab holds {token!r}; tokens are finite")
+    if len({(type(t), t) for t in tokens}) < len(tokens):
+        raise ValueError(f"vocab holds a token twice: {list(tokens)!r}")
+    if isinstance(max_len, bool) or not isinstance(max_len, int) or max_len < 1:
+        raise ValueError(f"max_len is {max_len!r}; it is an int of at least 1")
+    return Domain(tokens, max_len, causal)

@@ -1,0 +1,63 @@
+"""The true circuit of a compiled model, read off its layout: no ablation, no sampling (floor 5)."""
+
+from __future__ import annotations
+
+from rasplab.circuit.graph import Circuit
+from rasplab.compiler import Compiled
+from rasplab.compiler.forms import Form
+from rasplab.sites import Edge, Port, Site
+
+
+def circuit_of(compiled: Compiled) -> Circuit:
+    """Structural truth: an edge where a port reads a direction that a site writes.
+
+    The direction that is 1 at tokens and 0 at BOS belongs to tok_embed; edges that carry only it are bookkeeping and
+    are labelled so.
+    """
+    carried: dict[Edge, set[str]] = {}
+    layout = compiled.layout
+
+    def read(port: Port, forms: list[Form]) -> None:
+        for form in forms:
+            for direction, _ in form.terms:
+                edge = Edge(layout.writers[direction], port)
+                carried.setdefault(edge, set()).add(layout.directions[direction].label)
+
+    for layer, i, head in layout.heads:
+        site = Site("head", layer, i)
+        read(Port(site, "q"), [q for q, _ in head.pairs])
+        read(Port(site, "k"), [k for _, k in head.pairs])
+        read(Port(site, "v"), [v for v, _ in head.outs])
+    for layer, _, neuron in layout.neurons:
+        read(Port(Site("mlp", layer), "in"), [neuron.pre])
+    constant = Form(((0, 1.0),)) if any(f.const for f in compiled.read_out) else Form()
+    read(Port(Site("unembed"), "in"), [*compiled.read_out, constant])
+    edges = tuple(sorted(carried))
+    labels, places = _labels(compiled)
+    used = {e.src for e in edges} | {e.dst.site for e in edges}
+    return Circuit(
+        edges,
+        tuple(tuple(sorted(carried[e])) for e in edges),
+        tuple((s, labels[s]) for s in sorted(used)),
+        tuple((s, places[s]) for s in sorted(used) if s in places),
+    )
+
+
+def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
+    program = compiled.program
+    labels = {
+        Site("tok_embed"): "tokens", Site("pos_embed"): "indices", Site("unembed"): program.labels[program.output],
+    }  # fmt: skip
+    places = {}
+    for site, nodes in compiled.site_nodes().items():
+        labels[site] = ", ".join(dict.fromkeys(program.labels[n] for n in nodes))
+        spans = [str(program.span(n)) for n in nodes if program.span(n)]
+        if spans:
+            places[site] = spans[0]
+    for layer, i, _ in compiled.layout.heads:
+        labels[Site("head", layer, i)] = compiled.heads[layer, i]
+    for layer in range(compiled.layout.n_layers):
+        labels.setdefault(Site("mlp", layer), "")
+    if program.span(program.output):
+        places[Site("unembed")] = str(program.span(program.output))
+    return labels, places
