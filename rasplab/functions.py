@@ -25,8 +25,30 @@ class Function:
     form: str
 
 
+MAX_BITS = 100_000
+"""Of an int that `^` makes: about 30,000 digits."""
+
+MAX_LENGTH = 10_000_000
+"""Of a string or list that `*` repeats."""
+
+
 def _truth(a: Any) -> bool:
     return bool(a)
+
+
+def _times(a: Any, b: Any) -> Any:
+    """a * b; refuses to repeat a string or list beyond MAX_LENGTH."""
+    for repeated, count in ((a, b), (b, a)):
+        if isinstance(repeated, str | tuple | list) and isinstance(count, int) and len(repeated) * count > MAX_LENGTH:
+            raise OverflowError(f"repeating it {count} times is longer than {MAX_LENGTH}")
+    return a * b
+
+
+def _power(a: Any, b: Any) -> Any:
+    """a ^ b; refuses an int beyond MAX_BITS."""
+    if isinstance(a, int) and isinstance(b, int) and b > 0 and abs(a) > 1 and a.bit_length() * b > MAX_BITS:
+        raise OverflowError(f"the power has more than {MAX_BITS} bits")
+    return a**b
 
 
 def _index(values: tuple, i: Any) -> Any:
@@ -44,8 +66,8 @@ def _contains(x: Any, values: tuple) -> bool:
 
 def _table() -> dict[str, Function]:
     binary = {
-        "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
-        "^": operator.pow, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
+        "+": operator.add, "-": operator.sub, "*": _times, "/": operator.truediv, "%": operator.mod,
+        "^": _power, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
         ">": operator.gt, ">=": operator.ge,
         "and": lambda a, b: _truth(a) and _truth(b), "or": lambda a, b: _truth(a) or _truth(b),
     }  # fmt: skip
