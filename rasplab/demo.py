@@ -70,7 +70,8 @@ def run_demo(out: str, retrain: bool = False, max_inputs: int = 200_000, device:
         import rasplab.model.lens  # some seconds: said, so that the first line is not a silent wait
 
         stage.note = "torch and TransformerLens are loaded"
-    studies = [study(name, stages, retrain, max_inputs, device) for name in PROGRAMS]
+    folder = Path(out).parent / "trained" if retrain else None
+    studies = [study(name, stages, folder, max_inputs, device) for name in PROGRAMS]
     path = write_whole(out, demo_report(studies, f"Made by: rasplab demo, version {rasplab.__version__}."))
     stages.say(f"\nDone in {time.perf_counter() - start:.0f} s. The report: {path.resolve()}")
     stages.say("Next:  rasplab repl                       write RASP line by line")
@@ -80,7 +81,7 @@ def run_demo(out: str, retrain: bool = False, max_inputs: int = 200_000, device:
     return 0 if all(s.exact for s in studies) else 1
 
 
-def study(name: str, stages: Stages, retrain: bool, max_inputs: int, device: str) -> Study:
+def study(name: str, stages: Stages, retrain: Path | None, max_inputs: int, device: str) -> Study:
     """One program all the way, each stage said as it goes."""
     about = entry(name)
     stages.say(f"\n{name}: {about.summary}")
@@ -127,18 +128,19 @@ def sizes_of(compiled, seconds: float) -> dict[str, str]:
     return sizes | {"compiled in": f"{seconds:.2f} s"}
 
 
-def trained_model(about: Entry, retrain: bool, device: str):
-    """The model in the repository, or a new one trained by the same recipe."""
+def trained_model(about: Entry, retrain: Path | None, device: str):
+    """The model in the repository; or a new one by the same recipe, kept in the folder `retrain`."""
     if retrain:
-        return rasplab.train(about.name, device=device)
+        return rasplab.train(about.name, out=retrain / about.name, device=device)
     from rasplab.model.store import load_model
 
     return load_model(shipped("circuits") / "trained" / about.name, device=device)
 
 
-def training_line(trained) -> str:
-    """What was trained, and how well it does on inputs it has not seen."""
-    return f"a trained model of {trained.n_layers} layers with {trained.n_heads} heads each"
+def training_line(model) -> str:
+    """What was trained, and how well it does on inputs that it has not seen."""
+    text = f"{model.n_layers} layers of {model.n_heads} heads, {model.n_params:,} parameters, trained on examples"
+    return text + (f": {model.trained.held_out:.2%} of held-out positions right" if model.trained else "")
 
 
 def match_rows(table) -> tuple:

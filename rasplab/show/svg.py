@@ -32,7 +32,7 @@ ROW_HEIGHT, BOX_HEIGHT, BOX_GAP, LANE_WIDTH = 92, 40, 16, 6
 MARGIN_LEFT, MARGIN, TOP = 104, 18, 46
 PORT_SHIFT = {"q": -0.28, "k": 0.0, "v": 0.28, "in": 0.0}
 """Where a port sits along the lower side of its box, as a part of the box's width."""
-LABEL_COLUMNS = 26
+LABEL_COLUMNS = 40
 
 
 def _style() -> str:
