@@ -20,7 +20,7 @@ from rasplab.compiler.forms import Form
 from rasplab.compiler.infer import Inferred
 from rasplab.compiler.lower import Lowering
 from rasplab.compiler.place import Layout, place
-from rasplab.compiler.readout import read_out
+from rasplab.compiler.readout import Certificate, read_out
 from rasplab.domain import Domain, Readout
 from rasplab.errors import CompileError, RaspError
 from rasplab.program import Program
@@ -37,6 +37,7 @@ DOUBTED_INPUTS = 1000
 class Compiled:
     """A program as transformer weights, with every stage that led there.
 
+    certificate  bound on the numerical error of the read-out, and the dtype it holds in
     checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of the domain
     seconds  how long compilation took
     """
@@ -47,6 +48,7 @@ class Compiled:
     layout: Layout
     read_out: tuple[Form, ...]
     readout: Readout
+    certificate: Certificate
     weights: Weights
     checked: str
     seconds: float = field(compare=False)
@@ -76,10 +78,11 @@ class Compiled:
 
         return listing(self)
 
-    def to_model(self, device: str = "auto", dtype: str = "float32"):
-        """The weights in a TransformerLens model (rasplab.model.lens.LensModel)."""
+    def to_model(self, device: str = "auto", dtype: str | None = None):
+        """The weights in a TransformerLens model (rasplab.model.lens.LensModel), in the certificate's dtype."""
         from rasplab.model.lens import load_weights
 
+        dtype = dtype or self.certificate.dtype
         return load_weights(self.weights, self.domain, self.readout, device=device, dtype=dtype, compiled=self)
 
     def save(self, folder) -> None:
@@ -114,12 +117,14 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
         )  # fmt: skip
     inferred = Inferred(program, domain)
     lowering = Lowering(inferred, basis)
-    forms, readout = read_out(lowering, program.output)
+    forms, readout, certificate = read_out(lowering, program.output)
     checked = _check_doubts(inferred)
     layout, forms = place(lowering.stream, forms)
     weights = assemble(layout, forms, domain)
     seconds = time.perf_counter() - start
-    return Compiled(program, domain, basis, layout, tuple(forms), readout, weights, checked, seconds)
+    return Compiled(
+        program, domain, basis, layout, tuple(forms), readout, certificate, weights, checked, seconds
+    )
 
 
 def _check_doubts(inferred: Inferred) -> str:

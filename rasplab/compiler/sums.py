@@ -39,22 +39,19 @@ class Range:
         return Range(*ends, self.unit * abs(factor) or Fraction(1), self.denominator)
 
     def __add__(self, other: Range) -> Range:
-        """The range of x + y: multiples of the common unit over any product of the two denominators."""
-        unit = common_unit([self.unit, other.unit])
-        top = max(self.denominator, other.denominator)
-        both = self.denominator > 1 and other.denominator > 1
-        return Range(self.low + other.low, self.high + other.high, unit, top * top if both else top)
+        """The range of x + y: the smaller denominator goes into the unit, whatever it is."""
+        few, top = sorted((self.denominator, other.denominator))
+        unit = common_unit([self.unit, other.unit]) / lcm(*range(1, few + 1))
+        return Range(self.low + other.low, self.high + other.high, unit, top)
 
     def mean(self, count: int) -> Range:
         """The range of the mean of up to `count` such numbers."""
-        if self.denominator > 1:
-            return Range(self.low, self.high, self.unit, count * lcm(*range(1, self.denominator + 1)))
-        return Range(self.low, self.high, self.unit, count)
+        return Range(self.low, self.high, self.unit / lcm(*range(1, self.denominator + 1)), count)
 
     def with_value(self, value) -> Range:
         """The range that also holds one more number."""
         value = Fraction(value)
-        unit = common_unit([self.unit, value])
+        unit = common_unit([self.unit, value]) if value else self.unit
         return Range(min(self.low, value), max(self.high, value), unit, self.denominator)
 
 

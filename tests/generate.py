@@ -1,0 +1,119 @@
+"""Seeded random programs over the whole node set, for contract tests: legal on their domain more often than not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rasplab.domain import Domain
+from rasplab.program import (
+    Aggregate, Builder, Combine, Constant, Indices, Map, Program, Select, SelectorWidth, Tokens,
+)  # fmt: skip
+
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+DOMAINS = (
+    Domain(("a", "b", "c"), 4),
+    Domain(("a", "b"), 6),
+    Domain((0, 1, 3), 4),
+    Domain((0.5, -1.0, 2.0), 3),
+    Domain((True, False), 4),
+    Domain(("a", "b", "c"), 4, causal=True),
+)
+
+
+class Generator:
+    """Draws s-ops of kinds number, bool, str and selectors into one Builder."""
+
+    def __init__(self, seed: int, domain: Domain):
+        self.rng, self.domain, self.builder = np.random.default_rng(seed), domain, Builder()
+        kind = {str: "str", int: "number", float: "number", bool: "bool"}[type(domain.vocab[0])]
+        tokens = self.builder.add(Tokens("asis"))
+        self.pool = {"number": [self.builder.add(Indices())], "bool": [], "str": [], "selector": []}
+        self.pool[kind].append(tokens)
+
+    def pick(self, kind: str) -> int:
+        """A node of that kind: an old one, or a constant."""
+        if self.pool[kind] and self.rng.random() < 0.85:
+            return int(self.rng.choice(self.pool[kind]))
+        values = {"number": [0, 1, 2, 0.5, -1], "bool": [True, False], "str": ["a", "b", "-"]}[kind]
+        return self.builder.add(Constant(values[self.rng.integers(len(values))]))
+
+    def grow(self) -> None:
+        """Add one node of a random type."""
+        make = [self._arithmetic, self._compare, self._logic, self._choose, self._select, self._select,
+                self._combine, self._aggregate, self._aggregate, self._width]  # fmt: skip
+        make[self.rng.integers(len(make))]()
+
+    def _add(self, kind: str, node) -> None:
+        self.pool[kind].append(self.builder.add(node))
+
+    def _arithmetic(self):
+        fn = str(self.rng.choice(["+", "-", "*", "neg", "round", "%"]))
+        if fn in ("neg", "round"):
+            self._add("number", Map(fn, (self.pick("number"),)))
+        elif fn == "%":
+            self._add("number", Map("%", (self.pick("number"), self.builder.add(Constant(3)))))
+        else:
+            self._add("number", Map(fn, (self.pick("number"), self.pick("number"))))
+
+    def _kind(self) -> str:
+        return str(self.rng.choice([k for k in ("number", "bool", "str") if self.pool[k]]))
+
+    def _compare(self):
+        kind = self._kind()
+        self._add("bool", Map(str(self.rng.choice(COMPARISONS)), (self.pick(kind), self.pick(kind))))
+
+    def _logic(self):
+        if self.rng.random() < 0.3:
+            self._add("bool", Map("not", (self.pick("bool"),)))
+        elif self.rng.random() < 0.3:
+            self._add("number", Map("indicator", (self.pick("bool"),)))
+        else:
+            self._add("bool", Map(str(self.rng.choice(["and", "or"])), (self.pick("bool"), self.pick("bool"))))
+
+    def _choose(self):
+        kind = self._kind()
+        self._add(kind, Map("if", (self.pick("bool"), self.pick(kind), self.pick(kind))))
+
+    def _select(self):
+        kind = self._kind()
+        self._add("selector", Select(self.pick(kind), self.pick(kind), str(self.rng.choice(COMPARISONS))))
+
+    def _selector(self) -> int:
+        if not self.pool["selector"]:
+            self._select()
+        return int(self.rng.choice(self.pool["selector"]))
+
+    def _combine(self):
+        fn = str(self.rng.choice(["and", "or", "not"]))
+        parts = (self._selector(),) if fn == "not" else (self._selector(), self._selector())
+        self._add("selector", Combine(fn, parts))
+
+    def _aggregate(self):
+        kind = self._kind()
+        defaults = {"number": [0, 1, -2], "bool": [False, True, 0], "str": ["-", "a"]}[kind]
+        default = defaults[self.rng.integers(len(defaults))]
+        selector = self._selector()
+        if kind != "number" and self.rng.random() < 0.8:
+            selector = self._one_key()
+        self._add(kind, Aggregate(selector, self.pick(kind), default))
+
+    def _one_key(self) -> int:
+        """A selector of at most one key: positions compared for equality."""
+        indices = self.builder.add(Indices())
+        shifted = self.builder.add(Map("-", (indices, self.builder.add(Constant(int(self.rng.integers(3)))))))
+        return self.builder.add(Select(indices, shifted, "=="))
+
+    def _width(self):
+        self._add("number", SelectorWidth(self._selector()))
+
+
+def random_program(seed: int, size: int = 9) -> tuple[Program, Domain]:
+    """A program of some `size` grown nodes, and a small domain for it."""
+    domain = DOMAINS[seed % len(DOMAINS)]
+    generator = Generator(seed, domain)
+    for _ in range(size):
+        generator.grow()
+    nodes = generator.builder.nodes
+    outputs = [i for i, n in enumerate(nodes) if not isinstance(n, Select | Combine | Constant)]
+    deep = outputs[-3:]
+    return generator.builder.program(int(generator.rng.choice(deep))), domain
