@@ -7,6 +7,7 @@ numpy does the counting. What no input influences (indices, length, constants, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -160,10 +161,11 @@ class _Evaluation:
         raise AssertionError(node)
 
     def _marked(self, column: Column) -> Column:
-        """`column`, its failed inputs noted in `faults`."""
-        if any(v is FAULT for v in column.values):
-            failed = np.array([v is FAULT for v in column.values])
-            self.faults |= failed[column.codes].any(-1)
+        """`column`, the inputs noted in `faults` where it failed, or mixes strings and numbers."""
+        kinds = np.array([_kind(v) for v in column.values])
+        if len(kinds) and (kinds != kinds[0]).any() or (kinds == ILLEGAL).any():
+            found = kinds[column.codes]
+            self.faults |= (found != found[:, :1]).any(-1) | (found == ILLEGAL).any(-1)
         return column
 
     def selector(self, i: int) -> np.ndarray:
@@ -198,6 +200,14 @@ class _Evaluation:
         if (table == 2).any():
             self.faults |= (found == 2).any((1, 2))
         return found == 1
+
+
+STRING, NUMBER, ILLEGAL = range(3)
+
+
+def _kind(value: Any) -> int:
+    """Strings and numbers (and bools) do not stand in one s-op; FAULT, lists and the rest in none."""
+    return STRING if isinstance(value, str) else NUMBER if type(value) in (int, float, bool) else ILLEGAL
 
 
 def _applied(fn: Callable, args: tuple) -> Any:
@@ -287,10 +297,8 @@ def _with_means(
     batch, query = np.nonzero(width > 1)
     rows = selector[batch if len(selector) > 1 else 0, query]
     keys = column.codes[batch if len(column.codes) > 1 else np.zeros_like(batch)]
-    numeric = np.array([type(v) in (int, float) for v in column.values])
-    taken = numeric[column.codes].all(-1)
-    failed = ~np.broadcast_to(taken, len(codes))[batch]
-    if all(type(v) is int for v, ok in zip(column.values, numeric, strict=True) if ok):
+    failed = ~np.broadcast_to(_averaged(column), len(codes))[batch]
+    if not any(type(v) is float for v in column.values):
         means, which = _int_means(rows, keys, column, width[batch, query])
     else:
         means, which = _exact_means(rows, keys, column)
@@ -300,11 +308,18 @@ def _with_means(
     return codes
 
 
+def _averaged(column: Column) -> np.ndarray:
+    """bool [batch]: the inputs whose values have a mean: numbers, not bools alone."""
+    numeric = np.array([_kind(v) == NUMBER for v in column.values])[column.codes]
+    plain = np.array([type(v) is not bool for v in column.values])[column.codes]
+    return numeric.all(-1) & plain.any(-1)
+
+
 def _int_means(
     rows: np.ndarray, keys: np.ndarray, column: Column, width: np.ndarray
 ) -> tuple[list[float], np.ndarray]:
-    """Means of ints: exact sums, then one division, which Python rounds correctly. [n, key] -> values, codes [n]."""
-    numbers = [v if type(v) is int else 0 for v in column.values]
+    """Means of ints and bools: exact sums, then one division, which Python rounds correctly. [n, key] -> values, codes [n]."""
+    numbers = [int(v) if _kind(v) == NUMBER else 0 for v in column.values]
     n_pos = keys.shape[1]
     if max(map(abs, numbers), default=0) * n_pos * n_pos >= 1 << 52:
         return _exact_means(rows, keys, column)
@@ -324,8 +339,11 @@ def _exact_means(rows: np.ndarray, keys: np.ndarray, column: Column) -> tuple[li
 
 
 def _mean(*numbers: int | float) -> float:
-    """The mean, rounded once."""
-    return float(sum(map(Fraction, numbers)) / len(numbers))
+    """The mean, rounded once; inf and nan have none to round."""
+    if not all(map(math.isfinite, numbers)):
+        return sum(numbers) / len(numbers)
+    total = sum(map(Fraction, numbers)) / len(numbers)
+    return total.numerator / total.denominator
 
 
 def _stacked(parts: list[Column]) -> Column:

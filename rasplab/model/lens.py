@@ -64,6 +64,16 @@ class LensModel:
         return sum(p.numel() for p in self.lens.parameters())
 
     @property
+    def accuracy(self) -> float | None:
+        """Held-out accuracy of a trained model, as a share of positions."""
+        return self.trained.held_out if self.trained else None
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps a trained model was trained."""
+        return self.trained.step if self.trained else None
+
+    @property
     def program(self) -> Program | None:
         """The program it was compiled from or trained on, where known."""
         if self.compiled is not None:

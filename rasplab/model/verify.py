@@ -36,6 +36,10 @@ class Counterexample:
     got: tuple[Value, ...]
     reason: str = ""
 
+    def __str__(self) -> str:
+        expected = self.reason or f"expected {list(self.expected)}"
+        return f"input {list(self.input)}: {expected}, got {list(self.got)}"
+
     def to_json(self) -> dict:
         """Plain lists."""
         expected = None if self.expected is None else list(self.expected)
@@ -78,12 +82,8 @@ class Report:
 
     def __str__(self) -> str:
         which = "every input" if self.exhaustive else f"a sample, seed {self.seed}"
-        lines = [f"{self.checked} inputs ({which}), {self.mismatches} mismatches, {self.seconds:.1f} s on {self.device}"]
-        if self.counterexample:
-            wrong = self.counterexample
-            lines += [f"  input     {list(wrong.input)}"]
-            lines += [f"  expected  {wrong.reason or list(wrong.expected)}", f"  got       {list(wrong.got)}"]
-        return "\n".join(lines)
+        text = f"{self.checked} inputs ({which}), {self.mismatches} mismatches, {self.seconds:.1f} s on {self.device}"
+        return f"{text}\n  {self.counterexample}" if self.counterexample else text
 
 
 def verify(
