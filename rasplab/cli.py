@@ -1,7 +1,8 @@
 """The command line: run | repl | compile | verify | train | match | circuit | demo (floor 7).
 
-Each command imports what it needs when it runs: `rasplab run` never waits for torch. Whatever the user got wrong is
-one message on stderr and exit code 1; argparse's own usage errors exit with 2, an interrupt with 130.
+Each command imports what it needs when it runs: `rasplab run` never waits for torch. Whatever the
+user got wrong is one message on stderr and exit code 1; argparse's own usage errors exit with 2, an
+interrupt with 130.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def _os_reason(error: OSError) -> str:
 
 
 def _reader_gone() -> int:
-    """The reader of our output has closed it (`| head`): that is no fault, and the exit must not say it is one."""
+    """The reader of our output has closed it (`| head`): that is no fault, and the exit must not
+    say it is one.
+    """
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
@@ -54,11 +57,20 @@ def build_parser() -> argparse.ArgumentParser:
     """Every command with its arguments."""
     parser = argparse.ArgumentParser(
         prog="rasplab",
-        description="Write RASP, compile it into transformer weights, compare trained models with it.",
-        epilog="FILE is a path to RASP text, or the name of a zoo program, which brings its domain with it.",
+        description="Write RASP, compile it into transformer weights, compare trained models.",
+        epilog="FILE is a path, or the name of a zoo program, which brings its domain with it.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_run, _add_repl, _add_compile, _add_verify, _add_train, _add_match, _add_circuit, _add_demo):
+    for add in (
+        _add_run,
+        _add_repl,
+        _add_compile,
+        _add_verify,
+        _add_train,
+        _add_match,
+        _add_circuit,
+        _add_demo,
+    ):
         add(commands)
     return parser
 
@@ -66,8 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_run(commands) -> None:
     run = commands.add_parser("run", help="interpret a program on an input")
     _file(run)
-    run.add_argument("tokens", metavar="TOKENS", help="a string, read as characters, or a JSON list")
-    run.add_argument("--output", metavar="NAME", help="the name to show (default: the last s-op assigned)")
+    run.add_argument(
+        "tokens", metavar="TOKENS", help="a string, read as characters, or a JSON list"
+    )
+    run.add_argument(
+        "--output", metavar="NAME", help="the name to show (default: the last s-op assigned)"
+    )
     run.add_argument("--causal", action="store_true", help="let no selector look to the right")
     run.add_argument("--trace", action="store_true", help="show every named s-op and selector")
     _json(run)
@@ -90,7 +106,7 @@ def _add_verify(commands) -> None:
     verify.add_argument("file", metavar="FILE|DIR", help="a program, or a compiled model's folder")
     _domain(verify)
     verify.add_argument("--max-inputs", type=_count, default=200_000, metavar="N",
-                        help="check every input up to so many, else a seeded sample (default: 200000)")  # fmt: skip
+                        help="all inputs up to so many, else a sample (default: 200000)")  # fmt: skip
     verify.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     _device(verify)
     _json(verify)
@@ -99,7 +115,9 @@ def _add_verify(commands) -> None:
 def _add_train(commands) -> None:
     train = commands.add_parser("train", help="train a small model on a zoo program's answers")
     train.add_argument("task", metavar="TASK", help="the name of a zoo program")
-    train.add_argument("-o", "--out", metavar="DIR", help="write the trained model here (default: out/TASK)")
+    train.add_argument(
+        "-o", "--out", metavar="DIR", help="write the trained model here (default: out/TASK)"
+    )
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     train.add_argument("--steps", type=_count, help="training steps at most")
     _device(train)
@@ -125,11 +143,15 @@ def _add_circuit(commands) -> None:
 
 
 def _add_demo(commands) -> None:
-    demo = commands.add_parser("demo", help="the whole way once, on sort and reverse, with a report")
-    demo.add_argument("-o", "--out", metavar="F", default="out/demo.html", help="default: out/demo.html")
+    demo = commands.add_parser(
+        "demo", help="the whole way once, on sort and reverse, with a report"
+    )
+    demo.add_argument(
+        "-o", "--out", metavar="F", default="out/demo.html", help="default: out/demo.html"
+    )
     demo.add_argument("--retrain", action="store_true", help="train the models anew (some minutes)")
     demo.add_argument("--max-inputs", type=_count, default=200_000, metavar="N",
-                      help="check so many inputs per program at most (default: 200000)")  # fmt: skip
+                      help="inputs checked per program at most (default: 200000)")  # fmt: skip
     _device(demo)
 
 
@@ -142,14 +164,22 @@ def _json(parser) -> None:
 
 
 def _device(parser) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
+    )
 
 
 def _domain(parser) -> None:
-    parser.add_argument("--vocab", metavar="V", help="characters, a comma separated list of them, or a JSON list")
+    parser.add_argument(
+        "--vocab", metavar="V", help="characters, a comma separated list of them, or a JSON list"
+    )
     parser.add_argument("--max-len", type=_count, metavar="N", help="longest input")
-    parser.add_argument("--causal", action="store_true", default=None, help="let no head look to the right")
-    parser.add_argument("--basis", choices=("compact", "one_hot"), default="compact", help="default: compact")
+    parser.add_argument(
+        "--causal", action="store_true", default=None, help="let no head look to the right"
+    )
+    parser.add_argument(
+        "--basis", choices=("compact", "one_hot"), default="compact", help="default: compact"
+    )
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,6 @@
-"""What each command of the command line does: arguments in, text or JSON out, exit code back (floor 7)."""
+"""What each command of the command line does: arguments in, text or JSON out, exit code back (floor
+7).
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ from rasplab.errors import FileError, RaspValueError
 from rasplab.program import Value
 from rasplab.zoo import Entry, entries
 
-# Reading arguments ------------------------------------------------------------------------------------------
+# Reading arguments ------------------------------------------------------------------------------
 
 
 def read_tokens(text: str) -> list[Value]:
-    """A JSON list of tokens, else the characters of `text`; `[]` is two brackets, as no input is empty."""
+    """A JSON list of tokens, else the characters of `text`; `[]` is two brackets, as no input is
+    empty.
+    """
     tokens = _json_list(text)
     return tokens or list(text)
 
@@ -34,7 +38,9 @@ def read_vocab(text: str) -> list[Value]:
     vocab = _json_list(text) or (parts if several else list(text))
     for i, token in enumerate(vocab):
         if any(type(t) is type(token) and t == token for t in vocab[:i]):
-            raise RaspValueError(f"the vocabulary holds {token!r} twice", hint="name each token once")
+            raise RaspValueError(
+                f"the vocabulary holds {token!r} twice", hint="name each token once"
+            )
     return vocab
 
 
@@ -110,7 +116,7 @@ def _plain(value):
     return list(value) if isinstance(value, (set, frozenset)) else str(value)
 
 
-# Commands ---------------------------------------------------------------------------------------------------
+# Commands ---------------------------------------------------------------------------------------
 
 
 def run(args: Namespace) -> int:
@@ -160,7 +166,11 @@ def compile(args: Namespace) -> int:  # noqa: A001 (the command's name)
         seconds = time.perf_counter() - start
         if args.out:
             compiled.save(args.out)
-    sizes = {**compiled.weights.shape(), "n_params": compiled.n_params, "nonzero_params": compiled.nonzero_params}
+    sizes = {
+        **compiled.weights.shape(),
+        "n_params": compiled.n_params,
+        "nonzero_params": compiled.nonzero_params,
+    }
     if args.json:
         print_json(**sizes, compile_seconds=round(seconds, 4), out=args.out)
         return 0
@@ -198,9 +208,13 @@ def train(args: Namespace) -> int:
         model = rasplab.train(args.task, seed=args.seed, out=out, device=args.device, **settings)
     came = model.trained
     if args.json:
-        print_json(task=args.task, held_out=came.held_out, step=came.step, seconds=came.seconds, out=out)
+        print_json(
+            task=args.task, held_out=came.held_out, step=came.step, seconds=came.seconds, out=out
+        )
     else:
-        print(f"{args.task}: {came.held_out:.2%} of held-out positions right after {came.step} steps")
+        print(
+            f"{args.task}: {came.held_out:.2%} of held-out positions right after {came.step} steps"
+        )
         print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
     return 0
 
@@ -213,30 +227,18 @@ def match(args: Namespace) -> int:
         model = load_any(args.model, args.device)
         found = rasplab.match(model, program, seed=args.seed)
     if args.json:
-        print_json(
-            heads=list(map(str, found.heads)), selectors=list(map(str, found.selectors)), score=found.score,
-            mass=found.mass, similarity=found.similarity, chance=found.chance,
-        )  # fmt: skip
+        print_json(**found.to_json())
     else:
-        print(match_text(found))
+        print(found)
     return 0
-
-
-def match_text(found) -> str:
-    """The match table as text: each cell is score / chance."""
-    from rasplab.show.text import table
-
-    rows = [
-        [str(head), *(f"{s:.2f} / {c:.2f}" for s, c in zip(found.score[i], found.chance[i], strict=True))]
-        for i, head in enumerate(found.heads)
-    ]
-    return table(["head", *map(str, found.selectors)], rows)
 
 
 def load_any(folder: str, device: str):
     """The model in `folder`, trained or compiled. Raises FileError where there is none."""
     if not Path(folder).is_dir():
-        raise FileError(f"no model folder {folder}", hint="make one with: rasplab train TASK -o DIR")
+        raise FileError(
+            f"no model folder {folder}", hint="make one with: rasplab train TASK -o DIR"
+        )
     if (Path(folder) / "compiled.json").is_file():
         return rasplab.load_compiled(folder).to_model(device=device)
     from rasplab.model.store import load_model
@@ -271,7 +273,11 @@ def circuit_text(found) -> str:
         [str(e.src), str(e.dst), ", ".join(c)]
         for e, c in zip(found.edges, found.carries, strict=True)
     ]
-    return table(["site", "computes", "place"], sites) + "\n\n" + table(["from", "to", "carries"], edges)
+    return (
+        table(["site", "computes", "place"], sites)
+        + "\n\n"
+        + table(["from", "to", "carries"], edges)
+    )
 
 
 def demo(args: Namespace) -> int:

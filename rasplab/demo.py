@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 import rasplab
-from rasplab.commands import match_text, verification_line
+from rasplab.commands import verification_line
 from rasplab.show.report import Pair, Patterns, Study, demo_report
 from rasplab.show.text import sop_line, write_whole
+from rasplab.sites import Site
 from rasplab.zoo import Entry, entry, shipped
 
 PROGRAMS = ("sort", "reverse")
@@ -23,7 +24,9 @@ SAMPLE_SEED = 1
 
 
 class Stages:
-    """Says what is being done and how long it took: a live line in a terminal, plain lines elsewhere."""
+    """Says what is being done and how long it took: a live line in a terminal, plain lines
+    elsewhere.
+    """
 
     def __init__(self, stream):
         self.stream, self.live = stream, stream.isatty()
@@ -63,7 +66,9 @@ def _no_bar():
     yield None
 
 
-def run_demo(out: str, retrain: bool = False, max_inputs: int = 200_000, device: str = "auto") -> int:
+def run_demo(
+    out: str, retrain: bool = False, max_inputs: int = 200_000, device: str = "auto"
+) -> int:
     """Study each program, write the report to `out`; 1 if a compiled model is wrong anywhere."""
     stages, start = Stages(sys.stdout), time.perf_counter()
     with stages.stage("libraries") as stage:
@@ -72,7 +77,9 @@ def run_demo(out: str, retrain: bool = False, max_inputs: int = 200_000, device:
         stage.note = "torch and TransformerLens are loaded"
     folder = Path(out).parent / "trained" if retrain else None
     studies = [study(name, stages, folder, max_inputs, device) for name in PROGRAMS]
-    path = write_whole(out, demo_report(studies, f"Made by: rasplab demo, version {rasplab.__version__}."))
+    path = write_whole(
+        out, demo_report(studies, f"Made by: rasplab demo, version {rasplab.__version__}.")
+    )
     stages.say(f"\nDone in {time.perf_counter() - start:.0f} s. The report: {path.resolve()}")
     stages.say("Next:  rasplab repl                       write RASP line by line")
     stages.say("       rasplab run sort dcab --trace      every s-op and selector of a program")
@@ -85,47 +92,79 @@ def study(name: str, stages: Stages, retrain: Path | None, max_inputs: int, devi
     """One program all the way, each stage said as it goes."""
     about = entry(name)
     stages.say(f"\n{name}: {about.summary}")
-    with stages.stage("interpret") as stage:
-        program = rasplab.load(str(about.path))
-        output = tuple(rasplab.evaluate(program, about.sample, causal=about.domain.causal).output)
-        stage.note = sop_line(name, about.sample, output)
-    with stages.stage("compile") as stage:
-        start = time.perf_counter()
-        compiled = compile_at(program, about.domain)
-        sizes = sizes_of(compiled, time.perf_counter() - start)
-        stage.note = ", ".join(f"{k} {v}" for k, v in sizes.items() if k != "compiled in")
-    with stages.stage("verify") as stage:
-        model = compiled.to_model(device=device)
-        checked = rasplab.verify(model, max_inputs=max_inputs, progress=stage.progress)
-        stage.note = verification_line(checked)
-    with stages.stage("train" if retrain else "load") as stage:
-        trained = trained_model(about, retrain, device)
-        stage.note = training_line(trained)
-    with stages.stage("match") as stage:
-        at_home = compiled if trained.domain == about.domain else compile_at(program, trained.domain)
-        own = model if at_home is compiled else at_home.to_model(device=device)
-        table, own_table = rasplab.match(trained, program), rasplab.match(own, program)
-        stage.note = f"{len(table.heads)} heads, {len(table.selectors)} selectors; score / chance:"
-    stages.say(_indented(match_text(table)))
+    program, output = _interpreted(about, stages)
+    compiled, sizes = _compiled(program, about, stages)
+    model, checked = _verified(compiled, stages, max_inputs, device)
+    trained = _trained(about, stages, retrain, device)
+    own, own_table, table = _matched(program, model, trained, stages, device)
     return Study(
         name, about.summary, about.path.read_text(encoding="utf-8"), about.sample, output, sizes,
-        verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled), training_line(trained),
-        tuple(map(str, table.selectors)), match_rows(table), pairs(program, own, own_table, trained, table),
+        verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled),
+        training_line(trained), tuple(map(str, table.selectors)), match_rows(table),
+        pairs(program, own, own_table, trained, table),
     )  # fmt: skip
+
+
+def _interpreted(about: Entry, stages: Stages):
+    """The program, and its output on the zoo's sample."""
+    with stages.stage("interpret") as stage:
+        program = rasplab.load(str(about.path))
+        output = rasplab.evaluate(program, about.sample, causal=about.domain.causal).output
+        stage.note = sop_line(about.name, about.sample, output)
+    return program, tuple(output)
+
+
+def _compiled(program, about: Entry, stages: Stages):
+    """The compiled model, and its sizes as text."""
+    with stages.stage("compile") as stage:
+        compiled = compile_at(program, about.domain)
+        sizes = sizes_of(compiled)
+        stage.note = ", ".join(f"{k} {v}" for k, v in sizes.items() if k != "compiled in")
+    return compiled, sizes
+
+
+def _verified(compiled, stages: Stages, max_inputs: int, device: str):
+    """The model in TransformerLens, and how it compares with the interpreter."""
+    with stages.stage("verify") as stage:
+        model = compiled.to_model(device=device)
+        report = rasplab.verify(model, max_inputs=max_inputs, progress=stage.progress)
+        stage.note = verification_line(report)
+    return model, report
+
+
+def _trained(about: Entry, stages: Stages, retrain: Path | None, device: str):
+    """The trained model."""
+    with stages.stage("train" if retrain else "load") as stage:
+        model = trained_model(about, retrain, device)
+        stage.note = training_line(model)
+    return model
+
+
+def _matched(program, model, trained, stages: Stages, device: str):
+    """The compiled model at the trained model's domain, its match table, and the trained model's."""
+    with stages.stage("match") as stage:
+        if trained.domain != model.domain:
+            model = compile_at(program, trained.domain).to_model(device=device)
+        own, table = rasplab.match(model, program), rasplab.match(trained, program)
+        stage.note = f"{len(table.heads)} trained heads with {len(table.selectors)} selectors:"
+    stages.say(_indented(str(table)))
+    return model, own, table
 
 
 def compile_at(program, domain):
     """The program compiled for a domain."""
-    return rasplab.compile(program, vocab=domain.vocab, max_len=domain.max_len, causal=domain.causal)
+    return rasplab.compile(
+        program, vocab=domain.vocab, max_len=domain.max_len, causal=domain.causal
+    )
 
 
-def sizes_of(compiled, seconds: float) -> dict[str, str]:
+def sizes_of(compiled) -> dict[str, str]:
     """The sizes that the report shows, as text."""
     shape = compiled.weights.shape()
     sizes = {name: str(shape[f"n_{name}"]) for name in ("layers", "heads")}
     sizes |= {name: str(shape[name]) for name in ("d_model", "d_head", "d_mlp")}
     sizes |= {"parameters": f"{compiled.n_params:,}", "not zero": f"{compiled.nonzero_params:,}"}
-    return sizes | {"compiled in": f"{seconds:.2f} s"}
+    return sizes | {"compiled in": f"{compiled.seconds:.2f} s"}
 
 
 def trained_model(about: Entry, retrain: Path | None, device: str):
@@ -139,39 +178,62 @@ def trained_model(about: Entry, retrain: Path | None, device: str):
 
 def training_line(model) -> str:
     """What was trained, and how well it does on inputs that it has not seen."""
-    text = f"{model.n_layers} layers of {model.n_heads} heads, {model.n_params:,} parameters, trained on examples"
-    return text + (f": {model.trained.held_out:.2%} of held-out positions right" if model.trained else "")
+    text = f"{model.n_layers} layers of {model.n_heads} heads, {model.n_params:,} parameters"
+    came = model.trained
+    return f"{text}, {came.held_out:.2%} of held-out positions right" if came else text
 
 
 def match_rows(table) -> tuple:
     """The rows of the report's match table."""
     return tuple(
-        (str(head), tuple(zip(map(float, table.score[i]), map(float, table.chance[i]), strict=True)))
+        (
+            str(head),
+            tuple(zip(map(float, table.score[i]), map(float, table.chance[i]), strict=True)),
+        )
         for i, head in enumerate(table.heads)
     )
 
 
 def pairs(program, own, own_table, trained, table) -> tuple[Pair, ...]:
-    """For each selector the nearest compiled head and the nearest trained head, with their patterns."""
+    """For each selector the compiled head and the trained head that match it, with their patterns."""
     samples = sample_inputs(trained.domain)
-    rows = [(t, own.patterns([t])[0], trained.patterns([t])[0], rasplab.evaluate(program, t)) for t in samples]
+    looks = [(own.patterns([t])[0], trained.patterns([t])[0]) for t in samples]
+    traces = [rasplab.evaluate(program, t, causal=trained.domain.causal) for t in samples]
     found = []
     for j, selector in enumerate(table.selectors):
-        mine, theirs = (int(np.nanargmax(m.score[:, j])) for m in (own_table, table))
+        mine, theirs = matched(own_table, j), matched(table, j)
         patterns = tuple(
-            Patterns(t, with_bos(trace[selector]), *(_head(p, m.heads[h]) for p, m, h in
-                     ((a, own_table, mine), (b, table, theirs))))
-            for t, a, b, trace in rows
-        )  # fmt: skip
-        found.append(
-            Pair(str(selector), str(own_table.heads[mine]), float(own_table.score[mine, j]),
-                 str(table.heads[theirs]), float(table.score[theirs, j]), float(table.chance[theirs, j]), patterns)
-        )  # fmt: skip
+            Patterns(
+                t,
+                with_bos(trace.values[selector.node]),
+                a[mine.layer, mine.head],
+                b[theirs.layer, theirs.head],
+            )
+            for t, trace, (a, b) in zip(samples, traces, looks, strict=True)
+        )
+        scores = own_table.score[own_table.heads.index(mine), j], *cell(table, theirs, j)
+        found.append(_pair(selector, mine, theirs, *map(float, scores), patterns))
     return tuple(found)
 
 
-def _head(patterns: np.ndarray, head) -> np.ndarray:
-    return patterns[head.layer, head.head]
+def _pair(
+    selector, mine: Site, theirs: Site, own_score: float, score: float, chance: float, patterns
+) -> Pair:
+    return Pair(str(selector), str(mine), own_score, str(theirs), score, chance, patterns)
+
+
+def matched(table, j: int) -> Site:
+    """The head assigned to selector j; where the heads have run out, the one with the highest
+    score.
+    """
+    assigned = {best.selector.node: best.head for best in table.best()}
+    return assigned.get(table.selectors[j].node, table.heads[int(np.argmax(table.score[:, j]))])
+
+
+def cell(table, head: Site, j: int) -> tuple[float, float]:
+    """Score and chance of a head and selector j."""
+    i = table.heads.index(head)
+    return table.score[i, j], table.chance[i, j]
 
 
 def sample_inputs(domain) -> list[tuple]:

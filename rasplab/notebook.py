@@ -1,7 +1,9 @@
-"""RASP in notebooks: `%load_ext rasplab`, then `%%rasp` cells; and how our types show themselves there (floor 7).
+"""RASP in notebooks: `%load_ext rasplab`, then `%%rasp` cells; and how our types show themselves
+there (floor 7).
 
-The cells of a notebook are one text: each new cell is read after the accepted ones, and a cell with a fault changes
-nothing. What a cell assigns is shown over the running example, and is a Python variable from then on.
+The cells of a notebook are one text: each new cell is read after the accepted ones, and a cell with
+a fault changes nothing. What a cell assigns is shown over the running example, and is a Python
+variable from then on.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ def shown(named: Sequence[Named], example: Sequence[Value]) -> str:
 
 
 def results(module: Module) -> list[tuple[str, str]]:
-    """What a cell shows: (name, "") for what it assigns, (SHOWN, text) for an expression; each once, in order."""
+    """What a cell shows: (name, "") for what it assigns, (SHOWN, text) for an expression; each
+    once, in order.
+    """
     found: dict[tuple[str, str], None] = {}
     for item in module.items:
         match item:
@@ -114,7 +118,11 @@ class Cells:
     def _placed(self, error: RaspError, cell: str) -> RaspError:
         """The fault with its place in this cell, or in none where it lies in what came before."""
         span, before = error.span, len(self.text)
-        inside = span is not None and span.source.text.startswith(self.text + cell) and span.stop > before
+        inside = (
+            span is not None
+            and span.source.text.startswith(self.text + cell)
+            and span.stop > before
+        )
         if inside:
             source, last = Source("<cell>", cell), len(cell)
             start = min(max(0, span.start - before), last)
@@ -193,7 +201,10 @@ class Attention:
         texts = ["BOS", *map(value_text, self.tokens)]
         heads = self.model.patterns([self.tokens])[0]
         figures = [
-            html.figure(pattern_svg(pattern, texts, texts, f"L{layer}H{head}"), f"attention of L{layer}H{head}")
+            html.figure(
+                pattern_svg(pattern, texts, texts, f"L{layer}H{head}"),
+                f"attention of L{layer}H{head}",
+            )
             for layer, row in enumerate(heads)
             for head, pattern in enumerate(row)
         ]

@@ -1,4 +1,6 @@
-"""The command line: what it prints, its JSON, its exit codes, and that faults leave no traceback and no half files."""
+"""The command line: what it prints, its JSON, its exit codes, and that faults leave no traceback
+and no half files.
+"""
 
 import json
 import os
@@ -36,7 +38,10 @@ def test_run_prints_the_output(capsys, reverse):
 
 def test_run_takes_a_zoo_name_a_json_list_and_an_output(capsys, reverse):
     """FILE may be a name of the zoo; TOKENS may be a JSON list; --output names a selector as well."""
-    assert call(capsys, "run", "reverse", '["ab", "c"]')[1] == 'reverse(["ab", "c"]) = [c, ab] (strings)\n'
+    assert (
+        call(capsys, "run", "reverse", '["ab", "c"]')[1]
+        == 'reverse(["ab", "c"]) = [c, ab] (strings)\n'
+    )
     out = call(capsys, "run", reverse, "ab", "--output", "flip")[1]
     assert out == "flip\n    a b\na │ · ■\nb │ ■ ·\n"
 
@@ -127,7 +132,11 @@ def test_compile_json_has_the_sizes(capsys, reverse, tmp_path):
     code, out, _ = call(capsys, *argv)
     sizes = json.loads(out)
     wanted = "n_layers n_heads d_head d_model d_mlp n_params nonzero_params compile_seconds"
-    assert code == 0 and set(wanted.split()) <= set(sizes) and sizes["nonzero_params"] < sizes["n_params"]
+    assert (
+        code == 0
+        and set(wanted.split()) <= set(sizes)
+        and sizes["nonzero_params"] < sizes["n_params"]
+    )
     code, out, _ = call(capsys, "verify", folder, "--json", "--device", "cpu")
     report = json.loads(out)
     assert code == 0 and report["exhaustive"] and report["counterexample"] is None
@@ -136,7 +145,18 @@ def test_compile_json_has_the_sizes(capsys, reverse, tmp_path):
 
 def test_verify_says_sample_when_it_was_one(capsys, reverse):
     """Where the domain is larger than --max-inputs the line names the sample's seed."""
-    argv = ["verify", reverse, "--vocab", "abcd", "--max-len", "8", "--max-inputs", "50", "--device", "cpu"]
+    argv = [
+        "verify",
+        reverse,
+        "--vocab",
+        "abcd",
+        "--max-len",
+        "8",
+        "--max-inputs",
+        "50",
+        "--device",
+        "cpu",
+    ]
     code, out, _ = call(capsys, *argv)
     assert code == 0 and out.startswith("checked 50 inputs, a sample of seed 0: 0 mismatches")
 
@@ -144,7 +164,11 @@ def test_verify_says_sample_when_it_was_one(capsys, reverse):
 def test_circuit_as_text_json_and_picture(capsys, tmp_path):
     """The three forms of `rasplab circuit`."""
     assert "unembed.in" in call(capsys, "circuit", "reverse")[1]
-    assert set(json.loads(call(capsys, "circuit", "reverse", "--json")[1])) == {"edges", "labels", "places"}
+    assert set(json.loads(call(capsys, "circuit", "reverse", "--json")[1])) == {
+        "edges",
+        "labels",
+        "places",
+    }
     picture = tmp_path / "c.svg"
     assert call(capsys, "circuit", "reverse", "--svg", str(picture))[0] == 0
     assert picture.read_text().startswith("<svg") and "unembed" in picture.read_text()
@@ -158,11 +182,15 @@ def test_a_folder_that_cannot_be_written_is_a_fault(capsys, reverse, tmp_path):
 
 def python(*argv: str, **options) -> subprocess.CompletedProcess:
     """A fresh interpreter."""
-    return subprocess.run([sys.executable, *argv], capture_output=True, text=True, check=False, **options)
+    return subprocess.run(
+        [sys.executable, *argv], capture_output=True, text=True, check=False, **options
+    )
 
 
 def test_run_does_not_import_torch(reverse):
-    """`rasplab run` stays quick: neither torch nor TransformerLens nor networkx nor lark nor rich is imported."""
+    """`rasplab run` stays quick: neither torch nor TransformerLens nor networkx nor lark nor rich
+    is imported.
+    """
     code = (
         "import sys; from rasplab.cli import main; assert main(sys.argv[1:]) == 0; "
         "print(sorted({'torch', 'transformer_lens', 'networkx', 'lark', 'rich', 'IPython'} & set(sys.modules)))"
@@ -181,7 +209,10 @@ def test_a_reader_that_leaves_is_no_fault(reverse):
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "rasplab.cli", "run", reverse, "abc"], stdout=write, stderr=subprocess.PIPE, check=False
+        [sys.executable, "-m", "rasplab.cli", "run", reverse, "abc"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
     )
     os.close(write)
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr

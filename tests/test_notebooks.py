@@ -45,12 +45,19 @@ def test_notebooks_are_stored_without_outputs():
 
 PICTURE = "data:image/svg+xml;base64,"
 LANGUAGE = {
-    "%%rasp abcde": ["<th>opposite</th><td>4</td><td>3</td>", "<th>rev</th><td>e</td><td>d</td>", PICTURE],
+    "%%rasp abcde": [
+        "<th>opposite</th><td>4</td><td>3</td>",
+        "<th>rev</th><td>e</td><td>d</td>",
+        PICTURE,
+    ],
     'rev("stressed")': ["['d', 'e', 's', 's', 'e', 'r', 't', 's']"],
     'flip("ab")': ["False,  True"],
     "%%rasp abacab\nsame": ["<th>hist</th><td>3</td><td>2</td><td>3</td><td>1</td>"],
     'fraction("aab")': ["[1.0, 1.0, 0.6666666666666666]"],
-    "%%rasp cabba": ["<th>ordered</th><td>a</td><td>a</td><td>b</td><td>b</td><td>c</td>", "<th>rank</th>"],
+    "%%rasp cabba": [
+        "<th>ordered</th><td>a</td><td>a</td><td>b</td><td>b</td><td>c</td>",
+        "<th>rank</th>",
+    ],
     "%%rasp\nwrong": ['<pre class="fault">&lt;cell&gt;:1:', "^"],
     "%%rasp\nordered": ["<th>ordered</th><td>a</td><td>a</td>"],
     "import rasplab": ["['-', 'h', 'e', 'l', 'l']"],
@@ -86,11 +93,16 @@ def test_a_fault_is_placed_in_its_own_cell(cell):
     with pytest.raises(RaspError) as caught:
         cells.run(cell)
     message = str(caught.value)
-    assert message.startswith(f"<cell>:{cell.count(chr(10)) + 1}:") and cell.splitlines()[-1] in message
+    assert (
+        message.startswith(f"<cell>:{cell.count(chr(10)) + 1}:")
+        and cell.splitlines()[-1] in message
+    )
 
 
 def test_a_cell_shows_expressions_and_skips_what_is_no_sop():
-    """Numbers, lists and functions are kept but not drawn; an expression is drawn under its own text."""
+    """Numbers, lists and functions are kept but not drawn; an expression is drawn under its own
+    text.
+    """
     cells = Cells()
     made = cells.run("n = 3; l = [1, 2]; def f(a) { return a + n; } indices * 2; f(indices);")
     assert [m.name for m in made] == ["indices * 2", "f(indices)"]

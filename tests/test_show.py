@@ -70,7 +70,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 def test_circuit_picture_shows_every_site_and_edge_once():
-    """Each edge has a hover text with what it carries and where it stands; each site a box with its name."""
+    """Each edge has a hover text with what it carries and where it stands; each site a box with its
+    name.
+    """
     picture = svg.circuit_svg(SORT, "sort")
     hovers = titles(picture)
     for edge, carries in zip(SORT.edges, SORT.carries, strict=True):
@@ -83,7 +85,11 @@ def test_circuit_picture_shows_every_site_and_edge_once():
 
 def test_circuit_boxes_do_not_overlap():
     """Boxes of a row stand apart, and those of a later row stand higher."""
-    boxes = [r for r in ElementTree.fromstring(svg.circuit_svg(wide_circuit())).iter(f"{SVG}rect") if r.get("stroke")]
+    boxes = [
+        r
+        for r in ElementTree.fromstring(svg.circuit_svg(wide_circuit())).iter(f"{SVG}rect")
+        if r.get("stroke")
+    ]
     spans = sorted((float(b.get("y")), float(b.get("x")), float(b.get("width"))) for b in boxes)
     for (y0, x0, w0), (y1, x1, _) in zip(spans, spans[1:], strict=False):
         assert y0 != y1 or x0 + w0 <= x1 + 0.2
@@ -111,7 +117,9 @@ def test_sweeps_untangle_a_crossing():
 
 def test_edges_that_skip_rows_share_a_lane():
     """A value read three rows up by two readers passes each row between once."""
-    layers = layered.layers_of({"a": 0, "b": 1, "c": 2, "d": 3, "e": 3}, [("a", "d"), ("a", "e"), ("b", "c")])
+    layers = layered.layers_of(
+        {"a": 0, "b": 1, "c": 2, "d": 3, "e": 3}, [("a", "d"), ("a", "e"), ("b", "c")]
+    )
     assert [item for row in layers.rows for item in row if item.lane] == [
         layered.Item("a", 1, True),
         layered.Item("a", 2, True),
@@ -169,7 +177,7 @@ def study(name: str) -> report.Study:
 def test_the_report_needs_no_network_and_no_script():
     """No address to load from; the pictures are in the page before any script."""
     page = report.demo_report([study("sort"), study("reverse")])
-    assert not re.search(r'(?:src|href)\s*=|@import|url\(', page)
+    assert not re.search(r"(?:src|href)\s*=|@import|url\(", page)
     body = page[: page.index("<script")]
     assert body.count(">trained L1H1<") == 4 and body.count('aria-label="circuit"') == 2
     assert "score 0.87, chance 0.12" in body and "<small>chance 0.12</small>" in body

@@ -1,1 +1,3 @@
-"""Drawings: one module per form (text, SVG, HTML, the report). Core types know nothing of them (floor 7)."""
+"""Drawings: one module per form (text, SVG, HTML, the report). Core types know nothing of them
+(floor 7).
+"""

@@ -1,7 +1,8 @@
 """HTML for notebooks and the report: tables, figures and faults, all of it escaped (floor 7).
 
-A figure is an image of a picture as SVG, which an untrusted notebook shows too. Where scripts may run, attention.js
-puts the picture itself in its place, so that hovering shows values and JupyterLab's theme reaches it.
+A figure is an image of a picture as SVG, which an untrusted notebook shows too. Where scripts may
+run, attention.js puts the picture itself in its place, so that hovering shows values and
+JupyterLab's theme reaches it.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ font-family:{MONO};font-size:12.5px}}
 .rasplab th{{font-weight:600;text-align:left}}
 .rasplab .soft{{opacity:.65;font-weight:400}}
 .rasplab .left{{text-align:left}}
-.rasplab pre{{margin:0;padding:8px 12px;border-left:3px solid #8886;font-family:{MONO};font-size:12.5px}}
+.rasplab pre{{margin:0;padding:8px 12px;border-left:3px solid #8886;\
+font-family:{MONO};font-size:12.5px}}
 .rasplab pre.fault{{border-left-color:#d1434b}}
-.rasplab figure{{display:inline-block;margin:4px 10px 4px 0;vertical-align:top;max-width:100%;overflow-x:auto}}
+.rasplab figure{{display:inline-block;margin:4px 10px 4px 0;vertical-align:top;\
+max-width:100%;overflow-x:auto}}
 .rasplab img,.rasplab svg{{max-width:none}}
 </style>"""
 
@@ -41,7 +44,9 @@ def script_text() -> str:
 
 
 def wrapped(*parts: str, scripted: bool = False) -> str:
-    """One output cell: our style, the parts, and the script that brings figures to life if asked for."""
+    """One output cell: our style, the parts, and the script that brings figures to life if asked
+    for.
+    """
     script = f'<script type="module">{script_text()}</script>' if scripted else ""
     return f'{STYLE}<div class="rasplab">{"".join(parts)}</div>{script}'
 
@@ -53,8 +58,12 @@ def figure(svg: str, alt: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], notes: bool = False) -> str:
-    """A table of texts; the first column is a row's name, and with `notes` the last column stands back."""
-    head = "".join(f'<th class="{"soft" if i else "left"}">{escape(c)}</th>' for i, c in enumerate(header))
+    """A table of texts; the first column is a row's name, and with `notes` the last column stands
+    back.
+    """
+    head = "".join(
+        f'<th class="{"soft" if i else "left"}">{escape(c)}</th>' for i, c in enumerate(header)
+    )
     body = "".join(f"<tr>{_row(list(row), notes)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -96,7 +105,9 @@ def trace_html(trace) -> str:
         for n, i in names.items()
         if program.is_selector(i)
     ]
-    return wrapped(sops_table(trace.tokens, sops), f"<div>{''.join(grids)}</div>", scripted=bool(grids))
+    return wrapped(
+        sops_table(trace.tokens, sops), f"<div>{''.join(grids)}</div>", scripted=bool(grids)
+    )
 
 
 def program_html(program: Program) -> str:
@@ -111,8 +122,16 @@ def circuit_html(circuit, title: str = "") -> str:
 
 def compiled_html(compiled) -> str:
     """What a compiled model is made of: its sizes, and what each head is for."""
-    sizes = {**compiled.weights.shape(), "parameters": compiled.n_params, "not zero": compiled.nonzero_params}
-    heads = [[f"L{layer}H{head}", label] for (layer, head), label in sorted(compiled.heads.items()) if label]
+    sizes = {
+        **compiled.weights.shape(),
+        "parameters": compiled.n_params,
+        "not zero": compiled.nonzero_params,
+    }
+    heads = [
+        [f"L{layer}H{head}", label]
+        for (layer, head), label in sorted(compiled.heads.items())
+        if label
+    ]
     parts = [table(list(sizes), [[str(v) for v in sizes.values()]])]
     return wrapped(*parts, table(["head", "selector"], heads))
 
@@ -126,10 +145,14 @@ def match_html(match) -> str:
     """Heads by selectors: score above, chance below; stronger cells are shaded."""
     head = "".join(f'<th class="soft">{escape(str(s))}</th>' for s in match.selectors)
     rows = "".join(
-        f"<tr><th>{escape(str(name))}</th>{''.join(map(_score_cell, match.score[i], match.chance[i]))}</tr>"
+        f"<tr><th>{escape(str(name))}</th>"
+        f"{''.join(map(_score_cell, match.score[i], match.chance[i]))}</tr>"
         for i, name in enumerate(match.heads)
     )
-    return wrapped(f'<table><thead><tr><th class="left">head</th>{head}</tr></thead><tbody>{rows}</tbody></table>')
+    return wrapped(
+        f'<table><thead><tr><th class="left">head</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
 
 
 def _score_cell(score: float, chance: float) -> str:

@@ -1,7 +1,8 @@
-"""Where the boxes and lines of a layered drawing go: rows, order by barycentre, x by relaxation (floor 7).
+"""Where the boxes and lines of a layered drawing go: rows, order by barycentre, x by relaxation
+(floor 7).
 
-A value that is read further up runs in a lane: one slot per row it passes, shared by all its readers, so that
-lines pass between boxes and not through them.
+A value that is read further up runs in a lane: one slot per row it passes, shared by all its
+readers, so that lines pass between boxes and not through them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Layers:
 
 
 def layers_of(row_of: dict[Hashable, int], edges: Sequence[tuple[Hashable, Hashable]]) -> Layers:
-    """Rows and links of a graph whose nodes stand in the rows `row_of`; lanes are added where edges skip rows."""
+    """Rows and links of a graph whose nodes stand in the rows `row_of`; lanes are added where edges
+    skip rows.
+    """
     n_rows = max(row_of.values(), default=-1) + 1
     rows: list[list[Item]] = [[] for _ in range(n_rows)]
     for key, row in row_of.items():
@@ -117,7 +120,9 @@ def _inversions(values: list[int]) -> int:
 
 
 def spread(layers: Layers, width_of: Callable[[Item], float], gap: float) -> dict[Item, float]:
-    """The x of every item's centre: near what it is joined to, in the row's order, `gap` apart; least edge at 0."""
+    """The x of every item's centre: near what it is joined to, in the row's order, `gap` apart;
+    least edge at 0.
+    """
     up, down = _neighbours(layers.links)
     x = {}
     for row in layers.rows:
@@ -145,7 +150,9 @@ def _pull(item: Item, x: dict[Item, float], up: dict, down: dict) -> float:
 
 
 def _apart(wanted: list[float], widths: list[float], gap: float) -> list[float]:
-    """Positions near `wanted`, in order and not overlapping: the mean of pushing right and pushing left."""
+    """Positions near `wanted`, in order and not overlapping: the mean of pushing right and pushing
+    left.
+    """
     need = [(a + b) / 2 + gap for a, b in zip(widths, widths[1:], strict=False)]
     right, left = list(wanted), list(wanted)
     for i, distance in enumerate(need):

@@ -1,4 +1,6 @@
-"""The demo's report: one HTML file that needs no network, no script, and reads light and dark (floor 7)."""
+"""The demo's report: one HTML file that needs no network, no script, and reads light and dark
+(floor 7).
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,24 @@ from rasplab.show.html import script_text
 from rasplab.show.svg import circuit_svg, pattern_svg
 from rasplab.show.text import input_text, value_text
 
-KEYWORDS = "select|aggregate|selector_width|tokens|indices|length|def|return|for|in|if|else|and|or|not"
+KEYWORDS = (
+    "select|aggregate|selector_width|tokens|indices|length|def|return|for|in|if|else|and|or|not"
+)
+
+
+PAIRS_NOTE = (
+    "For each selector: what it selects, the compiled head that computes it, and the trained head "
+    "matched with it. Rows are queries, columns keys; a row that selects nothing attends to BOS. A "
+    "score is corrected for chance: 0 is what the head scores on the selectors of other inputs, 1 is "
+    "equality; chance is the similarity that it starts from."
+)
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """One selector on one input, [query, key] with BOS first: what it selects, and where two heads look."""
+    """One selector on one input, [query, key] with BOS first: what it selects, and where two heads
+    look.
+    """
 
     tokens: tuple[Value, ...]
     selector: np.ndarray
@@ -74,10 +88,12 @@ def demo_report(studies: Sequence[Study], footer: str = "") -> str:
     css = (files("rasplab.show") / "report.css").read_text(encoding="utf-8") + _tab_rules(studies)
     body = "".join(map(_program, studies))
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>rasplab: programs and heads</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        "<title>rasplab: programs and heads</title>"
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{css}</style></head><body><main>{_opening(studies)}{body}"
-        f'<p class="soft">{escape(footer)}</p></main><script type="module">{script_text()}</script></body></html>\n'
+        f'<p class="soft">{escape(footer)}</p></main>'
+        f'<script type="module">{script_text()}</script></body></html>\n'
     )
 
 
@@ -91,17 +107,20 @@ def _opening(studies: Sequence[Study]) -> str:
     names = " and ".join(f"<code>{escape(s.name)}</code>" for s in studies)
     return (
         "<h1>Programs and heads</h1>"
-        f'<p class="lead">{names}, written in RASP: interpreted, compiled into transformer weights, checked against '
-        "the interpreter, and laid beside a transformer that learned the same task from examples.</p>"
+        f'<p class="lead">{names}, written in RASP: interpreted, compiled into transformer '
+        "weights, checked against the interpreter, and laid beside a transformer that learned the same task from examples.</p>"
     )
 
 
 def _program(study: Study) -> str:
     return (
-        f'<article class="program"><h2>{escape(study.name)}</h2><p class="lead">{escape(study.summary)}</p>'
+        f'<article class="program"><h2>{escape(study.name)}</h2>'
+        f'<p class="lead">{escape(study.summary)}</p>'
         f'<div class="columns"><div>{_heading("Program")}<pre>{_source(study.source)}</pre>'
-        f"{_heading('A sample, interpreted')}{_sample(study)}</div><div>{_heading('Compiled')}{_facts(study)}</div></div>"
-        f'{_heading("The circuit, read off the compiled weights")}<div class="wide">{circuit_svg(study.circuit)}</div>'
+        f"{_heading('A sample, interpreted')}{_sample(study)}</div>"
+        f"<div>{_heading('Compiled')}{_facts(study)}</div></div>"
+        f"{_heading('The circuit, read off the compiled weights')}"
+        f'<div class="wide">{circuit_svg(study.circuit)}</div>'
         f"{_heading('Compiled heads beside trained heads')}{_pairs(study)}"
         f"{_heading('Every trained head against every selector')}{_match(study)}</article>"
     )
@@ -116,7 +135,9 @@ def _source(text: str) -> str:
     lines = []
     for line in text.strip().splitlines():
         code, mark, note = line.partition("#")
-        marked = re.sub(rf"\b({KEYWORDS})\b", r'<span class="word">\1</span>', escape(code, quote=False))
+        marked = re.sub(
+            rf"\b({KEYWORDS})\b", r'<span class="word">\1</span>', escape(code, quote=False)
+        )
         lines.append(marked + (f'<span class="note">#{escape(note)}</span>' if mark else ""))
     return "\n".join(lines)
 
@@ -132,7 +153,9 @@ def _cells(values: Sequence[Value]) -> str:
 
 
 def _facts(study: Study) -> str:
-    rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in study.sizes.items())
+    rows = "".join(
+        f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in study.sizes.items()
+    )
     tone = "verdict" if study.exact else "verdict bad"
     return f'<table class="facts">{rows}</table><p class="{tone}">{escape(study.verification)}</p>'
 
@@ -141,19 +164,16 @@ def _pairs(study: Study) -> str:
     """Tabs over the sample inputs; without styles all of them are shown."""
     inputs = [p.tokens for p in study.pairs[0].patterns] if study.pairs else []
     buttons = "".join(
-        f'<input type="radio" name="{escape(study.name)}" id="{escape(study.name)}{i}"{" checked" if not i else ""}>'
+        f'<input type="radio" name="{escape(study.name)}" id="{escape(study.name)}{i}"'
+        f"{' checked' if not i else ''}>"
         f'<label for="{escape(study.name)}{i}">{escape(input_text(tokens))}</label>'
         for i, tokens in enumerate(inputs)
     )
     panels = "".join(
-        f"<section>{''.join(_pair(pair, i) for pair in study.pairs)}</section>" for i in range(len(inputs))
+        f"<section>{''.join(_pair(pair, i) for pair in study.pairs)}</section>"
+        for i in range(len(inputs))
     )
-    note = (
-        "For each selector: what it selects, the compiled head that computes it, and the trained head whose "
-        "attention comes nearest. Rows are queries, columns keys; a row that selects nothing attends to BOS. "
-        "A score is corrected for chance: 0 is what the same head scores on unrelated inputs, 1 is equality."
-    )
-    return f'<p class="soft">{note}</p><div class="tabs">{buttons}{panels}</div>'
+    return f'<p class="soft">{PAIRS_NOTE}</p><div class="tabs">{buttons}{panels}</div>'
 
 
 def _pair(pair: Pair, i: int) -> str:
@@ -161,9 +181,19 @@ def _pair(pair: Pair, i: int) -> str:
     texts = [BOS, *map(value_text, found.tokens)]
     grids = (
         pattern_svg(found.selector, texts, texts, "selector", "what the program selects"),
-        pattern_svg(found.compiled, texts, texts, f"compiled {pair.compiled_head}", f"score {pair.compiled_score:.2f}"),
         pattern_svg(
-            found.trained, texts, texts, f"trained {pair.trained_head}", f"score {pair.score:.2f}, chance {pair.chance:.2f}"
+            found.compiled,
+            texts,
+            texts,
+            f"compiled {pair.compiled_head}",
+            f"score {pair.compiled_score:.2f}",
+        ),
+        pattern_svg(
+            found.trained,
+            texts,
+            texts,
+            f"trained {pair.trained_head}",
+            f"score {pair.score:.2f}, chance {pair.chance:.2f}",
         ),
     )
     return (
@@ -176,12 +206,14 @@ def _match(study: Study) -> str:
     head = "".join(f"<th>{escape(s)}</th>" for s in study.selectors)
     best = [max(row[1][j][0] for row in study.match) for j in range(len(study.selectors))]
     rows = "".join(
-        f"<tr><th>{escape(name)}</th>{''.join(_score(s, c, s == best[j]) for j, (s, c) in enumerate(cells))}</tr>"
+        f"<tr><th>{escape(name)}</th>"
+        f"{''.join(_score(s, c, s == best[j]) for j, (s, c) in enumerate(cells))}</tr>"
         for name, cells in study.match
     )
     return (
-        f'<p class="soft">{escape(study.training)} Each cell: the score, and under it the similarity that chance '
-        "gives, measured on shuffled inputs; the best head of each selector is outlined.</p>"
+        f'<p class="soft">The trained model: {escape(study.training)}. '
+        "Each cell: the score, and under it the similarity "
+        "that chance gives, measured on shuffled inputs; the best head of each selector is outlined.</p>"
         f'<div class="wide"><table class="match"><thead><tr><th>head</th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
@@ -190,6 +222,7 @@ def _match(study: Study) -> str:
 def _score(score: float, chance: float, best: bool) -> str:
     shade = 0.45 * min(1.0, max(0.0, score)) if np.isfinite(score) else 0.0
     return (
-        f'<td{" class=best" if best else ""} style="background:rgba(var(--shade),{shade:.2f})">{score:.2f}<br>'
+        f'<td{" class=best" if best else ""} style="background:rgba(var(--shade),{shade:.2f})">'
+        f"{score:.2f}<br>"
         f"<small>chance {chance:.2f}</small></td>"
     )

@@ -1,7 +1,8 @@
 """Pictures as SVG text: circuits in layers, attention patterns and selectors as grids (floor 7).
 
-Colours for a light page stand in the elements; a style sheet in each picture changes them for a dark one. Every
-picture has its own ground, so that it reads on any page. Hover texts are <title> elements.
+Colours for a light page stand in the elements; a style sheet in each picture changes them for a
+dark one. Every picture has its own ground, so that it reads on any page. Hover texts are <title>
+elements.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from rasplab.sites import Edge, Site
 SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"
 LIGHT = {
-    "ground": "#ffffff", "box": "#f5f7fa", "ink": "#1f2430", "soft": "#667085", "line": "#c6cdda", "heat": "#2458c5",
+    "ground": "#ffffff", "box": "#f5f7fa", "ink": "#1f2430",
+    "soft": "#667085", "line": "#c6cdda", "heat": "#2458c5",
 }  # fmt: skip
 DARK = {
-    "ground": "#171a21", "box": "#222733", "ink": "#e8ebf2", "soft": "#9aa4b8", "line": "#465066", "heat": "#7db0ff",
+    "ground": "#171a21", "box": "#222733", "ink": "#e8ebf2",
+    "soft": "#9aa4b8", "line": "#465066", "heat": "#7db0ff",
 }  # fmt: skip
 PORT_COLOURS = {"q": "#3b82f6", "k": "#e08a1e", "v": "#22a06b", "in": "#a06cd5"}
 """Middle tones: each has a contrast of 3 or more on both grounds."""
@@ -38,33 +41,40 @@ LABEL_COLUMNS = 40
 def _style() -> str:
     """Dark colours, for the system's setting and for JupyterLab's own theme switch."""
     rules = {
-        "ground": "fill", "box": "fill", "ink": "fill", "soft": "fill", "heat": "fill", "line": "stroke",
+        "ground": "fill", "box": "fill", "ink": "fill", "soft": "fill", "heat": "fill",
+        "line": "stroke",
     }  # fmt: skip
     dark = [(name, f"{rules[name]}:{colour}") for name, colour in DARK.items()]
     media = "".join(f".rl-{name}{{{rule}}}" for name, rule in dark)
     lab = "".join(f'[data-jp-theme-light="false"] .rl-{name}{{{rule}}}' for name, rule in dark)
-    return f"<style>.rl-edge:hover{{stroke-width:4}}@media(prefers-color-scheme:dark){{{media}}}{lab}</style>"
+    hover = ".rl-edge:hover{stroke-width:4}"
+    return f"<style>{hover}@media(prefers-color-scheme:dark){{{media}}}{lab}</style>"
 
 
 def _svg(w: float, h: float, parts: Sequence[str], label: str) -> str:
     """A whole picture on its own ground."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="rl" role="img" aria-label="{escape(label)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="rl" role="img" '
+        f'aria-label="{escape(label)}" '
         f'width="{w:.0f}" height="{h:.0f}" viewBox="0 0 {w:.0f} {h:.0f}" font-family="{SANS}">'
-        f'{_style()}<rect class="rl-ground" width="{w:.0f}" height="{h:.0f}" rx="8" fill="{LIGHT["ground"]}"/>'
+        f'{_style()}<rect class="rl-ground" width="{w:.0f}" height="{h:.0f}" rx="8" '
+        f'fill="{LIGHT["ground"]}"/>'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _text(x: float, y: float, text: str, tone="ink", size=11.0, anchor="start", mono=False, extra="") -> str:
+def _text(
+    x: float, y: float, text: str, tone="ink", size=11.0, anchor="start", mono=False, extra=""
+) -> str:
     family = f' font-family="{MONO}"' if mono else ""
     return (
-        f'<text class="rl-{tone}" x="{x:.1f}" y="{y:.1f}" fill="{LIGHT[tone]}" font-size="{size:g}" '
+        f'<text class="rl-{tone}" x="{x:.1f}" y="{y:.1f}" fill="{LIGHT[tone]}" '
+        f'font-size="{size:g}" '
         f'text-anchor="{anchor}"{family}{extra}>{escape(text, quote=False)}</text>'
     )
 
 
-# Attention patterns and selectors ---------------------------------------------------------------------------
+# Attention patterns and selectors ---------------------------------------------------------------
 
 
 def pattern_svg(
@@ -74,7 +84,8 @@ def pattern_svg(
     title: str = "",
     subtitle: str = "",
 ) -> str:
-    """A [query, key] matrix as a heat grid: attention probabilities or a selector's booleans, in [0, 1].
+    """A [query, key] matrix as a heat grid: attention probabilities or a selector's booleans, in
+    [0, 1].
 
     row_tokens, col_tokens   one text per query and per key (BOS included when the matrix has it)
     Raises ValueError if the matrix and the tokens differ in size.
@@ -138,7 +149,10 @@ def _axis_labels(row_tokens, col_tokens, left, top, cell) -> list[str]:
         for i, t in enumerate(row_tokens)
     ]
     upright = _upright(col_tokens, cell)
-    return rows + [_column_label(left + cell * (j + 0.5), top - 5, t, size, upright) for j, t in enumerate(col_tokens)]
+    return rows + [
+        _column_label(left + cell * (j + 0.5), top - 5, t, size, upright)
+        for j, t in enumerate(col_tokens)
+    ]
 
 
 def _column_label(x: float, y: float, token: str, size: float, upright: bool) -> str:
@@ -169,11 +183,12 @@ def _cell(x: float, y: float, cell: float, value: float, note: str) -> str:
     return f"<g>{f'<title>{escape(note)}</title>' if note else ''}{ground}</g>"
 
 
-# Circuits ---------------------------------------------------------------------------------------------------
+# Circuits ---------------------------------------------------------------------------------------
 
 
 def circuit_svg(circuit: Circuit, title: str = "") -> str:
-    """The circuit in layers: embeddings at the bottom, unembedding at the top, lines coloured by the port they enter.
+    """The circuit in layers: embeddings at the bottom, unembedding at the top, lines coloured by
+    the port they enter.
 
     Hovering a line shows what it carries and where the reader stands in the source.
     """
@@ -185,7 +200,13 @@ def circuit_svg(circuit: Circuit, title: str = "") -> str:
     n_rows = len(layers.rows)
     drawing = _Drawing(circuit, row_of, box, {i: v + MARGIN_LEFT for i, v in x.items()}, n_rows)
     right = max((v + (0 if i.lane else box[i.key] / 2) for i, v in drawing.x.items()), default=0)
-    parts = _legend(title, right) + drawing.row_names() + drawing.lanes() + drawing.edges() + drawing.boxes()
+    parts = (
+        _legend(title, right)
+        + drawing.row_names()
+        + drawing.lanes()
+        + drawing.edges()
+        + drawing.boxes()
+    )
     return _svg(max(right + MARGIN, 520), TOP + ROW_HEIGHT * n_rows, parts, title or "circuit")
 
 
@@ -200,7 +221,9 @@ def _box_width(site: Site, label: str) -> float:
 
 
 def _legend(title: str, right: float) -> list[str]:
-    parts = [_text(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')] if title else []
+    parts = (
+        [_text(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')] if title else []
+    )
     at = MARGIN + (7.9 * width(title) + 24 if title else 0)
     for port, colour in PORT_COLOURS.items():
         parts.append(f'<circle cx="{at:.1f}" cy="20" r="4.5" fill="{colour}"/>')
@@ -213,7 +236,9 @@ def _legend(title: str, right: float) -> list[str]:
 class _Drawing:
     """A circuit with its places on the page; each method draws one kind of thing."""
 
-    def __init__(self, circuit: Circuit, row_of: dict, box: dict, x: dict[Item, float], n_rows: int):
+    def __init__(
+        self, circuit: Circuit, row_of: dict, box: dict, x: dict[Item, float], n_rows: int
+    ):
         self.circuit, self.row_of, self.box, self.x, self.n_rows = circuit, row_of, box, x, n_rows
         self.labels, self.places = dict(circuit.labels), dict(circuit.places)
 
@@ -235,13 +260,18 @@ class _Drawing:
         parts = []
         for item in (i for i in self.x if i.lane):
             x, low = self.x[item], self.y(item.row) + BOX_HEIGHT / 2
-            path = _curve(self.top(before(item.key, item.row, self.row_of)), (x, low)) + f"V{low - BOX_HEIGHT:.1f}"
+            path = (
+                _curve(self.top(before(item.key, item.row, self.row_of)), (x, low))
+                + f"V{low - BOX_HEIGHT:.1f}"
+            )
             parts.append(_path(path, LIGHT["line"], str(item.key), "rl-line", 2.4))
         return parts
 
     def edges(self) -> list[str]:
         """The last piece of each edge, into its port."""
-        return [self._edge(e, c) for e, c in zip(self.circuit.edges, self.circuit.carries, strict=True)]
+        return [
+            self._edge(e, c) for e, c in zip(self.circuit.edges, self.circuit.carries, strict=True)
+        ]
 
     def _edge(self, edge: Edge, carries: tuple[str, ...]) -> str:
         site, port = edge.dst.site, edge.dst.name
@@ -249,7 +279,13 @@ class _Drawing:
         x = self.x[Item(site, row)] + PORT_SHIFT[port] * self.box[site]
         start = self.top(before(edge.src, row, self.row_of))
         note = f"{edge.src} → {edge.dst}: {', '.join(carries)}{self._place(site)}"
-        return _path(_curve(start, (x, self.y(row) + BOX_HEIGHT / 2)), PORT_COLOURS[port], note, "rl-edge", 1.8)
+        return _path(
+            _curve(start, (x, self.y(row) + BOX_HEIGHT / 2)),
+            PORT_COLOURS[port],
+            note,
+            "rl-edge",
+            1.8,
+        )
 
     def _place(self, site: Site) -> str:
         return f"\n{self.places[site]}" if site in self.places else ""
@@ -263,17 +299,26 @@ class _Drawing:
         x, y, label = self.x[Item(site, row)], self.y(row), self.labels.get(site, "")
         name_y = y - 3 if label else y + 4
         return (
-            f"<g><title>{escape(f'{site}: {label}' if label else str(site))}{escape(self._place(site))}</title>"
-            f'<rect class="rl-box rl-line" x="{x - w / 2:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{w:.1f}" '
-            f'height="{BOX_HEIGHT}" rx="7" fill="{LIGHT["box"]}" stroke="{LIGHT["line"]}" stroke-width="1.2"/>'
+            f"<g><title>{escape((f'{site}: {label}' if label else str(site)) + self._place(site))}"
+            f'</title><rect class="rl-box rl-line" x="{x - w / 2:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" '
+            f'width="{w:.1f}" height="{BOX_HEIGHT}" rx="7" fill="{LIGHT["box"]}" '
+            f'stroke="{LIGHT["line"]}" stroke-width="1.2"/>'
             + _text(x, name_y, str(site), "ink", 12, "middle", True, ' font-weight="600"')
-            + (_text(x, y + 13, clip(label, LABEL_COLUMNS), "soft", 10.5, "middle", True) if label else "")
+            + (
+                _text(x, y + 13, clip(label, LABEL_COLUMNS), "soft", 10.5, "middle", True)
+                if label
+                else ""
+            )
             + "</g>"
         )
 
 
 def _row_name(site: Site) -> str:
-    names = {"head": f"layer {site.layer} heads", "mlp": f"layer {site.layer} MLP", "unembed": "output"}
+    names = {
+        "head": f"layer {site.layer} heads",
+        "mlp": f"layer {site.layer} MLP",
+        "unembed": "output",
+    }
     return names.get(site.kind, "embed")
 
 

@@ -93,14 +93,18 @@ def sop_line(name: str, tokens: Sequence[Value], values: Sequence[Value]) -> str
 
 
 def aligned(rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
-    """S-ops under each other, position by position: (name, values) each, the values of equal length."""
+    """S-ops under each other, position by position: (name, values) each, the values of equal
+    length.
+    """
     cells = [[name, *map(value_text, values)] for name, values in rows]
     columns = [max(map(width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(_line(row, columns, "<" + ">" * len(columns[1:])) for row in cells)
 
 
 def grid(matrix: np.ndarray, row_tokens: Sequence[str], col_tokens: Sequence[str]) -> str:
-    """A selector [query, key] as text: keys along the top, one line per query, `■` where it selects."""
+    """A selector [query, key] as text: keys along the top, one line per query, `■` where it
+    selects.
+    """
     w = max(map(width, col_tokens), default=1)
     head = max(map(width, row_tokens), default=1)
     top = pad("", head) + "   " + " ".join(pad(t, w, ">") for t in col_tokens)
