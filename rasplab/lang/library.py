@@ -1,0 +1,35 @@
+"""The library: grammars/prelude.rasp, run once for each elaborator."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from rasplab.errors import Source
+from rasplab.lang.elaborate import Elaborator
+from rasplab.lang.parse import parse_module
+from rasplab.lang.syntax import Module
+from rasplab.lang.tables import grammar_folder
+from rasplab.lang.values import Builtin
+
+
+@cache
+def prelude() -> Module:
+    """The syntax of the library."""
+    path = grammar_folder() / "prelude.rasp"
+    return parse_module(Source("prelude.rasp", path.read_text(encoding="utf-8")))
+
+
+def with_library(elaborator: Elaborator) -> Elaborator:
+    """The same elaborator, its library filled."""
+    scope = elaborator.library
+    names = scope.variables
+    names["tokens"] = names["tokens_str"]
+    names["tokens"].rename("tokens")
+    names["selector_width"] = Builtin(
+        "selector_width", ("sel",), lambda make, span, sel: make.width(sel, span), scope.creator
+    )
+    for statement in prelude().items:
+        elaborator.run(statement, scope)
+    scope.out = names["tokens"]
+    elaborator.last = None
+    return elaborator
