@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rasplab.errors import RaspNameError, RaspTypeError, RaspValueError, Span
 from rasplab.functions import CASTS, FUNCTIONS, PREDICATES
-from rasplab.lang.faults import shown, thawed, told
+from rasplab.faults import shown, thawed, told
 from rasplab.program import (
     Aggregate, Combine, Constant, Indices, Map, Node, Program, Select, SelectorWidth, Tokens, Value,
 )  # fmt: skip
