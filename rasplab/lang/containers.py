@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rasplab.errors import RaspTypeError, RaspValueError, Span
-from rasplab.faults import told
+from rasplab.interpret.faults import told
 from rasplab.lang.operators import Operators, Spans, frozen
 from rasplab.lang.values import (
     Applied, Node, Selector, SOp, Value, describe, is_atom, is_function, kind, plain_text, sequence_text,

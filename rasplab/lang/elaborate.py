@@ -16,7 +16,7 @@ from rasplab.interpret import column, read_tokens
 from rasplab.lang import syntax as s
 from rasplab.lang.check import ExampleCheck
 from rasplab.lang.containers import contains, index
-from rasplab.faults import told
+from rasplab.interpret.faults import told
 from rasplab.lang.kinds import Kinds
 from rasplab.lang.operators import Operators, int_range, length, zipped
 from rasplab.lang.scope import RESERVED, Scope

@@ -9,7 +9,7 @@ from pathlib import Path
 from rasplab.errors import FileError, RaspNameError, RaspTypeError, RaspValueError
 from rasplab.errors import Source, Span
 from rasplab.lang.elaborate import Elaborator, Result
-from rasplab.faults import told
+from rasplab.interpret.faults import told
 from rasplab.lang.library import with_library
 from rasplab.lang.parse import parse_module
 from rasplab.lang.scope import Scope

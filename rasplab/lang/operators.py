@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rasplab.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.functions import FUNCTIONS
 from rasplab.interpret import elementwise_fault
-from rasplab.faults import told
+from rasplab.interpret.faults import told
 from rasplab.lang.kinds import Kinds
 from rasplab.lang.values import (
     Applied, Node, Selector, SOp, Value, describe, is_atom, is_function, kind, plain_text,

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rasplab.errors import RaspNameError, Span
-from rasplab.faults import told
+from rasplab.interpret.faults import told
 
 CONSTANTS = (
     "indices", "tokens_asis", "tokens_str", "tokens_int", "tokens_float", "tokens_bool", "True", "False",

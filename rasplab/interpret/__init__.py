@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from rasplab.errors import RaspNameError, RaspTypeError, RaspValueError, Span
 from rasplab.functions import CASTS, FUNCTIONS, PREDICATES
-from rasplab.faults import shown, thawed, told
+from rasplab.interpret.faults import shown, thawed, told
 from rasplab.program import (
     Aggregate, Combine, Constant, Indices, Map, Node, Program, Select, SelectorWidth, Tokens, Value,
 )  # fmt: skip
-from rasplab.rows import Rows, combine_rows, masked, matrix, means, select_rows
+from rasplab.interpret.rows import Rows, combine_rows, masked, matrix, means, select_rows
 
 if TYPE_CHECKING:
     import numpy as np
