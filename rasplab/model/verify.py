@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rasplab.batch import FAULT, BatchTrace, evaluate_batch
-from rasplab.domain import Domain
 from rasplab.errors import RaspError
+from rasplab.inputs import all_ids, sampled_ids
 from rasplab.model.decode import CodeTable
 from rasplab.model.lens import LensModel
 from rasplab.program import Atom, Program, Value
-
-CHUNK_INPUTS = 1 << 14
-"""Inputs compared at once; the model and the interpreter cut smaller pieces where they need to."""
 
 ROUNDING = 1e-9
 """Relative: a number readout decodes to a fraction, the interpreter rounds after each operation."""
@@ -95,7 +92,7 @@ def verify(
 ) -> Report:
     """Compare the model with the interpreter: on all inputs if they are at most `max_inputs`, else on a sample.
 
-    seed      of the sample: max_inputs inputs of Domain.sample, a quarter of them of the full length
+    seed      of the sample: max_inputs random inputs, a quarter of them of the full length
     progress  called with (inputs done, inputs in all) after each batch
     program   what to compare with; by default what the model was compiled from or trained on
     An input on which the interpreter raises counts as a mismatch.
@@ -118,26 +115,6 @@ def verify(
             progress(checked, total)
     seconds = time.perf_counter() - start
     return Report(checked, mismatches, exhaustive, first, seconds, None if exhaustive else seed, str(model.device))
-
-
-def all_ids(domain: Domain) -> Iterator[np.ndarray]:
-    """Every input, shortest first, as ids [batch, pos] in batches of one length."""
-    base = len(domain.vocab)
-    for n in range(1, domain.max_len + 1):
-        places = base ** np.arange(n - 1, -1, -1, dtype=np.int64)
-        for start in range(0, base**n, CHUNK_INPUTS):
-            numbers = np.arange(start, min(start + CHUNK_INPUTS, base**n), dtype=np.int64)
-            yield numbers[:, None] // places % base
-
-
-def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[np.ndarray]:
-    """Domain.sample as ids [batch, pos] in batches of one length, shortest first."""
-    groups: dict[int, list[np.ndarray]] = {}
-    for ids in domain.sample(count, seed):
-        groups.setdefault(len(ids), []).append(ids)
-    for n in sorted(groups):
-        for start in range(0, len(groups[n]), CHUNK_INPUTS):
-            yield np.stack(groups[n][start : start + CHUNK_INPUTS])
 
 
 def wrong_inputs(trace: BatchTrace, got: CodeTable, number: bool) -> np.ndarray:

@@ -12,10 +12,10 @@ import numpy as np
 
 from rasplab.batch import BatchTrace, evaluate_batch
 from rasplab.errors import RaspValueError
+from rasplab.inputs import even_ids
 from rasplab.model.lens import LensModel
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site
-from rasplab.study.tasks import random_ids
 
 SHIFTS = 4
 """Controls per input: how many other inputs (or other orders of the rows) it is compared with."""
@@ -135,7 +135,7 @@ def _groups(model: LensModel, program: Program, n: int, seed: int) -> Iterator[t
     """Per length: the trace, and the patterns [batch, head, query, key] without BOS's query row."""
     domain, rng = model.domain, np.random.default_rng((seed, 3))
     count = -(-n * domain.max_len // max(1, domain.max_len - 1))
-    for ids in random_ids(domain, count, rng):
+    for ids in even_ids(domain, count, rng):
         if ids.shape[1] == 1 and domain.max_len > 1:
             continue
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
@@ -215,7 +215,8 @@ def masses(patterns: np.ndarray, selectors: list[np.ndarray]) -> tuple[np.ndarra
 
 def _table(model, program, wanted, positional, sums, mass, inputs, seed) -> MatchTable:
     kept, bare = (s.result() for s in sums)
-    with_bos = kept[2] >= bare[2]
+    # the higher score; of equal ones the higher similarity
+    with_bos = (kept[2] > bare[2] + 1e-9) | (np.isclose(kept[2], bare[2]) & (kept[0] >= bare[0]))
     similar, chance, score = (np.where(with_bos, a, b) for a, b in zip(kept, bare, strict=True))
     heads = tuple(Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads))
     selectors = tuple(

@@ -9,6 +9,7 @@ import numpy as np
 from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain
 from rasplab.errors import RaspValueError
+from rasplab.inputs import even_ids
 from rasplab.program import Program, Value
 
 HELD_OUT = 5
@@ -81,7 +82,7 @@ MOST_CLASSES = 256
 def task(program: Program, domain: Domain) -> Task:
     """The task of a program. Raises RaspValueError where its output is no small set of values."""
     seen: dict[tuple, Value] = {}
-    for ids in random_ids(domain, EXPLORED, np.random.default_rng(0)):
+    for ids in even_ids(domain, EXPLORED, np.random.default_rng(0)):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
         trace.raise_first_fault()
         seen |= {_order(trace.output.values[c]): trace.output.values[c] for c in np.unique(trace.output.codes)}
@@ -100,20 +101,6 @@ def _order(value: Value) -> tuple:
     return (type(value).__name__, 0.0, repr(value))
 
 
-def random_ids(domain: Domain, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """About `count` random inputs as ids [batch, pos], one array per length; each length alike often."""
-    share = max(1, -(-count // domain.max_len))
-    return [_random_rows(len(domain.vocab), share, n, rng) for n in range(1, domain.max_len + 1)]
-
-
-def _random_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:
-    """Random rows; half of them over 1 to 4 distinct tokens, the others over all."""
-    order = rng.permuted(np.broadcast_to(np.arange(n_vocab), (count, n_vocab)), axis=1)
-    pool = np.where(rng.random(count) < 0.5, rng.integers(1, min(4, n_vocab) + 1, count), n_vocab)
-    picks = (rng.random((count, n_pos)) * pool[:, None]).astype(np.int64)
-    return np.take_along_axis(order, picks, axis=1)
-
-
 def is_held_out(ids: np.ndarray) -> np.ndarray:
     """bool [batch] for ids [batch, pos]: a hash of the input alone, so every seed and run agrees."""
     mixed = np.full(len(ids), 0x9E3779B97F4A7C15 + ids.shape[1], np.uint64)
@@ -128,7 +115,7 @@ def _split(domain: Domain, n: int, seed: int, held_out: bool) -> list[np.ndarray
     rng = np.random.default_rng((seed, int(held_out)))
     wanted = n * HELD_OUT * 2 if held_out else n * 2
     share = max(1, -(-n // domain.max_len))
-    kept = [ids[is_held_out(ids) == held_out][:share] for ids in random_ids(domain, wanted, rng)]
+    kept = [ids[is_held_out(ids) == held_out][:share] for ids in even_ids(domain, wanted, rng)]
     if held_out:
         kept = [np.unique(ids, axis=0) for ids in kept]
     return [ids for ids in kept if len(ids)]
