@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rasplab.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.interpret import column, read_tokens
@@ -86,15 +87,23 @@ class Elaborator:
 
     def run(self, statement: s.Statement, scope: Scope) -> list[Result]:
         """Execute one statement. Raises RaspError, placed."""
+        return self._guarded(self._statement, statement, scope)
+
+    def evaluate(self, expr: s.Expr, scope: Scope) -> Value:
+        """The value of one expression. Raises RaspError, placed."""
+        return self._guarded(self.value, expr, scope)
+
+    def _guarded(self, execute: Callable[..., Any], part: s.Statement | s.Expr, scope: Scope) -> Any:
+        calls, steps = self.calls, self.steps
         with deep_recursion():
             try:
-                return self._statement(statement, scope)
+                return execute(part, scope)
             except RaspError as fault:
-                raise fault.at(statement.span) from fault.__cause__
+                raise fault.at(part.span) from fault.__cause__
             except (RecursionError, MemoryError):
-                raise RaspValueError("this needs more memory than there is", statement.span) from None
-            finally:
-                self.calls, self.steps, self.place = 0, 0, None
+                raise RaspValueError("this needs more memory than there is", part.span) from None
+            finally:  # a load runs statements within a statement
+                self.calls, self.steps, self.place = calls, steps, None
 
     def depends_on(self, node: Node) -> list[int]:
         """The ids that a node needs, operands first."""
@@ -229,7 +238,10 @@ class Elaborator:
         return expr.value
 
     def _name(self, expr: s.Name, scope: Scope) -> Value:
-        return scope.get(expr.id, self._span(expr))
+        value = scope.get(expr.id, self._span(expr))
+        if isinstance(value, Node) and self.builder.spans[value.id] is None:
+            self.builder.spans[value.id] = self._span(expr)  # tokens, length, ...: where the text first names it
+        return value
 
     def _list(self, expr: s.ListOf, scope: Scope) -> list:
         return self._values(expr.items, scope)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rasplab.errors import Source
+from rasplab.errors import RaspSyntaxError, Source
 from rasplab.lang.actions import Actions, Token
 from rasplab.lang.syntax import Module
 from rasplab.lang.syntax_faults import too_large_number, unexpected, unreadable
@@ -22,13 +22,13 @@ def parse_module(source: Source) -> Module:
 
 def is_unfinished(text: str) -> bool:
     """Whether `text` may still become RASP when more lines follow: nothing in it is wrong, only its end is early."""
-    from rasplab.errors import RaspSyntaxError
-
-    source = Source("<input>", text)
+    source, end = Source("<input>", text), None
     try:
-        parse_module(source)
+        tokens = tokenize(source, tables())
+        end = tokens[-1].start
+        _run(source, tokens, tables())
     except RaspSyntaxError as fault:
-        return fault.span is not None and fault.span.start >= len(text.rstrip())
+        return end is not None and fault.span.start >= end
     return False
 
 

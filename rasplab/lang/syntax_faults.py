@@ -57,11 +57,9 @@ def unexpected(
 ) -> RaspSyntaxError:
     """Token i where only the `expected` terminals may stand; `signs` is their texts."""
     case = _Case(source, tokens, i, frozenset(expected), signs)
-    for explain in EXPLANATIONS:
-        fault = explain(case)
-        if fault is not None:
-            return fault
-    return case.fault(f"{case.shown} cannot stand here", case.wanted())
+    faults = (explain(case) for explain in EXPLANATIONS)
+    fault = next((f for f in faults if f is not None), None)
+    return fault or case.fault(f"{case.shown} cannot stand here", case.wanted())
 
 
 class _Case:
@@ -99,7 +97,7 @@ class _Case:
 
     def fault(self, reason: str, hint: str | None = None, token: Token | None = None) -> RaspSyntaxError:
         place = token or self.token
-        return RaspSyntaxError(reason, Span(self.source, place.start, max(place.stop, place.start)), hint)
+        return RaspSyntaxError(reason, Span(self.source, place.start, place.stop), hint)
 
     def wanted(self) -> str | None:
         """A short list of what may stand here, if it is short."""

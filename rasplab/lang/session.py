@@ -1,0 +1,223 @@
+"""A session of RASP: one scope that grows, and a running example on which everything is tried as it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rasplab.errors import FileError, RaspError, RaspSyntaxError, RaspTypeError, Source, Span
+from rasplab.interpret.faults import told
+from rasplab.lang import syntax as s
+from rasplab.lang.check import ExampleCheck
+from rasplab.lang.display import View
+from rasplab.lang.elaborate import Elaborator, Result
+from rasplab.lang.files import MAX_NESTED_LOADS, find, read_source
+from rasplab.lang.library import with_library
+from rasplab.lang.parse import is_unfinished, parse_module
+from rasplab.lang.scope import Scope
+from rasplab.lang.values import Applied, Node, Value, kind, plain_text
+from rasplab.program import Program
+
+EXAMPLE = "hello"
+"""The running example of a new session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A result of a loaded file: shown without its example."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A statement of a loaded file that failed; the file went on."""
+
+    error: RaspError
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What `show example` asks for: (which, example) pairs."""
+
+    pairs: tuple[tuple[str, str | list], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """`exit`."""
+
+
+Outcome = Result | Brief | Failed | Examples | Left
+
+
+class Session:
+    """Runs RASP texts one after the other: `Session("hello").run("a = indices + 1;")`.
+
+    example  the running example: s-ops and selectors that fail on it are refused
+    folder   where `load` looks first
+    """
+
+    def __init__(self, example: str | list = EXAMPLE, folder: Path | None = None):
+        self.sop_example: str | list = example
+        self.selector_example: str | list = example
+        self.show_sops = self.show_selectors = True
+        self.full = False
+        self.check = ExampleCheck(example)
+        self.elaborator = with_library(Elaborator(self.check, self._load))
+        self.scope = self.elaborator.text_scope("console", keep_library=True)
+        self.folders = [folder or Path.cwd()]
+        self._stored: list[Outcome] = []
+
+    # for notebooks
+
+    def run(self, text: str, name: str = "<cell>") -> list[Result]:
+        """Execute a text; what it assigned and expressed, in order.
+
+        Raises RaspError at the first fault, placed; what ran before it stays.
+        """
+        outcomes: list[Outcome] = []
+        for item in parse_module(Source(name, text)).items:
+            outcomes += self.step(item)
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                raise outcome.error
+        results = [o.result if isinstance(o, Brief) else o for o in outcomes]
+        return [r for r in results if isinstance(r, Result)]
+
+    def program(self, name: str) -> Program:
+        """The program whose output is the s-op or selector called `name` (or "out").
+
+        Raises RaspNameError or RaspTypeError.
+        """
+        value = self.scope.get(name)
+        if not isinstance(value, Node):
+            raise RaspTypeError(f"{name} is a {kind(value)}, not an s-op or selector")
+        named = {n: v.id for n, v in self.scope.variables.items() if isinstance(v, Node)}
+        return self.elaborator.builder.program(value.id, named | {name: value.id})
+
+    def names(self) -> set[str]:
+        """Every name that can be used."""
+        return self.scope.names()
+
+    # one statement or command at a time
+
+    def step(self, item: s.Statement | s.Command) -> list[Outcome]:
+        """Execute one statement or command. Raises RaspError."""
+        if isinstance(item, s.COMMANDS):
+            return self._command(item, self.scope)
+        return self.elaborator.run(item, self.scope)
+
+    def view(self, brief: bool = False) -> View:
+        """How values are shown now."""
+        sops = self.sop_example if self.show_sops and not brief else None
+        selectors = self.selector_example if self.show_selectors and not brief else None
+        return View(sops, selectors, self.full, self.check.column)
+
+    def _command(self, item: s.Command, scope: Scope) -> list[Outcome]:
+        match item:
+            case s.SetExample(which, value):
+                self._set_example(which, self.elaborator.evaluate(value, scope), value.span)
+            case s.SwitchExamples(which, on):
+                self.show_sops = on if which in ("both", "s-op") else self.show_sops
+                self.show_selectors = on if which in ("both", "selector") else self.show_selectors
+            case s.SwitchDisplay(on):
+                self.full = on
+            case s.ShowExample(which):
+                pairs = (("s-op", self.sop_example), ("selector", self.selector_example))
+                return [Examples(tuple([p for p in pairs if which in ("both", p[0])]))]
+            case s.Leave():
+                return [Left()]
+        return []
+
+    def _set_example(self, which: str, value: Value, span: Span) -> None:
+        if isinstance(value, dict):
+            value = list(value)
+        if not isinstance(value, str | list):
+            error = RaspTypeError(f"an example is a string or a list, and this is a {kind(value)}", span)
+            raise told(error, f"example not iterable: {plain_text(value)}")
+        if which in ("both", "s-op"):
+            self.sop_example = self.check.tokens = value
+        if which in ("both", "selector"):
+            self.selector_example = value
+
+    # loading
+
+    def _load(self, name: str, scope: Scope, span: Span) -> list[Outcome]:
+        """`load "name";`: run a file, statement by statement; a fault does not stop it."""
+        path = find(name, self.folders[-1], span)
+        if len(self.folders) > MAX_NESTED_LOADS:
+            raise told(FileError(f"{name} loads itself, directly or around a corner", span), "load error: circle")
+        source, outer = read_source(path), self._stored
+        inner = self.elaborator.text_scope(name, exports=scope)
+        self.folders.append(path.parent)
+        place, self.elaborator.place = self.elaborator.place, None
+        shown = self.show_sops, self.show_selectors
+        self._stored = []
+        self._run_file(source, inner)
+        stored, self._stored = self._stored, outer
+        self.show_sops, self.show_selectors = shown
+        self.elaborator.place = place
+        self.folders.pop()
+        return _last_of_each_name(stored)
+
+    def _run_file(self, source: Source, scope: Scope) -> None:
+        for item in _items(source):
+            if isinstance(item, s.Leave):
+                break
+            try:
+                if isinstance(item, RaspError):
+                    raise item
+                self._stored += self._file_step(item, scope)
+            except RaspError as error:
+                self._stored.append(Failed(error))
+
+    def _file_step(self, item: s.Statement | s.Command, scope: Scope) -> list[Outcome]:
+        if isinstance(item, s.COMMANDS):
+            return self._command(item, scope)
+        found = self.elaborator.run(item, scope)
+        return [Brief(r) if isinstance(r, Result) else r for r in found if _reaches_top(r)]
+
+
+def _reaches_top(outcome: Outcome) -> bool:
+    """Whether a result of a loaded file is shown: it has a public name."""
+    if not isinstance(outcome, Result):
+        return True
+    private = outcome.name is None or outcome.name.startswith("_") or outcome.name == "out"
+    return not private and not isinstance(outcome.value, Applied)
+
+
+def _last_of_each_name(stored: list[Outcome]) -> list[Outcome]:
+    """Without results whose name comes again; all of them when something failed."""
+    if any([isinstance(o, Failed) for o in stored]):
+        return stored
+    kept, seen = [], set()
+    for outcome in reversed(stored):
+        if isinstance(outcome, Brief):
+            if outcome.result.name in seen:
+                continue
+            seen.add(outcome.result.name)
+        kept.append(outcome)
+    return kept[::-1]
+
+
+def _items(source: Source) -> Iterator[s.Statement | s.Command | RaspError]:
+    """The statements of a file; where it does not parse, unit by unit of lines, with the faults among them."""
+    try:
+        yield from parse_module(source).items
+        return
+    except RaspSyntaxError:
+        pass
+    unit = ""
+    for line in source.text.splitlines(keepends=True):
+        unit += line
+        if not unit.strip() or is_unfinished(unit):
+            continue
+        try:
+            yield from parse_module(Source(source.name, unit)).items
+        except RaspSyntaxError as error:
+            yield error
+        unit = ""
+
+
