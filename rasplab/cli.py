@@ -106,7 +106,7 @@ def _add_verify(commands) -> None:
     verify.add_argument("file", metavar="FILE|DIR", help="a program, or a compiled model's folder")
     _domain(verify)
     verify.add_argument("--max-inputs", type=_count, default=200_000, metavar="N",
-                        help="all inputs up to so many, else a sample (default: 200000)")  # fmt: skip
+                        help="all inputs, or a sample of N (default: 200000)")  # fmt: skip
     verify.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     _device(verify)
     _json(verify)

@@ -141,7 +141,7 @@ def _trained(about: Entry, stages: Stages, retrain: Path | None, device: str):
 
 
 def _matched(program, model, trained, stages: Stages, device: str):
-    """The compiled model at the trained model's domain, its match table, and the trained model's."""
+    """The compiled model at the trained model's domain, its match table, and the trained one's."""
     with stages.stage("match") as stage:
         if trained.domain != model.domain:
             model = compile_at(program, trained.domain).to_model(device=device)
@@ -168,7 +168,7 @@ def sizes_of(compiled) -> dict[str, str]:
 
 
 def trained_model(about: Entry, retrain: Path | None, device: str):
-    """The model in the repository; or a new one by the same recipe, kept in the folder `retrain`."""
+    """The model in the repository; or one trained anew, kept in the folder `retrain`."""
     if retrain:
         return rasplab.train(about.name, out=retrain / about.name, device=device)
     from rasplab.model.store import load_model
@@ -195,12 +195,14 @@ def match_rows(table) -> tuple:
 
 
 def pairs(program, own, own_table, trained, table) -> tuple[Pair, ...]:
-    """For each selector the compiled head and the trained head that match it, with their patterns."""
+    """For each selector the compiled head and the trained head matched with it."""
     samples = sample_inputs(trained.domain)
     looks = [(own.patterns([t])[0], trained.patterns([t])[0]) for t in samples]
     traces = [rasplab.evaluate(program, t, causal=trained.domain.causal) for t in samples]
     found = []
     for j, selector in enumerate(table.selectors):
+        if all(trace.values[selector.node].all() for trace in traces):
+            continue  # what selects everything is matched by anything
         mine, theirs = matched(own_table, j), matched(table, j)
         patterns = tuple(
             Patterns(
@@ -212,14 +214,17 @@ def pairs(program, own, own_table, trained, table) -> tuple[Pair, ...]:
             for t, trace, (a, b) in zip(samples, traces, looks, strict=True)
         )
         scores = own_table.score[own_table.heads.index(mine), j], *cell(table, theirs, j)
-        found.append(_pair(selector, mine, theirs, *map(float, scores), patterns))
+        n = sharing(own.compiled, selector.node)
+        own_score, score, chance = map(float, scores)
+        found.append(
+            Pair(str(selector), str(mine), own_score, n, str(theirs), score, chance, patterns)
+        )
     return tuple(found)
 
 
-def _pair(
-    selector, mine: Site, theirs: Site, own_score: float, score: float, chance: float, patterns
-) -> Pair:
-    return Pair(str(selector), str(mine), own_score, str(theirs), score, chance, patterns)
+def sharing(compiled, node: int) -> int:
+    """How many heads of a compiled model compute the selector `node`."""
+    return sum(head.selector == node for _, _, head in compiled.layout.heads)
 
 
 def matched(table, j: int) -> Site:

@@ -15,7 +15,7 @@ import rasplab
 from rasplab.errors import RaspError, Source, Span
 from rasplab.lang.parse import parse_module
 from rasplab.lang.syntax import Assign, Expression, Module, Name
-from rasplab.program import Program, Value
+from rasplab.program import Constant, Program, Value
 from rasplab.show import html
 from rasplab.show.svg import pattern_svg
 from rasplab.show.text import grid, input_text, sop_line, value_text
@@ -112,6 +112,8 @@ class Cells:
         try:
             program = rasplab.parse(text + tail, output=name)
         except RaspError:  # the text itself is sound: this is a number, a list or a function
+            return None
+        if isinstance(program.nodes[program.output], Constant):
             return None
         return Named(expression or name, program, self.example)
 

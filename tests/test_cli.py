@@ -37,7 +37,7 @@ def test_run_prints_the_output(capsys, reverse):
 
 
 def test_run_takes_a_zoo_name_a_json_list_and_an_output(capsys, reverse):
-    """FILE may be a name of the zoo; TOKENS may be a JSON list; --output names a selector as well."""
+    """FILE may be a zoo name, TOKENS a JSON list, --output a selector."""
     assert (
         call(capsys, "run", "reverse", '["ab", "c"]')[1]
         == 'reverse(["ab", "c"]) = [c, ab] (strings)\n'
@@ -120,9 +120,10 @@ def test_vocabularies_are_read_three_ways():
 
 def test_a_zoo_file_brings_its_domain(reverse):
     """By name or by path; any other file must say --vocab and --max-len."""
-    _, entry = commands.find_program("reverse")
-    assert commands.find_program(str(entry.path))[1] == entry
-    assert commands.find_program(reverse) == (Path(reverse), None)
+    path = commands.program_path("reverse")
+    assert commands.zoo_entry(path).name == "reverse"
+    assert commands.program_path(reverse) == Path(reverse)
+    assert commands.zoo_entry(Path(reverse)) is None
 
 
 def test_compile_json_has_the_sizes(capsys, reverse, tmp_path):
@@ -193,7 +194,8 @@ def test_run_does_not_import_torch(reverse):
     """
     code = (
         "import sys; from rasplab.cli import main; assert main(sys.argv[1:]) == 0; "
-        "print(sorted({'torch', 'transformer_lens', 'networkx', 'lark', 'rich', 'IPython'} & set(sys.modules)))"
+        "heavy = {'torch', 'transformer_lens', 'networkx', 'lark', 'rich', 'IPython'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     assert python("-c", code, "run", reverse, "abc").stdout.splitlines()[-1] == "[]"
 

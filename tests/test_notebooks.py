@@ -53,7 +53,7 @@ LANGUAGE = {
     'rev("stressed")': ["['d', 'e', 's', 's', 'e', 'r', 't', 's']"],
     'flip("ab")': ["False,  True"],
     "%%rasp abacab\nsame": ["<th>hist</th><td>3</td><td>2</td><td>3</td><td>1</td>"],
-    'fraction("aab")': ["[1.0, 1.0, 0.6666666666666666]"],
+    'fraction("aab")': ["[1, 1.0, 0.6666666666666666]"],
     "%%rasp cabba": [
         "<th>ordered</th><td>a</td><td>a</td><td>b</td><td>b</td><td>c</td>",
         "<th>rank</th>",

@@ -25,8 +25,10 @@ def circuit(*rows: tuple[str, str, str]) -> Circuit:
 
 
 SORT = circuit(
-    ("tok_embed", "L0H0.q", "tokens"), ("tok_embed", "L0H0.k", "tokens"), ("L0H0", "L0M.in", "width"),
-    ("L0M", "L1H0.k", "num_smaller"), ("pos_embed", "L1H0.q", "indices"), ("tok_embed", "L1H0.v", "tokens"),
+    ("tok_embed", "L0H0.q", "tokens"), ("tok_embed", "L0H0.k", "tokens"),
+    ("L0H0", "L0M.in", "width"),
+    ("L0M", "L1H0.k", "num_smaller"), ("pos_embed", "L1H0.q", "indices"),
+    ("tok_embed", "L1H0.v", "tokens"),
     ("L1H0", "unembed.in", "sort"),
 )  # fmt: skip
 
@@ -167,10 +169,11 @@ def study(name: str) -> report.Study:
     """A made-up study with two samples."""
     eye = np.eye(3)
     patterns = tuple(report.Patterns(tokens, eye, eye, eye) for tokens in (("a", "b"), ("b", "<")))
-    pair = report.Pair("flip", "L0H0", 1.0, "L1H1", 0.87, 0.12, patterns)
+    pair = report.Pair("flip", "L0H0", 1.0, 2, "L1H1", 0.87, 0.12, patterns)
     return report.Study(
-        name, "summary <i>", "x = tokens; # <b>", ("a",), ("b",), {"layers": "2"}, "0 mismatches", True, SORT,
-        "Trained.", ("flip",), (("L1H1", ((0.87, 0.12),)), ("L0H0", ((0.01, 0.1),))), (pair,),
+        name, "summary <i>", "x = tokens; # <b>", ("a",), ("b",), {"layers": "2"},
+        "0 mismatches", True, SORT, "Trained.", ("flip",),
+        (("L1H1", ((0.87, 0.12),)), ("L0H0", ((0.01, 0.1),))), (pair,),
     )  # fmt: skip
 
 
@@ -182,6 +185,15 @@ def test_the_report_needs_no_network_and_no_script():
     assert body.count(">trained L1H1<") == 4 and body.count('aria-label="circuit"') == 2
     assert "score 0.87, chance 0.12" in body and "<small>chance 0.12</small>" in body
     assert "<b>" not in page and "prefers-color-scheme: dark" in page
+
+
+def test_the_report_says_in_words_what_a_score_means():
+    """High, middle and low scores read differently; a selector that heads share says so."""
+    pair = study("sort").pairs[0]
+    assert "looks where" in report.reading(pair)
+    assert "in part" in report.reading(replace(pair, score=0.4))
+    assert "another way" in report.reading(replace(pair, score=0.1))
+    assert "one of 2 heads" in report.demo_report([study("sort")])
 
 
 def test_the_report_has_a_tab_per_sample():

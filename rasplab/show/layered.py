@@ -29,7 +29,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Layers:
-    """Rows of items from the bottom up, each in order; and which item joins which in the row above."""
+    """Rows of items from the bottom up, in order; and which joins which in the row above."""
 
     rows: tuple[tuple[Item, ...], ...]
     links: tuple[tuple[Item, Item], ...]

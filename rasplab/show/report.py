@@ -24,11 +24,16 @@ KEYWORDS = (
 )
 
 
+LIKE, UNLIKE = 0.7, 0.2
+"""Scores from which, and below which, a head is said to look like a selector or not; only words
+hang on them.
+"""
+
 PAIRS_NOTE = (
     "For each selector: what it selects, the compiled head that computes it, and the trained head "
     "matched with it. Rows are queries, columns keys; a row that selects nothing attends to BOS. A "
-    "score is corrected for chance: 0 is what the head scores on the selectors of other inputs, 1 is "
-    "equality; chance is the similarity that it starts from."
+    "score is corrected for chance: 0 is what the head scores on the selectors of other inputs, 1 "
+    "is equality; chance is the similarity that it starts from."
 )
 
 
@@ -48,12 +53,14 @@ class Patterns:
 class Pair:
     """The compiled head and the trained head that come nearest to a selector.
 
+    sharing    how many compiled heads compute the selector together
     patterns   one per sample input, in the order of the study's samples
     """
 
     selector: str
     compiled_head: str
     compiled_score: float
+    sharing: int
     trained_head: str
     score: float
     chance: float
@@ -108,7 +115,8 @@ def _opening(studies: Sequence[Study]) -> str:
     return (
         "<h1>Programs and heads</h1>"
         f'<p class="lead">{names}, written in RASP: interpreted, compiled into transformer '
-        "weights, checked against the interpreter, and laid beside a transformer that learned the same task from examples.</p>"
+        "weights, checked against the interpreter, and laid beside a transformer that "
+        "learned the same task from examples.</p>"
     )
 
 
@@ -186,7 +194,7 @@ def _pair(pair: Pair, i: int) -> str:
             texts,
             texts,
             f"compiled {pair.compiled_head}",
-            f"score {pair.compiled_score:.2f}",
+            _compiled_note(pair),
         ),
         pattern_svg(
             found.trained,
@@ -197,9 +205,24 @@ def _pair(pair: Pair, i: int) -> str:
         ),
     )
     return (
-        f'<div class="pair"><p><code>{escape(pair.selector)}</code></p>'
+        f'<div class="pair"><p><code>{escape(pair.selector)}</code> '
+        f'<span class="soft">{reading(pair)}</span></p>'
         f'<div class="grids">{"".join(grids)}</div><div class="readout"></div></div>'
     )
+
+
+def reading(pair: Pair) -> str:
+    """A match in words; LIKE and UNLIKE are where the words change."""
+    if pair.score >= LIKE:
+        return f"The trained {pair.trained_head} looks where this selector points."
+    if pair.score < UNLIKE:
+        return "No trained head looks like it: the model has found another way."
+    return f"The trained {pair.trained_head} looks there in part."
+
+
+def _compiled_note(pair: Pair) -> str:
+    shared = f", one of {pair.sharing} heads that share it" if pair.sharing > 1 else ""
+    return f"score {pair.compiled_score:.2f}{shared}"
 
 
 def _match(study: Study) -> str:
@@ -213,7 +236,7 @@ def _match(study: Study) -> str:
     return (
         f'<p class="soft">The trained model: {escape(study.training)}. '
         "Each cell: the score, and under it the similarity "
-        "that chance gives, measured on shuffled inputs; the best head of each selector is outlined.</p>"
+        "that chance gives, measured on wrong selectors; the best of each column is outlined.</p>"
         f'<div class="wide"><table class="match"><thead><tr><th>head</th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -300,9 +300,9 @@ class _Drawing:
         name_y = y - 3 if label else y + 4
         return (
             f"<g><title>{escape((f'{site}: {label}' if label else str(site)) + self._place(site))}"
-            f'</title><rect class="rl-box rl-line" x="{x - w / 2:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" '
-            f'width="{w:.1f}" height="{BOX_HEIGHT}" rx="7" fill="{LIGHT["box"]}" '
-            f'stroke="{LIGHT["line"]}" stroke-width="1.2"/>'
+            f'</title><rect class="rl-box rl-line" x="{x - w / 2:.1f}" '
+            f'y="{y - BOX_HEIGHT / 2:.1f}" width="{w:.1f}" height="{BOX_HEIGHT}" rx="7" '
+            f'fill="{LIGHT["box"]}" stroke="{LIGHT["line"]}" stroke-width="1.2"/>'
             + _text(x, name_y, str(site), "ink", 12, "middle", True, ' font-weight="600"')
             + (
                 _text(x, y + 13, clip(label, LABEL_COLUMNS), "soft", 10.5, "middle", True)

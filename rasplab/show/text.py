@@ -7,10 +7,12 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from rasplab.program import Value
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def width(text: str) -> int:
@@ -61,7 +63,7 @@ def _line(cells: Sequence[str], columns: Sequence[int], align: str) -> str:
 
 def value_text(value: Value) -> str:
     """A value as a cell shows it: strings bare, booleans T and F, floats to 3 decimals."""
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool):
         return "T" if value else "F"
     if isinstance(value, float):
         return str(round(value, 3))
