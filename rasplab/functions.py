@@ -25,22 +25,45 @@ class Function:
     form: str
 
 
-MAX_BITS = 100_000
-"""Of an int that `^` makes: about 30,000 digits."""
+MAX_BITS = 12_000
+"""Of an int: some 3,600 digits; Python writes none of more than 4,300."""
 
 MAX_LENGTH = 10_000_000
-"""Of a string or list that `*` repeats."""
+"""Of a string or list that `*` repeats or `+` joins."""
+
+
+SEQUENCES = (str, tuple, list)
 
 
 def _truth(a: Any) -> bool:
     return bool(a)
 
 
+def _plus(a: Any, b: Any) -> Any:
+    """a + b; refuses to join strings or lists beyond MAX_LENGTH."""
+    if isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES) and len(a) + len(b) > MAX_LENGTH:
+        raise OverflowError(f"joined they are longer than {MAX_LENGTH}")
+    return _bounded(a + b)
+
+
+def _minus(a: Any, b: Any) -> Any:
+    return _bounded(a - b)
+
+
+def _bounded(result: Any) -> Any:
+    """`result`, unless it is an int beyond MAX_BITS."""
+    if isinstance(result, int) and result.bit_length() > MAX_BITS:
+        raise OverflowError(f"the result has more than {MAX_BITS} bits")
+    return result
+
+
 def _times(a: Any, b: Any) -> Any:
-    """a * b; refuses to repeat a string or list beyond MAX_LENGTH."""
+    """a * b; refuses to repeat a string or list beyond MAX_LENGTH, and an int beyond MAX_BITS."""
     for repeated, count in ((a, b), (b, a)):
-        if isinstance(repeated, str | tuple | list) and isinstance(count, int) and len(repeated) * count > MAX_LENGTH:
+        if isinstance(repeated, SEQUENCES) and isinstance(count, int) and len(repeated) * count > MAX_LENGTH:
             raise OverflowError(f"repeating it {count} times is longer than {MAX_LENGTH}")
+    if isinstance(a, int) and isinstance(b, int) and a.bit_length() + b.bit_length() > MAX_BITS:
+        raise OverflowError(f"the product has more than {MAX_BITS} bits")
     return a * b
 
 
@@ -66,7 +89,7 @@ def _contains(x: Any, values: tuple) -> bool:
 
 def _table() -> dict[str, Function]:
     binary = {
-        "+": operator.add, "-": operator.sub, "*": _times, "/": operator.truediv, "%": operator.mod,
+        "+": _plus, "-": _minus, "*": _times, "/": operator.truediv, "%": operator.mod,
         "^": _power, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
         ">": operator.gt, ">=": operator.ge,
         "and": lambda a, b: _truth(a) and _truth(b), "or": lambda a, b: _truth(a) or _truth(b),

@@ -16,6 +16,9 @@ Atom = int | float | str | bool
 Value = Atom | tuple
 """What an s-op holds at a position; a list is a tuple, a dict a tuple of (key, value) pairs."""
 
+MAX_LABEL = 200
+"""Characters of a node's label; longer ones, which nest without bound, are its number instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -170,7 +173,8 @@ class Program:
         named = {i: name for name, i in reversed(self.names)}
         texts: list[str] = []
         for i, node in enumerate(self.nodes):
-            texts.append(named.get(i) or expression(node, texts))
+            text = named.get(i) or expression(node, texts)
+            texts.append(text if len(text) <= MAX_LABEL else f"%{i}")
         return tuple(texts)
 
     def listing(self) -> str:

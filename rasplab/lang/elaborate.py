@@ -19,7 +19,7 @@ from rasplab.lang.check import ExampleCheck
 from rasplab.lang.containers import contains, index
 from rasplab.interpret.faults import told
 from rasplab.lang.kinds import Kinds
-from rasplab.lang.operators import Operators, int_range, length, zipped
+from rasplab.lang.operators import Operators, int_range, length, shallow, zipped
 from rasplab.lang.scope import RESERVED, Scope
 from rasplab.lang.values import (
     Applied, Builtin, Function, Node, Selector, Value, describe, is_atom, kind, plain_text,
@@ -30,8 +30,11 @@ from rasplab.program import Builder, canonical_order
 MAX_CALLS = 20_000
 """How deep calls may nest."""
 
-MAX_STEPS = 20_000_000
-"""How many expressions one text may evaluate: some 20 seconds."""
+MAX_STEPS = 5_000_000
+"""How many expressions and turns of loops one statement may take: some 5 seconds."""
+
+MAX_NODES = 300_000
+"""How many s-ops and selectors one text may make."""
 
 FRAMES_PER_CALL = 40
 """Python frames that one RASP call may take, generously; they live on the heap, not on the C stack."""
@@ -43,6 +46,12 @@ class Result:
 
     name: str | None
     value: Value
+
+    @property
+    def kind(self) -> str:
+        """"s-op", "selector", "function" or "value"."""
+        word = kind(self.value)
+        return word if word in ("s-op", "selector", "function") else "value"
 
 
 @contextmanager
@@ -140,7 +149,7 @@ class Elaborator:
 
     def _assign(self, statement: s.Assign, scope: Scope) -> list[Result]:
         values = self._values(statement.values, scope)
-        value = values[0] if len(values) == 1 else values
+        value = values[0] if len(values) == 1 else shallow(values, statement.span)
         if len(statement.names) == 1:
             return [self._bind(statement.names[0], value, scope, statement)]
         parts = _unpacked(value, len(statement.names), statement.span)
@@ -189,6 +198,7 @@ class Elaborator:
         return [Result(None, self.apply(node, on, statement.span))] if on is not None else []
 
     def _bind_turn(self, names: tuple[str, ...], value: Value, scope: Scope, span: Span) -> None:
+        self._count_step(span)
         if len(names) == 1:
             scope.set(names[0], value, span)
             return
@@ -206,9 +216,7 @@ class Elaborator:
 
     def value(self, expr: s.Expr, scope: Scope) -> Value:
         """The value of an expression; s-ops and selectors are checked on the example."""
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise RaspValueError(f"this text evaluates more than {MAX_STEPS} expressions", expr.span)
+        self._count_step(expr.span)
         try:
             value = _EXPRESSIONS[type(expr)](self, expr, scope)
             return self._shown(value, scope)
@@ -216,6 +224,13 @@ class Elaborator:
             if self.place is None:
                 fault.at(expr.span)
             raise
+
+    def _count_step(self, span: Span) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise RaspValueError(f"this statement takes more than {MAX_STEPS} steps", span, "shorten its loops")
+        if len(self.builder.nodes) > MAX_NODES:
+            raise RaspValueError(f"this text makes more than {MAX_NODES} s-ops and selectors", span)
 
     def _shown(self, value: Value, scope: Scope) -> Value:
         """Check a value on the example, and make it `out`."""
@@ -244,7 +259,7 @@ class Elaborator:
         return value
 
     def _list(self, expr: s.ListOf, scope: Scope) -> list:
-        return self._values(expr.items, scope)
+        return shallow(self._values(expr.items, scope), self._span(expr))
 
     def _key(self, expr: s.Expr, scope: Scope) -> Value:
         key = self.value(expr, scope)
@@ -258,7 +273,7 @@ class Elaborator:
         for key, value in expr.pairs:
             at = self._key(key, scope)
             found[at] = self.value(value, scope)
-        return found
+        return shallow(found, self._span(expr))
 
     def _turns(self, expr: s.ListFor | s.DictFor, word: str, scope: Scope) -> Iterator[Scope]:
         over = self.value(expr.over, scope)
@@ -280,14 +295,14 @@ class Elaborator:
         found = []
         for inner in self._turns(expr, "list", scope):
             found.append(self.value(expr.item, inner))
-        return found
+        return shallow(found, self._span(expr))
 
     def _dict_for(self, expr: s.DictFor, scope: Scope) -> dict:
         found = {}
         for inner in self._turns(expr, "dict", scope):
             key = self._key(expr.key, inner)
             found[key] = self.value(expr.value, inner)
-        return found
+        return shallow(found, self._span(expr))
 
     def _unary(self, expr: s.Unary, scope: Scope) -> Value:
         operand = self.value(expr.operand, scope)
@@ -394,7 +409,7 @@ class Elaborator:
             self._statement(statement, inner)
         values = self._values(function.results, inner)
         self.place, self.calls = before, depth - 1
-        return values[0] if len(values) == 1 else values
+        return values[0] if len(values) == 1 else shallow(values, span)
 
 
 _NOT_IMPLEMENTED = "not implemented this command yet! ignoring"

@@ -19,6 +19,8 @@ from rasplab.program import (
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 UNARY = {"-": "neg", "+": "pos", "round": "round"}
 MAX_RANGE = 1_000_000
+MAX_NESTING = 100
+"""Of lists in lists: comparing and showing them recurses on the C stack."""
 
 Spans = tuple[Span, ...]
 
@@ -216,6 +218,17 @@ def frozen(value: Value, span: Span) -> Value:
     raise told(RaspTypeError(message, span), message, host=True)
 
 
+def shallow(value: list | dict, span: Span) -> list | dict:
+    """The same list or dict. Raises RaspValueError if it nests beyond MAX_NESTING."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_NESTING:
+            raise RaspValueError(f"lists and dicts nest up to {MAX_NESTING} deep", span)
+        level = [v for c in level for v in (c.values() if isinstance(c, dict) else c) if isinstance(v, list | dict)]
+    return value
+
+
 def int_range(values: list[Value], span: Span) -> list[int]:
     """range(...) as a list."""
     if not 1 <= len(values) <= 3:
@@ -246,7 +259,7 @@ def zipped(lists: list[Value], span: Span) -> list[list]:
             raise told(
                 error, f"attempting to zip lists of length {n} , but {i + 1} -th list has length {len(part)}"
             )
-    return [list(row) for row in zip(*lists, strict=True)]
+    return shallow([list(row) for row in zip(*lists, strict=True)], span)
 
 
 def length(value: Value, span: Span) -> int:
