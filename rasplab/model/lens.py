@@ -21,7 +21,7 @@ from rasplab.weights import Weights
 
 if TYPE_CHECKING:
     from rasplab.model.store import Trained
-    from rasplab.study.recipe import Recipe
+    from rasplab.model.recipe import Recipe
 
 BATCH_FLOATS = 1 << 22
 """Floats of the widest activation per forward pass: 16 MB of float32 stays near the caches of a CPU."""

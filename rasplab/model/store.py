@@ -19,6 +19,7 @@ from rasplab.model.lens import LensModel, fresh_model, plain_parameters
 
 FORMAT = "rasplab trained model 1"
 WEIGHTS, RECORD = "model.safetensors", "model.json"
+HEADER = "rasplab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,11 @@ def save_model(model: LensModel, folder: str | Path) -> Path:
     folder = Path(folder)
     tensors = {name: p.detach().cpu().contiguous() for name, p in sorted(plain_parameters(model.lens).items())}
     record = _record(model)
-    header = {"format": FORMAT, "run": _run(record), "digest": _digest(tensors), "trained": json.dumps(record["trained"])}
+    # no seconds here, and one entry (safetensors shuffles several): equal runs give equal bytes
+    header = {"run": _run(record), "digest": _digest(tensors), "trained": _progress(model)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / WEIGHTS, save(tensors, header))
+        _replace(folder / WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
         _replace(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
     except OSError as error:
         raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
@@ -77,7 +79,7 @@ def _record(model: LensModel) -> dict:
         "layers": cfg.n_layers, "heads": cfg.n_heads, "d_model": cfg.d_model, "d_mlp": cfg.d_mlp,
         "norm": cfg.normalization_type, "act": cfg.act_fn,
     }  # fmt: skip
-    domain, trained = model.domain, model.trained
+    domain, progress = model.domain, _progress(model)
     return {
         "format": FORMAT,
         "versions": _versions(),
@@ -85,10 +87,13 @@ def _record(model: LensModel) -> dict:
         "domain": {"vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal},
         "readout": list(model.readout.values),
         "recipe": model.recipe.to_json() if model.recipe else None,
-        "trained": None if trained is None else {
-            "step": trained.step, "held_out": trained.held_out, "seconds": round(trained.seconds, 1),
-        },
-    }  # fmt: skip
+        "trained": progress and progress | {"seconds": round(model.trained.seconds, 1)},
+    }
+
+
+def _progress(model: LensModel) -> dict | None:
+    """How far training came, the same for equal runs."""
+    return {"step": model.trained.step, "held_out": model.trained.held_out} if model.trained else None
 
 
 def _versions() -> dict[str, str]:
@@ -138,10 +143,11 @@ def _read_weights(path: Path) -> tuple[dict, dict]:
 
     try:
         with safe_open(path, "pt") as file:
-            tensors, header = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
     except FileNotFoundError:
         raise FileError(f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN) from None
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _damaged(path, str(error)) from None
     if header.get("digest") != _digest(tensors):
         raise _damaged(path, "the weights are not those that were saved")
@@ -149,7 +155,7 @@ def _read_weights(path: Path) -> tuple[dict, dict]:
 
 
 def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
-    from rasplab.study.recipe import Recipe
+    from rasplab.model.recipe import Recipe
 
     domain = record["domain"]
     model = fresh_model(
@@ -158,11 +164,11 @@ def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
         **record["config"],
         device=device,
     )
-    trained = json.loads(header["trained"])
+    trained = header["trained"]
     return replace(
         model,
         recipe=Recipe.from_json(record["recipe"]) if record["recipe"] else None,
-        trained=Trained(**trained) if trained else None,
+        trained=Trained(**trained, seconds=record["trained"]["seconds"]) if trained else None,
     )
 
 

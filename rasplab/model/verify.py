@@ -11,7 +11,7 @@ import numpy as np
 
 from rasplab.batch import FAULT, BatchTrace, evaluate_batch
 from rasplab.errors import RaspError
-from rasplab.inputs import all_ids, sampled_ids
+from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.decode import CodeTable
 from rasplab.model.lens import LensModel
 from rasplab.program import Atom, Program, Value
@@ -107,7 +107,7 @@ def verify(
     for ids in all_ids(domain) if exhaustive else sampled_ids(domain, max_inputs, seed):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
         table = model.codes(ids)
-        wrong = np.flatnonzero(wrong_inputs(trace, table, model.readout.number))
+        wrong = np.flatnonzero(wrong_inputs(trace, table))
         if len(wrong) and first is None:
             first = _counterexample(trace, table, int(wrong[0]))
         checked, mismatches = checked + len(ids), mismatches + len(wrong)
@@ -117,22 +117,20 @@ def verify(
     return Report(checked, mismatches, exhaustive, first, seconds, None if exhaustive else seed, str(model.device))
 
 
-def wrong_inputs(trace: BatchTrace, got: CodeTable, number: bool) -> np.ndarray:
+def wrong_inputs(trace: BatchTrace, got: CodeTable) -> np.ndarray:
     """bool [batch]: the inputs with a wrong value at any position, or on which the interpreter raises."""
     expected = trace.output
-    same = same_values(expected.values, got.values, number)
+    same = same_values(expected.values, got.values)
     return ~same(expected.codes, got.codes).all(-1) | trace.faults
 
 
-def same_values(expected: tuple, got: tuple, number: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def same_values(expected: tuple, got: tuple) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """A comparison of codes into the two tables: kinds must agree (True is not 1, but 2 is 2.0).
 
-    number  whether numbers may differ by ROUNDING
+    Numbers may differ by ROUNDING: floats that differ in their last digits are read out as one.
     """
     known: dict[tuple, int] = {}
     left, right = (np.array([known.setdefault(_key(v), len(known)) for v in t] or [0]) for t in (expected, got))
-    if not number:
-        return lambda a, b: left[a] == right[b]
     low, high = _numbers(expected), _numbers(got)
 
     def close(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How a model is trained: one frozen record per run, and the table of defaults per task (floor 6)."""
+"""How a model is trained: one frozen record per run, and the table of defaults per task (floor 4)."""
 
 from __future__ import annotations
 
