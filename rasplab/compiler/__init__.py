@@ -116,14 +116,29 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
             "aggregate it, or take its selector_width",
         )  # fmt: skip
     inferred = Inferred(program, domain)
-    lowering = Lowering(inferred, basis)
-    forms, readout, certificate = read_out(lowering, program.output)
+    lowering, forms, readout, certificate = _lowered(inferred, basis)
     checked = _check_doubts(inferred)
     layout, forms = place(lowering.stream, forms)
     weights = assemble(layout, forms, domain)
     seconds = time.perf_counter() - start
     return Compiled(
         program, domain, basis, layout, tuple(forms), readout, certificate, weights, checked, seconds
+    )
+
+
+def _lowered(inferred: Inferred, basis: str):
+    """The stream and its read-out in float32, or in float64 where float32 has no certificate."""
+    program = inferred.program
+    for dtype in ("float32", "float64"):
+        lowering = Lowering(inferred, basis, dtype)
+        forms, readout, certificate = read_out(lowering, program.output)
+        if certificate.holds:
+            return lowering, forms, readout, certificate
+    raise CompileError(
+        f"values of {program.labels[program.output]!r} lie {certificate.gap:.1g} apart; "
+        f"the model is exact to {certificate.error:.1g} in float64",
+        program.span(program.output),
+        "use a smaller max_len or fewer different numbers",
     )
 
 

@@ -16,16 +16,15 @@ from itertools import combinations
 import numpy as np
 
 from rasplab.compiler.forms import REAL, Direction, Form, Head, after
-from rasplab.compiler.hinges import FLOAT32
 from rasplab.compiler.infer import is_number
 from rasplab.compiler.normalize import Conjunct, conjunction, normal_and, normal_or
 from rasplab.errors import CompileError
 
 GAP = 64.0
-"""Score difference of selected and unselected; exp(-32) is below what float32 sees. A power of 2 keeps codes exact."""
+"""Score difference of selected and unselected; what leaks to or from BOS is exp(-32) = 1e-14 a key."""
 
 MAX_CODE = 16.0
-"""Largest centred code of a compact equality: 2 * GAP * MAX_CODE^2 in float32 is good to 0.004."""
+"""Largest centred code of a compact equality: 2 * GAP * MAX_CODE^2 in float32 is good to 0.003."""
 
 MAX_TERMS = 3
 """An `or` of more terms than this is not counted term by term."""
@@ -90,13 +89,18 @@ class Attention:
             results.append(self._output(head, leaf, value, default, label))
         return results
 
+    def _leak(self) -> float:
+        """Share of a row's attention that goes where it should not."""
+        return float(self.inferred.domain.max_len * np.exp(-GAP / 2))
+
     def _output(self, head: Head, leaf: int, value: Form, bos: float, label: str) -> Form:
         for old, direction in head.outs:
             if old == value:
                 return Form.of(direction)
         size = max(self.stream.size(value), abs(bos))
         single = self.at_most_one(leaf)
-        error = self.stream.error(value) + size * (FLOAT32 if single else FLOAT32 + 2 * head.error)
+        blurred = 1.0 if head.error > GAP / 8 else self.stream.ulp if single else self.stream.ulp + 2 * head.error
+        error = self.stream.error(value) + size * (blurred + self._leak())
         direction = self.stream.add(Direction(label, leaf, "head", head.time, bos, size, error))
         head.outs.append((value, direction))
         if leaf not in head.nodes:
@@ -137,12 +141,14 @@ class Attention:
         if leaf not in head.nodes:
             head.nodes.append(leaf)
         most = int(self.inferred.widths(conjuncts).high.max())
-        error = (head.error + 4 * FLOAT32) / (1 + most)
+        # an error e of the scores moves 1/(1+w) by 2e u(1-u), so w by 2e w; the steepest piece of w(u) is (1+w)^2
+        error = 2 * (head.error + 4 * self.stream.ulp) / (1 + most)
+        honest = head.error / 2 + 4 * self.stream.ulp
         for value, direction in head.outs:
             if value == NOT_REAL:
                 return Part(sign, Form.of(direction), error, most)
         label = f"1/(1+{self.program.labels[leaf]})" if sign == 1 else f"1/(1+overlap of {self.program.labels[leaf]})"
-        direction = self.stream.add(Direction(label, leaf, "head", head.time, 1.0, 1.0, error))
+        direction = self.stream.add(Direction(label, leaf, "head", head.time, 1.0, 1.0, honest))
         head.outs.append((NOT_REAL, direction))
         return Part(sign, Form.of(direction), error, most)
 
@@ -177,7 +183,7 @@ class Attention:
         for q, k in pairs:
             error += stream.size(q) * stream.error(k) + stream.size(k) * stream.error(q)
             if stream.time(q, k) > 0:
-                error += FLOAT32 * stream.size(q) * stream.size(k)
+                error += self.stream.ulp * stream.size(q) * stream.size(k)
         return error
 
     def _all_scores(self, conjuncts, need_level: bool) -> Scores:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rasplab.compiler.hinges import ROUNDING
+
 REAL = 0
 """The id of the direction that is 1 at every token and 0 at BOS: the constant, and the BOS flag."""
 
@@ -88,9 +90,13 @@ class Neuron:
 
 
 class Stream:
-    """The directions, heads and neurons made so far, and what follows from a form over them."""
+    """The directions, heads and neurons made so far, and what follows from a form over them.
 
-    def __init__(self):
+    ulp  the relative rounding of the dtype the model is meant for; every error bound comes from it
+    """
+
+    def __init__(self, dtype: str):
+        self.ulp = ROUNDING[dtype]
         self.directions: list[Direction] = []
         self.heads: list[Head] = []
         self.neurons: list[Neuron] = []

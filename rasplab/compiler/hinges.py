@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FLOAT32 = 1.2e-7
-"""Relative rounding of one float32 operation, with its accumulation."""
+ROUNDING = {"float32": 1.2e-7, "float64": 2.3e-16}
+"""Relative rounding of a short sum of products, by dtype: one unit in the last place."""
+
+
+RESOLUTION = 1e4
+"""How many roundings an error may be before plateaus are worth their neurons."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Hinges:
     breaks [neuron], weights [neuron, target], const [target]
     slope     the steepest piece: how much an error of s grows
     slack     an error of s below this is absorbed altogether (0: none is)
-    rounding  float32 rounding error of the sum at the points
+    rounding  rounding error of the sum at the points
     """
 
     side: int
@@ -34,22 +38,23 @@ class Hinges:
         return through + self.rounding
 
 
-def fit(points: np.ndarray, targets: np.ndarray, s_error: float, resolution: float = 1e-3) -> Hinges:
+def fit(points: np.ndarray, targets: np.ndarray, s_error: float, ulp: float) -> Hinges:
     """The cheapest exact fit: lines through the points, or plateaus around them.
 
     points   [point] ascending, distinct
     targets  [point, target]; NaN where any value does
     s_error  bound on the error of the argument at run time
+    ulp      relative rounding of the arithmetic
     Plateaus (two neurons a step, errors of s die) are taken where they cost no more, or where lines would let
-    through more than `resolution` of the smallest step of a target.
+    through more than RESOLUTION roundings of the smallest step of a target.
     """
     targets = np.column_stack([_filled(points, t) for t in targets.T])
-    lines = _best_side(points, targets, 0.0)
-    steps = _plateaus(points, targets)
+    lines = _best_side(points, targets, 0.0, ulp)
+    steps = _plateaus(points, targets, ulp)
     if steps is None:
         return lines
     small = _smallest_step(targets)
-    if len(steps.breaks) <= len(lines.breaks) or lines.error(s_error) > resolution * small:
+    if len(steps.breaks) <= len(lines.breaks) or lines.error(s_error) > RESOLUTION * ulp * small:
         return steps
     return lines
 
@@ -57,7 +62,7 @@ def fit(points: np.ndarray, targets: np.ndarray, s_error: float, resolution: flo
 def count(points: np.ndarray, targets: np.ndarray) -> int:
     """How many neurons `lines` would need: slope changes, plus one for the first slope."""
     targets = np.column_stack([_filled(points, t) for t in targets.T])
-    return len(_side(points, targets, 1, 0.0).breaks)
+    return len(_side(points, targets, 1, 0.0, 0.0).breaks)
 
 
 def _filled(points: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -72,7 +77,7 @@ def _smallest_step(targets: np.ndarray) -> float:
     return min((float(s.min()) for s in steps if len(s)), default=1.0)
 
 
-def _plateaus(points: np.ndarray, targets: np.ndarray) -> Hinges | None:
+def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> Hinges | None:
     """Constant around each point, ramps in the middle half of the gaps where a target changes."""
     changes = np.nonzero((np.abs(np.diff(targets, axis=0)) > 1e-12).any(1))[0]
     if not len(changes):
@@ -80,16 +85,16 @@ def _plateaus(points: np.ndarray, targets: np.ndarray) -> Hinges | None:
     gaps = points[changes + 1] - points[changes]
     knots = np.column_stack([points[changes] + gaps / 4, points[changes + 1] - gaps / 4]).reshape(-1)
     values = np.stack([targets[changes], targets[changes + 1]], 1).reshape(-1, targets.shape[1])
-    return _best_side(knots, values, float(gaps.min()) / 4, flat_ends=True, at=points)
+    return _best_side(knots, values, float(gaps.min()) / 4, ulp, flat_ends=True, at=points)
 
 
-def _best_side(points, targets, slack, flat_ends=False, at=None) -> Hinges:
+def _best_side(points, targets, slack, ulp, flat_ends=False, at=None) -> Hinges:
     """Neurons facing right or left, whichever sums up with less rounding."""
-    sides = [_side(points, targets, side, slack, flat_ends, at) for side in (1, -1)]
+    sides = [_side(points, targets, side, slack, ulp, flat_ends, at) for side in (1, -1)]
     return min(sides, key=lambda h: h.rounding)
 
 
-def _side(points, targets, side, slack, flat_ends=False, at=None) -> Hinges:
+def _side(points, targets, side, slack, ulp, flat_ends=False, at=None) -> Hinges:
     """Neurons on one side: a point's weight is how much the slope changes there."""
     flat = np.zeros((1, targets.shape[1]))
     slopes = np.diff(targets, axis=0) / np.diff(points)[:, None]
@@ -102,6 +107,6 @@ def _side(points, targets, side, slack, flat_ends=False, at=None) -> Hinges:
     at = points if at is None else at
     active = side * (at[:, None] - breaks[None]) > 0
     reach = float(np.abs(at).max()) * float((active @ np.abs(weights)).max(initial=0))
-    rounding = FLOAT32 * (reach + float(np.abs(const).max()))
+    rounding = ulp * (reach + float(np.abs(const).max()))
     steep = float(np.abs(slopes).max(initial=0))
     return Hinges(side, breaks, weights, const, steep, slack, rounding)

@@ -2,7 +2,7 @@
 
 Candidates differ in what is added up (leaves, or expressions over them) and how each part is scaled: numbers as they
 are with coefficients 1 and -1 (so `a == b`, `a < b`, sums of flags fold together), or mixed radix over classes of
-values that behave alike. The best is taken: fewest half layers first, then fewest neurons.
+values that behave alike. The best is taken: first those whose gaps are wide enough for the errors, then fewest half layers, then neurons.
 """
 
 from __future__ import annotations
@@ -26,13 +26,21 @@ MANY_NEURONS = 300
 """From here on another half layer is the lesser evil."""
 
 
+RISK = 2e-4
+"""Rounding of a step of height 1, where steep pieces add up, that is still harmless to what reads it."""
+
+
 @dataclass(frozen=True)
 class Scalar:
-    """One number per value of a variable. late: half layers it comes after the earliest; form: makes it."""
+    """One number per value of a variable.
+
+    late: half layers it comes after the earliest; form: makes it; error: bound on its numerical error
+    """
 
     table: np.ndarray
     late: int
     form: Callable[[], Form]
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ def best_argument(lowering, leaves: tuple[int, ...], targets: np.ndarray, node: 
     best = None
     for frontier in _frontiers(lowering, leaves, node):
         variables = [_variable(lowering, item, leaves, frontier, targets) for item in frontier]
-        for argument in _candidates(variables, targets):
+        for argument in _candidates(variables, targets, lowering.stream.ulp):
             if best is None or argument.cost < best.cost:
                 best = argument
     return best
@@ -93,7 +101,18 @@ def _variable(lowering, item: int, leaves, frontier, targets: np.ndarray) -> Var
     table = _classes(column, others, targets)
     late = 0 if item < 0 else _lateness(lowering, item)
     classes = Scalar(table, late, partial(_make, lowering, item, column, table))
-    return Variable(column.codes, tuple(_numeric(lowering, item, column, late)), classes)
+    early = min(late, _sum_lateness(lowering, item))
+    return Variable(column.codes, tuple(_numeric(lowering, item, column, early)), classes)
+
+
+def _sum_lateness(lowering, item: int) -> int:
+    """Half layers that the number itself waits: none for a sum of tokens, positions and what heads carry."""
+    if item < 0 or lowering.inferred.leaf_sets[item] == (item,):
+        return 2
+    terms = lowering.inferred.linear(item)
+    if terms is None:
+        return 2
+    return max((_lateness(lowering, i) if i >= 0 else 0 for i in terms[0]), default=0)
 
 
 def _lateness(lowering, item: int) -> int:
@@ -118,9 +137,11 @@ def _numeric(lowering, item: int, column: Column, late: int):
     if isinstance(node, SelectorWidth):
         parts = lowering.attention.width_parts(item)
         if len(parts) == 1:
-            yield Scalar(1 / (1 + numbers), 0, lambda: parts[0].share)
+            share = parts[0].share
+            yield Scalar(1 / (1 + numbers), 0, lambda: share, lowering.stream.error(share))
     if isinstance(node, Aggregate) and not lowering.attention.at_most_one(item):
-        yield Scalar(numbers, 0, lambda: lowering.mean(item))
+        mean = lowering.mean(item)
+        yield Scalar(numbers, 0, lambda: mean, lowering.stream.error(mean))
         return
     yield Scalar(numbers, late, partial(_make, lowering, item, column, numbers))
 
@@ -173,18 +194,18 @@ def _agree(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((np.abs(a[both] - b[both]) < 1e-9).all())
 
 
-def _candidates(variables: list[Variable], targets: np.ndarray):
-    yield from _signed_sums(variables, targets)
-    yield from _mixed_radix(variables, targets)
+def _candidates(variables: list[Variable], targets: np.ndarray, ulp: float):
+    yield from _signed_sums(variables, targets, ulp)
+    yield from _mixed_radix(variables, targets, ulp)
 
 
-def _signed_sums(variables: list[Variable], targets: np.ndarray):
+def _signed_sums(variables: list[Variable], targets: np.ndarray, ulp: float):
     """Coefficients 1 and -1 on numbers, or on the classes as numbers."""
     if len(variables) > 6:
         return
     for chosen in _choices(variables):
         for signs in product((1.0, -1.0), repeat=len(variables) - 1):
-            argument = _argument(variables, chosen, (1.0, *signs), targets)
+            argument = _argument(variables, chosen, (1.0, *signs), targets, ulp)
             if argument:
                 yield argument
 
@@ -197,33 +218,36 @@ def _choices(variables: list[Variable]):
     yield tuple(v.classes for v in variables)
 
 
-def _mixed_radix(variables: list[Variable], targets: np.ndarray):
-    """Classes as digits, in several orders; the last digit may be what attention gives, as it is."""
+def _mixed_radix(variables: list[Variable], targets: np.ndarray, ulp: float):
+    """Variables as digits of one number, in several orders; digits are classes, or numbers that come earlier."""
     orders = permutations(range(len(variables))) if len(variables) <= 3 else [tuple(range(len(variables)))]
     for order in orders:
-        digits = [variables[k].classes for k in order]
-        yield from _digits(variables, order, digits, targets)
-        last = variables[order[-1]].numeric
-        if last and last[0].late < digits[-1].late:
-            yield from _digits(variables, order, [*digits[:-1], last[0]], targets)
+        for early in (False, True):
+            chosen = [v.numeric[0] if early and _earlier(v) else v.classes for v in variables]
+            argument = _argument(variables, chosen, _digit_weights(chosen, order), targets, ulp)
+            if argument:
+                yield argument
 
 
-def _digits(variables, order, digits: list[Scalar], targets):
-    spread = [float(np.nanmax(d.table) - np.nanmin(d.table)) for d in digits]
-    weights, weight = [], 1.0
-    for k in reversed(range(len(digits))):
-        weights.insert(0, weight)
-        step = 1.0 if digits[k] is variables[order[k]].classes else max(spread[k], 1.0)
-        weight *= spread[k] + step if weight == 1.0 else spread[k] + 1
-    chosen, coefficients = [None] * len(order), [0.0] * len(order)
-    for k, at in enumerate(order):
-        chosen[at], coefficients[at] = digits[k], weights[k]
-    argument = _argument(variables, chosen, coefficients, targets)
-    if argument:
-        yield argument
+def _earlier(variable: Variable) -> bool:
+    return bool(variable.numeric) and variable.numeric[0].late < variable.classes.late
 
 
-def _argument(variables, chosen, coefficients, targets) -> Argument | None:
+def _digit_weights(chosen: list[Scalar], order: tuple[int, ...]) -> list[float]:
+    """Weights that keep every combination apart: a digit's smallest step exceeds all that later digits add."""
+    weights, reach, gap = [0.0] * len(chosen), 0.0, 0.0
+    for at in reversed(order):
+        table = np.unique(chosen[at].table[~np.isnan(chosen[at].table)])
+        step = float(np.diff(table).min(initial=np.inf))
+        if not np.isfinite(step):
+            continue
+        weights[at] = (reach + (gap or step)) / step
+        gap = gap or step
+        reach += weights[at] * float(table[-1] - table[0])
+    return weights
+
+
+def _argument(variables, chosen, coefficients, targets, ulp) -> Argument | None:
     """The candidate with its cost, if it determines the targets with neurons enough and gaps wide enough."""
     points = np.zeros(len(targets))
     for variable, scalar, coefficient in zip(variables, chosen, coefficients, strict=True):
@@ -243,9 +267,12 @@ def _argument(variables, chosen, coefficients, targets) -> Argument | None:
     if (high - low > 1e-9).any():
         return None
     neurons = hinges.count(unique, np.where(np.isinf(low), np.nan, low))
-    gap = float(np.diff(unique).min(initial=np.inf)) / max(1.0, float(np.abs(unique).max()))
-    if neurons > MAX_NEURONS or gap < 2e-5:
+    size = max(1.0, float(np.abs(unique).max()))
+    gap = float(np.diff(unique).min(initial=np.inf))
+    if neurons > MAX_NEURONS or gap < 1e-9 * size:
         return None
+    error = sum(abs(c) * s.error for c, s in zip(coefficients, chosen, strict=True)) + 8 * ulp * size
+    risky = 4 * error > gap or 4 * ulp * size * neurons > RISK * gap
     late = max(s.late for s in chosen)
     parts = tuple((s.form, float(c)) for s, c in zip(chosen, coefficients, strict=True))
-    return Argument(parts, points, (neurons > MANY_NEURONS, late, neurons, -gap))
+    return Argument(parts, points, (risky, neurons > MANY_NEURONS, late, neurons, -gap))

@@ -22,17 +22,17 @@ EXACT = 1e-9
 
 
 class Lowering:
-    """The residual stream of a program in the making.
+    """The residual stream of a program in the making, for weights of `dtype`.
 
     basis  "compact": scalars, squares where equality needs them, one-hot only where order does;
            "one_hot": every value of a leaf is a direction of its own
     """
 
-    def __init__(self, inferred: Inferred, basis: str):
+    def __init__(self, inferred: Inferred, basis: str, dtype: str = "float32"):
         from rasplab.compiler.attend import Attention
 
-        self.inferred, self.program, self.basis = inferred, inferred.program, basis
-        self.stream = Stream()
+        self.inferred, self.program, self.basis, self.dtype = inferred, inferred.program, basis, dtype
+        self.stream = Stream(dtype)
         self.features: dict[int, list[tuple[np.ndarray, Form]]] = {}
         self.one_hots: dict[int, list[Form]] = {}
         self.means: dict[int, Form] = {}
@@ -265,7 +265,8 @@ class Lowering:
         """Functions of one linear form: points [row] are its values, targets [row, target] what to take there."""
         order, targets = _grouped(points, targets)
         s_error = self.stream.error(form) if error is None else error
-        fit = hinges.fit(order, targets, s_error + hinges.FLOAT32 * self.stream.size(form))
+        ulp = self.stream.ulp
+        fit = hinges.fit(order, targets, s_error + ulp * self.stream.size(form), ulp)
         time = after(self.stream.time(form), 0)
         outs = [self._neuron_direction(node, targets[:, t], fit, t, s_error, time) for t in range(targets.shape[1])]
         for b, weights in zip(fit.breaks, fit.weights, strict=True):

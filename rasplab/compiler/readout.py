@@ -7,18 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rasplab.compiler.forms import Form
-from rasplab.compiler.hinges import FLOAT32
 from rasplab.compiler.infer import is_number
 from rasplab.compiler.lower import Lowering
 from rasplab.domain import Readout
-from rasplab.errors import CompileError
+from rasplab.program import Value
 
 FINE = 1 / 400
 """Numbers closer together than this share of their range are read out as a number, not as classes."""
-
-
-DOUBLE = 1e-8
-"""How much smaller errors are in float64, with a margin (its rounding is 2e-9 of float32's)."""
 
 
 @dataclass(frozen=True)
@@ -26,55 +21,49 @@ class Certificate:
     """Why the read-out tells values apart: bounds propagated through every head and neuron.
 
     error  bound on the numerical error of what is read out, in `dtype`
-    gap    distance of the two closest values there; exact while error < gap / 2
+    gap    distance of the two closest values there
     """
 
     error: float
     gap: float
     dtype: str
 
+    @property
+    def holds(self) -> bool:
+        """Whether the nearest value is always the right one."""
+        return 2 * self.error < self.gap
+
 
 def read_out(lowering: Lowering, output: int) -> tuple[list[Form], Readout, Certificate]:
-    """One form per logit, what the logits mean, and the certificate.
-
-    Raises CompileError where values lie too close together even for float64.
-    """
+    """One form per logit, what the logits mean, and the certificate for the dtype of `lowering`."""
     if output in lowering.inferred.ranges:
         spread = lowering.inferred.ranges[output]
         form = lowering.scalar(output)
         gap = float(spread.unit) / max(1, spread.denominator * (spread.denominator - 1))
-        certificate = _certificate(lowering, output, [form], gap)
+        certificate = _certificate(lowering, [form], gap)
         return [form], Readout(None, True, spread.unit, spread.denominator), certificate
     return _listed(lowering, output, lowering.inferred.sets[output].values)
 
 
 def _listed(lowering: Lowering, output: int, values: tuple):
     numeric = all(is_number(v) for v in values)
+    all_values, values = values, _merged(values) if numeric else values
     codes = np.array([float(v) for v in values]) if numeric else np.arange(len(values), dtype=float)
     gap = _gap(codes)
     if _fine(values):
         form = lowering.scalar(output)
-        return [form], Readout(values, True), _certificate(lowering, output, [form], gap)
+        return [form], Readout(values, True), _certificate(lowering, [form], gap)
     if lowering.basis == "one_hot" and len(values) > 2:
-        forms = lowering.node_forms(output, np.eye(len(values)))
-        return forms, Readout(values), _certificate(lowering, output, forms, 1.0)
-    form = lowering.node_forms(output, codes[:, None])[0]
-    return _nearest(form, codes, gap), Readout(values), _certificate(lowering, output, [form], gap)
+        forms = lowering.node_forms(output, _one_hot(all_values, values))
+        return forms, Readout(values), _certificate(lowering, forms, 1.0)
+    form = lowering.node_forms(output, (_one_hot(all_values, values) @ codes)[:, None])[0]
+    return _nearest(form, codes, gap), Readout(values), _certificate(lowering, [form], gap)
 
 
-def _certificate(lowering: Lowering, output: int, forms: list[Form], gap: float) -> Certificate:
-    stream, program = lowering.stream, lowering.program
-    error = max(stream.error(f) + 8 * FLOAT32 * stream.size(f) for f in forms)
-    if 2 * error < gap:
-        return Certificate(error, gap, "float32")
-    if 2 * error * DOUBLE < gap:
-        return Certificate(error * DOUBLE, gap, "float64")
-    raise CompileError(
-        f"values of {program.labels[output]!r} lie {gap:.1g} apart, closer than the model is exact to "
-        f"({error * DOUBLE:.1g} in float64)",
-        program.span(output),
-        "use a smaller max_len or fewer different numbers",
-    )
+def _certificate(lowering: Lowering, forms: list[Form], gap: float) -> Certificate:
+    stream = lowering.stream
+    error = max(stream.error(f) + 8 * stream.ulp * stream.size(f) for f in forms)
+    return Certificate(error, gap, lowering.dtype)
 
 
 def _fine(values: tuple) -> bool:
@@ -82,6 +71,22 @@ def _fine(values: tuple) -> bool:
         return False
     numbers = np.array([float(v) for v in values])
     return _gap(numbers) < FINE * max(1.0, float(np.abs(numbers).max()))
+
+
+def _one_hot(values: tuple, merged: tuple) -> np.ndarray:
+    """[value, merged value]: 1 where they are the same."""
+    if len(values) == len(merged):
+        return np.eye(len(values))
+    rounded = [float(f"{float(v):.12g}") for v in merged]
+    return np.array([[float(f"{float(v):.12g}") == r for r in rounded] for v in values], float)
+
+
+def _merged(values: tuple) -> tuple:
+    """Numbers that differ in their last digits only (rounding of one and the same) are read out as one."""
+    kept: dict[float, Value] = {}
+    for value in values:
+        kept.setdefault(float(f"{float(value):.12g}"), value)
+    return tuple(kept.values())
 
 
 def _gap(numbers: np.ndarray) -> float:
