@@ -26,7 +26,7 @@ MANY_NEURONS = 300
 """From here on another half layer is the lesser evil."""
 
 
-RISK = 2e-4
+RISK = 1e-3
 """Rounding of a step of height 1, where steep pieces add up, that is still harmless to what reads it."""
 
 
