@@ -71,10 +71,6 @@ def run_demo(
 ) -> int:
     """Study each program, write the report to `out`; 1 if a compiled model is wrong anywhere."""
     stages, start = Stages(sys.stdout), time.perf_counter()
-    with stages.stage("libraries") as stage:
-        import rasplab.model.lens  # some seconds: said, so that the first line is not a silent wait
-
-        stage.note = "torch and TransformerLens are loaded"
     folder = Path(out).parent / "trained" if retrain else None
     studies = [study(name, stages, folder, max_inputs, device) for name in PROGRAMS]
     path = write_whole(
@@ -125,8 +121,12 @@ def _compiled(program, about: Entry, stages: Stages):
 
 def _verified(compiled, stages: Stages, max_inputs: int, device: str):
     """The model in TransformerLens, and how it compares with the interpreter."""
+    with stages.stage("load") as stage:
+        model = compiled.to_model(
+            device=device
+        )  # the first time, it is libraries that take seconds
+        stage.note = f"the weights are in TransformerLens, on {model.device}"
     with stages.stage("verify") as stage:
-        model = compiled.to_model(device=device)
         report = rasplab.verify(model, max_inputs=max_inputs, progress=stage.progress)
         stage.note = verification_line(report)
     return model, report
@@ -134,7 +134,7 @@ def _verified(compiled, stages: Stages, max_inputs: int, device: str):
 
 def _trained(about: Entry, stages: Stages, retrain: Path | None, device: str):
     """The trained model."""
-    with stages.stage("train" if retrain else "load") as stage:
+    with stages.stage("train" if retrain else "trained") as stage:
         model = trained_model(about, retrain, device)
         stage.note = training_line(model)
     return model

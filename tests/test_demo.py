@@ -30,7 +30,7 @@ def test_the_demo_says_each_stage_and_where_the_report_is(made):
         part = printed[printed.index(f"\n{name}: ") :]
         places = [
             part.index(f"\n  {stage}")
-            for stage in ("interpret", "compile", "verify", "load", "match")
+            for stage in ("interpret", "compile", "load", "verify", "trained", "match")
         ]
         assert (
             places == sorted(places) and "checked 2,000 inputs" in part and "0 mismatches" in part

@@ -192,7 +192,7 @@ def test_the_report_says_in_words_what_a_score_means():
     pair = study("sort").pairs[0]
     assert "looks where" in report.reading(pair)
     assert "in part" in report.reading(replace(pair, score=0.4))
-    assert "another way" in report.reading(replace(pair, score=0.1))
+    assert "No trained head" in report.reading(replace(pair, score=0.1))
     assert "one of 2 heads" in report.demo_report([study("sort")])
 
 

@@ -216,7 +216,7 @@ def reading(pair: Pair) -> str:
     if pair.score >= LIKE:
         return f"The trained {pair.trained_head} looks where this selector points."
     if pair.score < UNLIKE:
-        return "No trained head looks like it: the model has found another way."
+        return "No trained head alone looks like it."
     return f"The trained {pair.trained_head} looks there in part."
 
 
