@@ -1,8 +1,9 @@
 """The interpreter for many inputs of one length at once, by value codes (floor 2).
 
-An s-op is a column: small integer codes and the table of the distinct values they stand for. A function runs once per
-distinct tuple of values, a predicate once per distinct pair, so that Python's own arithmetic decides every value and
-numpy does the counting. What no input influences (indices, length, constants, selectors over them) has a batch of 1.
+An s-op is a column: small integer codes and the table of the distinct values they stand for.
+A function runs once per distinct tuple of values, a predicate once per distinct pair, so that
+Python's own arithmetic decides every value and numpy does the counting. What no input influences
+(indices, length, constants, selectors over them) has a batch of 1.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ CHUNK_CELLS = 1 << 22
 """Selector cells (one byte each) worked on at once: 4 MB stays near the caches."""
 
 DIRECT = 1 << 20
-"""Up to so many possible tuples of values, a table of all of them is quicker than sorting those that occur."""
+"""Up to so many possible tuples of values, a table of all of them is quicker than sorting those
+that occur."""
 
 
 class _Fault:
@@ -94,7 +96,8 @@ class BatchTrace:
     def selector(self, node: int | str) -> np.ndarray:
         """bool [batch, query, key] of a selector; a batch of 1 where every input has the same."""
         i = self.program.id_of(node) if isinstance(node, str) else node
-        return _Evaluation(self.program, self.ids, self.vocab, self.causal, self.columns).selector(i)
+        again = _Evaluation(self.program, self.ids, self.vocab, self.causal, self.columns)
+        return again.selector(i)
 
     def raise_first_fault(self) -> None:
         """Raise what the interpreter raises on the first faulty input, if there is one."""
@@ -114,7 +117,8 @@ def evaluate_batch(
     Inputs on which `evaluate` raises are marked in `faults`; nothing is raised for them here.
     """
     n_pos = ids.shape[1]
-    # at least two rows, so that a batch of 1 in every chunk can only mean: not influenced by the input
+    # at least two rows, so that a batch of 1 in every chunk can only mean:
+    # not influenced by the input
     rows = max(2, CHUNK_CELLS // (n_pos * n_pos))
     parts = []
     for start in range(0, max(1, len(ids)), rows):
@@ -129,7 +133,9 @@ def evaluate_batch(
 class _Evaluation:
     """One chunk: columns by node id, selectors on demand."""
 
-    def __init__(self, program: Program, ids: np.ndarray, vocab: tuple, causal: bool, columns: dict):
+    def __init__(
+        self, program: Program, ids: np.ndarray, vocab: tuple, causal: bool, columns: dict
+    ):
         self.program, self.ids, self.vocab, self.causal = program, ids, vocab, causal
         self.columns: dict[int, Column] = columns
         self.faults = np.zeros(len(ids), bool)
@@ -157,7 +163,9 @@ class _Evaluation:
             case SelectorWidth(selector):
                 return Column(_width(self.selector(selector)), tuple(range(self.ids.shape[1] + 1)))
             case Aggregate(selector, values, default):
-                return self._marked(_aggregated(self.selector(selector), self.columns[values], default))
+                return self._marked(
+                    _aggregated(self.selector(selector), self.columns[values], default)
+                )
         raise AssertionError(node)
 
     def _marked(self, column: Column) -> Column:
@@ -180,7 +188,9 @@ class _Evaluation:
     def _matrix(self, node: Node) -> np.ndarray:
         match node:
             case Select(keys, queries, predicate):
-                return self._selected(self.columns[keys], self.columns[queries], PREDICATES[predicate])
+                return self._selected(
+                    self.columns[keys], self.columns[queries], PREDICATES[predicate]
+                )
             case Combine("not", (selector,)):
                 return ~self.selector(selector)
             case Combine(fn, selectors):
@@ -206,8 +216,11 @@ STRING, NUMBER, ILLEGAL = range(3)
 
 
 def _kind(value: Any) -> int:
-    """Strings and numbers (and bools) do not stand in one s-op; FAULT, lists and the rest in none."""
-    return STRING if isinstance(value, str) else NUMBER if type(value) in (int, float, bool) else ILLEGAL
+    """Strings and numbers (and bools) do not stand in one s-op;
+    FAULT, lists and the rest in none."""
+    if isinstance(value, str):
+        return STRING
+    return NUMBER if type(value) in (int, float, bool) else ILLEGAL
 
 
 def _applied(fn: Callable, args: tuple) -> Any:
@@ -270,7 +283,8 @@ def _interned(results: Iterable[Any]) -> tuple[tuple, np.ndarray]:
 
 
 def _width(selector: np.ndarray) -> np.ndarray:
-    """How many keys each row selects [batch, query]; narrow sums are several times faster than numpy's default."""
+    """How many keys each row selects [batch, query]; narrow sums are several times faster than
+    numpy's default."""
     narrow = np.int16 if selector.shape[-1] < 1 << 15 else np.int64
     return selector.sum(-1, dtype=narrow).astype(np.int64)
 
@@ -281,7 +295,9 @@ def _aggregated(selector: np.ndarray, column: Column, default: Atom) -> Column:
     first = selector.argmax(-1)
     batch, n_pos = max(len(first), len(column.codes)), first.shape[1]
     row = np.arange(len(column.codes))[:, None] if len(column.codes) > 1 else 0
-    one = column.codes[row, np.broadcast_to(first, (batch, n_pos)) if len(column.codes) > 1 else first]
+    one = column.codes[
+        row, np.broadcast_to(first, (batch, n_pos)) if len(column.codes) > 1 else first
+    ]
     values = [*column.values, default]
     codes = np.where(width == 0, len(column.values), one)
     if (width > 1).any():
@@ -293,7 +309,8 @@ def _aggregated(selector: np.ndarray, column: Column, default: Atom) -> Column:
 def _with_means(
     codes: np.ndarray, width: np.ndarray, selector: np.ndarray, column: Column, values: list
 ) -> np.ndarray:
-    """`codes` with those of the mean where width > 1; the means, and FAULT, are appended to `values`."""
+    """`codes` with those of the mean where width > 1; the means, and FAULT,
+    are appended to `values`."""
     batch, query = np.nonzero(width > 1)
     rows = selector[batch if len(selector) > 1 else 0, query]
     keys = column.codes[batch if len(column.codes) > 1 else np.zeros_like(batch)]
@@ -318,7 +335,8 @@ def _averaged(column: Column) -> np.ndarray:
 def _int_means(
     rows: np.ndarray, keys: np.ndarray, column: Column, width: np.ndarray
 ) -> tuple[list[float], np.ndarray]:
-    """Means of ints and bools: exact sums, then one division, which Python rounds correctly. [n, key] -> values, codes [n]."""
+    """Means of ints and bools: exact sums, then one division, which Python rounds correctly.
+    [n, key] -> values, codes [n]."""
     numbers = [int(v) if _kind(v) == NUMBER else 0 for v in column.values]
     n_pos = keys.shape[1]
     if max(map(abs, numbers), default=0) * n_pos * n_pos >= 1 << 52:
@@ -331,10 +349,13 @@ def _int_means(
 
 
 def _exact_means(rows: np.ndarray, keys: np.ndarray, column: Column) -> tuple[list, np.ndarray]:
-    """Means of any numbers, once per distinct multiset of selected values. [n, key] -> values, codes [n]."""
+    """Means of any numbers, once per distinct multiset of selected values.
+    [n, key] -> values, codes [n]."""
     bags = np.sort(np.where(rows, keys, -1), axis=1)
     distinct, which = np.unique(bags, axis=0, return_inverse=True)
-    means = [_applied(_mean, tuple(column.values[c] for c in bag if c >= 0)) for bag in distinct.tolist()]
+    means = [
+        _applied(_mean, tuple(column.values[c] for c in bag if c >= 0)) for bag in distinct.tolist()
+    ]
     return means, which.ravel()
 
 

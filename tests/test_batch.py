@@ -10,7 +10,15 @@ from rasplab.domain import Domain
 from rasplab.errors import RaspError
 from rasplab.interpret import evaluate
 from rasplab.program import (
-    Aggregate, Builder, Combine, Constant, Indices, Map, Select, SelectorWidth, Tokens,
+    Aggregate,
+    Builder,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
 )  # fmt: skip
 
 VOCABS = [("a", "b", "c"), (0, 1, 2, -3), (0.1, 0.2, 0.3, 2.5), (True, False), (0, 0.5, True)]
@@ -29,7 +37,9 @@ def agree(program, ids, vocab, causal=False):
         for i in range(len(program.nodes)):
             if program.is_selector(i):
                 selector = trace.selector(i)
-                np.testing.assert_array_equal(selector[row if len(selector) > 1 else 0], wanted.values[i])
+                np.testing.assert_array_equal(
+                    selector[row if len(selector) > 1 else 0], wanted.values[i]
+                )
             else:
                 got = list(map(typed, trace[i].row(row)))
                 assert got == list(map(typed, wanted.values[i])), (program.listing(), tokens, i)
@@ -57,7 +67,9 @@ def random_program(rng):
         s, t = (selectors[i] for i in rng.integers(0, len(selectors), 2))
         match rng.integers(0, 8):
             case 0:
-                sops.append(b.add(Map(str(rng.choice(["+", "-", "*", "/", "%", "<", "==", "and"])), (x, y))))
+                sops.append(
+                    b.add(Map(str(rng.choice(["+", "-", "*", "/", "%", "<", "==", "and"])), (x, y)))
+                )
             case 1:
                 sops.append(b.add(Map(str(rng.choice(["not", "neg", "round", "indicator"])), (x,))))
             case 2:

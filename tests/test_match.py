@@ -10,7 +10,17 @@ from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
 from rasplab.model.hooks import attending, with_pattern
 from rasplab.model.lens import fresh_model
-from rasplab.program import Aggregate, Builder, Combine, Constant, Indices, Map, Select, SelectorWidth, Tokens
+from rasplab.program import (
+    Aggregate,
+    Builder,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
 from rasplab.sites import Site
 from rasplab.study.match import assignment, match, similarity, without_bos
 
@@ -52,7 +62,8 @@ def test_a_compiled_head_is_its_selector(compiled_reverse):
 
 
 def test_a_head_that_counts_matches_without_bos():
-    """The width head of hist attends to BOS beside the equal tokens: 1 without that column, less with it."""
+    """The width head of hist attends to BOS beside the equal tokens:
+    1 without that column, less with it."""
     model = rasplab.compile(hist(), vocab="abc", max_len=5).to_model("cpu")
     table = match(model, hist(), n=200)
     assert table.score[0, 0] > 0.999 and not table.with_bos[0, 0]
@@ -80,7 +91,8 @@ def test_positional_selectors_are_known_as_such(compiled_reverse):
 
 
 def test_similarity_is_one_minus_total_variation():
-    """By hand: the selector's row (1/2, 1/2), the head's (0.25, 0.75) after BOS is taken out; an empty row on BOS."""
+    """By hand: the selector's row (1/2, 1/2), the head's (0.25, 0.75) after BOS is taken out;
+    an empty row on BOS."""
     patterns = np.array([[[[0.2, 0.2, 0.6], [0.5, 0.25, 0.25]]]])
     selector = np.array([[[True, True], [False, False]]])
     kept, rows = similarity(patterns, selector, with_bos=True)
@@ -102,7 +114,8 @@ def test_the_assignment_maximises_the_sum():
 
 
 def test_the_table_prints_and_serialises(compiled_reverse):
-    """Scores with their controls, heads by site; JSON by the same names; equal seeds give equal tables."""
+    """Scores with their controls, heads by site; JSON by the same names;
+    equal seeds give equal tables."""
     table = match(compiled_reverse, reverse(), n=60, seed=3)
     text = str(table)
     assert "L1H0" in text and "flip" in text and "seed 3" in text

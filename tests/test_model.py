@@ -19,7 +19,8 @@ def random_weights(domain, layers=2, heads=3, d_model=10, d_head=4, d_mlp=7, out
     shapes = dict(
         W_E=(len(domain.vocab) + 1, d_model), W_pos=(domain.max_len + 1, d_model),
         W_Q=(layers, heads, d_model, d_head), W_K=(layers, heads, d_model, d_head),
-        W_V=(layers, heads, d_model, d_head), b_Q=(layers, heads, d_head), b_K=(layers, heads, d_head),
+        W_V=(layers, heads, d_model, d_head),
+        b_Q=(layers, heads, d_head), b_K=(layers, heads, d_head),
         b_V=(layers, heads, d_head), W_O=(layers, heads, d_head, d_model), b_O=(layers, d_model),
         W_in=(layers, d_model, d_mlp), b_in=(layers, d_mlp), W_out=(layers, d_mlp, d_model),
         b_out=(layers, d_model), W_U=(d_model, out),
@@ -48,7 +49,8 @@ def reference_logits(w, ids, causal):
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_loaded_weights_compute_what_their_docstring_says(causal):
-    """TransformerLens' logits equal a numpy forward pass, every bias and the causal mask included."""
+    """TransformerLens' logits equal a numpy forward pass, every bias and the causal mask
+    included."""
     domain = Domain(LETTERS.vocab, LETTERS.max_len, causal)
     weights = random_weights(domain)
     model = load_weights(weights, domain, Readout(("x", "y", "z")), "cpu", "float64")
@@ -111,7 +113,9 @@ def test_patterns_are_probabilities_over_keys(small):
 def test_equal_seeds_give_equal_models():
     """A fresh model is a function of its arguments."""
     readout = Readout(("x", "y", "z"))
-    one, two, other = (fresh_model(LETTERS, readout, 1, 1, 8, 8, seed=s, device="cpu") for s in (3, 3, 4))
+    one, two, other = (
+        fresh_model(LETTERS, readout, 1, 1, 8, 8, seed=s, device="cpu") for s in (3, 3, 4)
+    )
     ids = np.array([[0, 1]])
     assert torch.equal(one.logits(ids), two.logits(ids))
     assert not torch.equal(one.logits(ids), other.logits(ids))

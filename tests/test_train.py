@@ -12,10 +12,19 @@ from rasplab import zoo
 from rasplab.domain import Domain
 from rasplab.errors import FileError, RaspError, RaspNameError, RaspValueError
 from rasplab.interpret import evaluate
-from rasplab.model.store import RECORD, WEIGHTS, load_model, save_model
-from rasplab.program import Aggregate, Builder, Constant, Indices, Map, Select, SelectorWidth, Tokens
-from rasplab.study import train as training
 from rasplab.model.recipe import Recipe, recipe
+from rasplab.model.store import RECORD, WEIGHTS, load_model, save_model
+from rasplab.program import (
+    Aggregate,
+    Builder,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
+from rasplab.study import train as training
 from rasplab.study.tasks import IGNORED, is_held_out, task
 from rasplab.study.train import accuracy_on, fit, pace
 
@@ -68,7 +77,9 @@ def test_answers_are_the_interpreters(hist_task):
 def test_held_out_inputs_are_never_trained_on(hist_task):
     """Whatever the seeds: the split is a property of the input."""
     trained = rows(hist_task.sample(400, seed=0)) | rows(hist_task.sample(400, seed=1))
-    unseen = rows(hist_task.sample(200, seed=0, held_out=True)) | rows(hist_task.sample(200, seed=2, held_out=True))
+    unseen = rows(hist_task.sample(200, seed=0, held_out=True)) | rows(
+        hist_task.sample(200, seed=2, held_out=True)
+    )
     assert trained and unseen and not trained & unseen
     assert {len(row) for row in trained} == {1, 2, 3, 4, 5}
 
@@ -112,7 +123,11 @@ def test_a_checkpoint_comes_back_as_it_was(hist_task, tmp_path):
     """The same values, recipe and numbers; equal models give equal bytes."""
     model = fit(tiny(), hist_task, tmp_path / "one", "cpu")
     again = load_model(tmp_path / "one", "cpu")
-    assert (again.recipe, again.readout, again.domain) == (model.recipe, model.readout, model.domain)
+    assert (again.recipe, again.readout, again.domain) == (
+        model.recipe,
+        model.readout,
+        model.domain,
+    )
     assert (again.steps, again.accuracy) == (model.steps, model.accuracy)
     assert again.run_batch(["abc", "c", "aabba"]) == model.run_batch(["abc", "c", "aabba"])
     save_model(again, tmp_path / "two")
@@ -137,7 +152,8 @@ def test_an_interrupt_leaves_the_last_checkpoint(hist_task, tmp_path, monkeypatc
 
 
 def test_an_interrupt_between_the_two_files_leaves_a_usable_pair(hist_task, tmp_path, monkeypatch):
-    """The weights are one checkpoint younger than the record; they load, and their own numbers count."""
+    """The weights are one checkpoint younger than the record;
+    they load, and their own numbers count."""
     monkeypatch.setattr(training, "EVERY", 5)
     model = fit(tiny(steps=10), hist_task, tmp_path / "run", "cpu")
     older = json.loads((tmp_path / "run" / RECORD).read_text())
@@ -168,8 +184,16 @@ BREAKS = {
     "weights changed": (WEIGHTS, _flip, "damaged"),
     "weights empty": (WEIGHTS, lambda p: p.write_bytes(b""), "damaged"),
     "record a list": (RECORD, lambda p: p.write_text("[]"), "version"),
-    "another version": (RECORD, lambda p: p.write_text(p.read_text().replace("model 1", "model 9")), "version"),
-    "another run": (RECORD, lambda p: p.write_text(p.read_text().replace('"layers": 1', '"layers": 2')), "run"),
+    "another version": (
+        RECORD,
+        lambda p: p.write_text(p.read_text().replace("model 1", "model 9")),
+        "version",
+    ),
+    "another run": (
+        RECORD,
+        lambda p: p.write_text(p.read_text().replace('"layers": 1', '"layers": 2')),
+        "run",
+    ),
     "no fields": (RECORD, lambda p: p.write_text('{"format": "rasplab trained model 1"}'), "run"),
 }
 
@@ -208,7 +232,9 @@ def test_sizes_that_cannot_be_are_refused():
 def test_a_program_of_many_values_is_no_classification():
     """tokens * 1.5 + indices over many tokens: refused with a way out."""
     b = Builder()
-    big = b.add(Map("+", (b.add(Tokens("int")), b.add(Map("/", (b.add(Indices()), b.add(Constant(7))))))))
+    big = b.add(
+        Map("+", (b.add(Tokens("int")), b.add(Map("/", (b.add(Indices()), b.add(Constant(7)))))))
+    )
     with pytest.raises(RaspValueError, match="values"):
         task(b.program(big), Domain(tuple(range(100)), 5))
 
@@ -232,7 +258,8 @@ def test_the_rate_rises_then_falls():
 
 @pytest.mark.parametrize("name", ["reverse", "hist", "sort"])
 def test_the_shipped_models_do_their_tasks(name):
-    """At least 99% of positions on inputs they were not trained on; recipe and files as the repository has them."""
+    """At least 99% of positions on inputs they were not trained on;
+    recipe and files as the repository has them."""
     folder = zoo.shipped("circuits") / "trained" / name
     model = load_model(folder, "cpu")
     assert model.recipe == recipe(name)

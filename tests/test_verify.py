@@ -8,22 +8,33 @@ import pytest
 
 import rasplab
 from rasplab.domain import Domain, Readout
-from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.decode import decode
+from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.verify import same_values, verify
-from rasplab.program import Aggregate, Builder, Constant, Indices, Map, Select, SelectorWidth, Tokens
+from rasplab.program import (
+    Aggregate,
+    Builder,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
 from rasplab.weights import Weights
 
 
 def embedding_model(program, domain, table, readout):
-    """A model without attention: token t gives the logits table[t]; `program` is what it is said to compute."""
+    """A model without attention: token t gives the logits table[t];
+    `program` is what it is said to compute."""
     from rasplab.model.lens import load_weights
 
     n, out = len(domain.vocab), len(table[0])
     zeros = {
         "W_pos": (domain.max_len + 1, n + 1), "W_Q": (1, 1, n + 1, 1), "W_K": (1, 1, n + 1, 1),
-        "W_V": (1, 1, n + 1, 1), "b_Q": (1, 1, 1), "b_K": (1, 1, 1), "b_V": (1, 1, 1), "W_O": (1, 1, 1, n + 1),
-        "b_O": (1, n + 1), "W_in": (1, n + 1, 1), "b_in": (1, 1), "W_out": (1, 1, n + 1), "b_out": (1, n + 1),
+        "W_V": (1, 1, n + 1, 1), "b_Q": (1, 1, 1), "b_K": (1, 1, 1), "b_V": (1, 1, 1),
+        "W_O": (1, 1, 1, n + 1), "b_out": (1, n + 1),
+        "b_O": (1, n + 1), "W_in": (1, n + 1, 1), "b_in": (1, 1), "W_out": (1, 1, n + 1),
     }  # fmt: skip
     arrays = {name: np.zeros(shape) for name, shape in zeros.items()}
     unembed = np.vstack([np.zeros(out), np.array(table, float)])
@@ -44,7 +55,12 @@ TOKENS = program_of(lambda b: b.add(Tokens()))
 def test_an_exact_model_has_no_mismatch():
     """The identity on every input: 3 + 9 + 27 + 81 of them."""
     report = verify(embedding_model(TOKENS, ABC, np.eye(3), Readout(("a", "b", "c"))))
-    assert (report.checked, report.mismatches, report.exhaustive, report.seed) == (120, 0, True, None)
+    assert (report.checked, report.mismatches, report.exhaustive, report.seed) == (
+        120,
+        0,
+        True,
+        None,
+    )
     assert report.counterexample is None and report.ok
 
 
@@ -103,8 +119,14 @@ def test_values_are_compared_by_kind():
 def test_numbers_decode_as_the_readout_does(readout):
     """The vectorised decoding of numbers equals Readout.decode, near fractions and between them."""
     rng = np.random.default_rng(0)
-    near = rng.integers(-30, 30, 500) / rng.integers(1, readout.denominator + 1, 500) * float(readout.unit)
-    numbers = np.concatenate([near + rng.normal(size=500) * 1e-6, rng.normal(size=500) * 3]).reshape(10, 100)
+    near = (
+        rng.integers(-30, 30, 500)
+        / rng.integers(1, readout.denominator + 1, 500)
+        * float(readout.unit)
+    )
+    numbers = np.concatenate(
+        [near + rng.normal(size=500) * 1e-6, rng.normal(size=500) * 3]
+    ).reshape(10, 100)
     table = decode(readout, numbers)
     for row, codes in zip(numbers, table.codes, strict=True):
         assert [table.values[c] for c in codes] == readout.decode(row[:, None])
@@ -137,11 +159,19 @@ def test_a_compiled_model_is_exact_and_a_damaged_one_is_found():
     unembed = compiled.weights.W_U.copy()
     unembed[:, [0, 1]] = unembed[:, [1, 0]]
     weights = replace(compiled.weights, W_U=unembed)
-    assert verify(load_weights(weights, compiled.domain, compiled.readout, "cpu", compiled=compiled)).mismatches > 300
+    assert (
+        verify(
+            load_weights(weights, compiled.domain, compiled.readout, "cpu", compiled=compiled)
+        ).mismatches
+        > 300
+    )
 
 
 def test_progress_reaches_the_total():
     """A bar that ends where it should."""
     seen = []
-    verify(embedding_model(TOKENS, ABC, np.eye(3), Readout(("a", "b", "c"))), progress=lambda *at: seen.append(at))
+    verify(
+        embedding_model(TOKENS, ABC, np.eye(3), Readout(("a", "b", "c"))),
+        progress=lambda *at: seen.append(at),
+    )
     assert seen[-1] == (120, 120)

@@ -1,1 +1,2 @@
-"""Models in TransformerLens: compiled and trained ones alike, and the check against the interpreter."""
+"""Models in TransformerLens: compiled and trained ones alike,
+and the check against the interpreter."""

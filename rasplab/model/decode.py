@@ -23,7 +23,8 @@ class CodeTable:
 
 
 def decode(readout: Readout, numbers: np.ndarray) -> CodeTable:
-    """What Readout.decode gives for the single logits `numbers` [batch, pos] of a number readout, vectorised."""
+    """What Readout.decode gives for the single logits `numbers` [batch, pos] of a number readout,
+    vectorised."""
     if readout.values is not None:
         return _nearest_listed(readout.values, numbers)
     return _nearest_fraction(readout, numbers)
@@ -43,7 +44,8 @@ def _nearest_listed(values: tuple[Value, ...], numbers: np.ndarray) -> CodeTable
 def _nearest_fraction(readout: Readout, numbers: np.ndarray) -> CodeTable:
     """The nearest multiple of unit/k, k <= denominator.
 
-    Small k come first and only a strictly nearer fraction replaces one, so each comes in lowest terms.
+    Small k come first and only a strictly nearer fraction replaces one,
+    so each comes in lowest terms.
     """
     scaled = numbers / float(readout.unit)
     top, bottom = np.rint(scaled), np.ones_like(scaled)

@@ -12,7 +12,8 @@ BATCH = 1 << 14
 """Inputs in a batch at most; who reads them cuts smaller pieces where it needs to."""
 
 FEW = 4
-"""Half of the random inputs have at most so many distinct tokens, so that repeats and ties occur at every length."""
+"""Half of the random inputs have at most so many distinct tokens,
+so that repeats and ties occur at every length."""
 
 
 def all_ids(domain: Domain) -> Iterator[np.ndarray]:
@@ -26,7 +27,8 @@ def all_ids(domain: Domain) -> Iterator[np.ndarray]:
 
 
 def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[np.ndarray]:
-    """`count` random inputs, shortest first, distributed as those of Domain.sample: a quarter has the full length."""
+    """`count` random inputs, shortest first, distributed as those of Domain.sample:
+    a quarter has the full length."""
     rng = np.random.default_rng(seed)
     full = rng.random(count) < 0.25
     lengths = np.where(full, domain.max_len, rng.integers(1, domain.max_len + 1, count))
@@ -42,7 +44,8 @@ def even_ids(domain: Domain, count: int, rng: np.random.Generator) -> list[np.nd
 
 
 def random_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:
-    """Random ids [count, n_pos]; half of the rows over 1 to FEW distinct tokens, the others over all."""
+    """Random ids [count, n_pos]; half of the rows over 1 to FEW distinct tokens,
+    the others over all."""
     few = rng.random(count) < 0.5
     rows = rng.integers(0, n_vocab, (count, n_pos))
     if n_vocab > FEW:

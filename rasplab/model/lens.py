@@ -1,6 +1,8 @@
-"""Weights to TransformerLens and back to values; the only file that imports transformer_lens (floor 4).
+"""Weights to TransformerLens and back to values; the only file that imports transformer_lens (floor
+4).
 
-Sequences of ids: 0 is BOS, 1 + t is token t of the vocabulary. Every input is run as BOS followed by its tokens;
+Sequences of ids: 0 is BOS, 1 + t is token t of the vocabulary.
+Every input is run as BOS followed by its tokens;
 what the model says at BOS is dropped. There is no padding: a batch holds inputs of one length.
 """
 
@@ -20,11 +22,12 @@ from rasplab.program import Atom, Program
 from rasplab.weights import Weights
 
 if TYPE_CHECKING:
-    from rasplab.model.store import Trained
     from rasplab.model.recipe import Recipe
+    from rasplab.model.store import Trained
 
 BATCH_FLOATS = 1 << 22
-"""Floats of the widest activation per forward pass: 16 MB of float32 stays near the caches of a CPU."""
+"""Floats of the widest activation per forward pass: 16 MB of float32 stays near the caches of a
+CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,8 @@ class LensModel:
         return results
 
     def codes(self, ids: np.ndarray) -> CodeTable:
-        """Decoded values as codes [batch, pos] into a table; `ids` [batch, pos] are vocabulary ids from 0."""
+        """Decoded values as codes [batch, pos] into a table;
+        `ids` [batch, pos] are vocabulary ids from 0."""
         if not self.readout.number:
             chosen = [logits.argmax(-1).cpu().numpy() for logits in self._chunks(ids)]
             return CodeTable(np.concatenate(chosen), self.readout.values)
@@ -112,18 +116,22 @@ class LensModel:
 
     @torch.no_grad()
     def logits(self, ids: np.ndarray) -> torch.Tensor:
-        """Logits [batch, pos, d_vocab_out] on the device, BOS dropped; `ids` [batch, pos] from 0."""
+        """Logits [batch, pos, d_vocab_out] on the device, BOS dropped;
+        `ids` [batch, pos] from 0."""
         return torch.cat(list(self._chunks(ids)))
 
     @torch.no_grad()
     def patterns(self, inputs: Sequence[Sequence[Atom]]) -> np.ndarray:
-        """Attention [batch, layer, head, query, key] for inputs of one length; row and column 0 are BOS.
+        """Attention [batch, layer, head, query, key] for inputs of one length;
+        row and column 0 are BOS.
 
         Raises ValueError when the lengths differ.
         """
         encoded = [self.domain.encode(_tokens(tokens)) for tokens in inputs]
         if len({len(e) for e in encoded}) != 1:
-            raise ValueError(f"patterns wants inputs of one length, got {sorted({len(e) for e in encoded})}")
+            raise ValueError(
+                f"patterns wants inputs of one length, got {sorted({len(e) for e in encoded})}"
+            )
         return self.patterns_of(np.array(encoded))
 
     @torch.no_grad()
@@ -150,7 +158,9 @@ class LensModel:
         return torch.from_numpy(rows).to(self.device)
 
     def _pieces(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
-        rows = max(1, BATCH_FLOATS // (widest(self.lens.cfg, ids.shape[1] + 1) * (ids.shape[1] + 1)))
+        rows = max(
+            1, BATCH_FLOATS // (widest(self.lens.cfg, ids.shape[1] + 1) * (ids.shape[1] + 1))
+        )
         for start in range(0, len(ids), rows):
             yield self.lens_ids(ids[start : start + rows])
 
@@ -175,7 +185,8 @@ def by_length(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def widest(cfg: Any, n_ctx: int) -> int:
-    """The widest activation per position of a TransformerLens config: MLP, q/k/v, pattern rows or residual."""
+    """The widest activation per position of a TransformerLens config:
+    MLP, q/k/v, pattern rows or residual."""
     return max(cfg.d_mlp or 0, cfg.n_heads * cfg.d_head, cfg.n_heads * n_ctx, cfg.d_model)
 
 
@@ -185,7 +196,8 @@ def pattern_hook(layer: int) -> str:
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """A torch device; "auto" is cuda when there is one. Raises RaspValueError where it is not available."""
+    """A torch device; "auto" is cuda when there is one. Raises RaspValueError where it is not
+    available."""
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -221,7 +233,8 @@ def load_weights(
 ) -> LensModel:
     """The model of these weights, loaded as they are (see Weights for shapes and scale).
 
-    A width of 0 (no head, no neuron) becomes one that is all zero, since TransformerLens has no empty ones.
+    A width of 0 (no head, no neuron) becomes one that is all zero,
+    since TransformerLens has no empty ones.
     """
     weights = padded(weights)
     lens = boot(
@@ -240,15 +253,23 @@ def padded(weights: Weights) -> Weights:
     wanted = {name: max(1, size) for name, size in weights.shape().items() if name != "n_layers"}
     if all(weights.shape()[name] == size for name, size in wanted.items()):
         return weights
-    layers, heads, d_head, d_mlp = weights.W_Q.shape[0], wanted["n_heads"], wanted["d_head"], wanted["d_mlp"]
+    layers, heads, d_head, d_mlp = (
+        weights.W_Q.shape[0],
+        wanted["n_heads"],
+        wanted["d_head"],
+        wanted["d_mlp"],
+    )
     d_model = wanted["d_model"]
     shapes = {
         **dict.fromkeys(("W_Q", "W_K", "W_V"), (layers, heads, d_model, d_head)),
         **dict.fromkeys(("b_Q", "b_K", "b_V"), (layers, heads, d_head)),
         "W_O": (layers, heads, d_head, d_model),
-        "W_in": (layers, d_model, d_mlp), "b_in": (layers, d_mlp), "W_out": (layers, d_mlp, d_model),
+        "W_in": (layers, d_model, d_mlp), "b_in": (layers, d_mlp),
+        "W_out": (layers, d_mlp, d_model),
     }  # fmt: skip
-    return replace(weights, **{name: _grown(getattr(weights, name), shape) for name, shape in shapes.items()})
+    return replace(
+        weights, **{name: _grown(getattr(weights, name), shape) for name, shape in shapes.items()}
+    )
 
 
 def _grown(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -259,12 +280,20 @@ def _grown(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def parameters_of(weights: Weights) -> dict[str, np.ndarray]:
     """The native module's parameters by name; its Linear layers hold [out, in]."""
-    named = {"tok_embed.weight": weights.W_E, "pos.weight": weights.W_pos, "head.weight": weights.W_U.T}
+    named = {
+        "tok_embed.weight": weights.W_E,
+        "pos.weight": weights.W_pos,
+        "head.weight": weights.W_U.T,
+    }
     for layer in range(weights.W_Q.shape[0]):
         at = f"layers.{layer}."
         for letter in "QKV":
-            named[f"{at}attn.{letter.lower()}.weight"] = _joined(getattr(weights, f"W_{letter}")[layer])
-            named[f"{at}attn.{letter.lower()}.bias"] = getattr(weights, f"b_{letter}")[layer].reshape(-1)
+            named[f"{at}attn.{letter.lower()}.weight"] = _joined(
+                getattr(weights, f"W_{letter}")[layer]
+            )
+            named[f"{at}attn.{letter.lower()}.bias"] = getattr(weights, f"b_{letter}")[
+                layer
+            ].reshape(-1)
         named[f"{at}attn.o.weight"] = weights.W_O[layer].reshape(-1, weights.W_O.shape[-1]).T
         named[f"{at}attn.o.bias"] = weights.b_O[layer]
         named[f"{at}mlp.fc_in.weight"] = weights.W_in[layer].T
@@ -281,7 +310,10 @@ def _joined(per_head: np.ndarray) -> np.ndarray:
 
 def plain_parameters(lens: Any) -> dict[str, torch.Tensor]:
     """The native module's parameters by its own names, without the wrappers of the bridge."""
-    return {name.replace("_original_component.", ""): p for name, p in lens.original_model.named_parameters()}
+    return {
+        name.replace("_original_component.", ""): p
+        for name, p in lens.original_model.named_parameters()
+    }
 
 
 def _parameter(lens: Any, name: str) -> torch.Tensor:
@@ -310,8 +342,9 @@ def fresh_model(
     if d_model % heads:
         raise ValueError(f"heads must divide d_model, got heads={heads}, d_model={d_model}")
     lens = boot(
-        device, torch.float32, n_layers=layers, n_heads=heads, d_model=d_model, d_head=d_model // heads,
-        d_mlp=d_mlp, d_vocab=len(domain.vocab) + 1, d_vocab_out=1 if readout.number else len(readout.values),
-        n_ctx=domain.max_len + 1, act_fn=act, normalization_type=norm, attention_dir=attention_dir(domain), seed=seed,
+        device, torch.float32, n_layers=layers, n_heads=heads, d_model=d_model,
+        d_head=d_model // heads, d_mlp=d_mlp, d_vocab=len(domain.vocab) + 1,
+        d_vocab_out=1 if readout.number else len(readout.values), n_ctx=domain.max_len + 1,
+        act_fn=act, normalization_type=norm, attention_dir=attention_dir(domain), seed=seed,
     )  # fmt: skip
     return LensModel(lens, domain, readout)

@@ -1,4 +1,5 @@
-"""How a model is trained: one frozen record per run, and the table of defaults per task (floor 4)."""
+"""How a model is trained: one frozen record per run, and the table of defaults per task (floor
+4)."""
 
 from __future__ import annotations
 
@@ -17,8 +18,10 @@ class Recipe:
 
     task    a zoo program; its interpreter gives the answers
     vocab, max_len, causal   what inputs there are; by default those of the zoo's index
-    layers, heads, d_model, d_mlp, norm, act   the transformer; norm and act are TransformerLens' names
-    steps, batch, lr, warmup, weight_decay, clip   AdamW; linear warm-up, then a cosine down to a tenth
+    layers, heads, d_model, d_mlp, norm, act   the transformer;
+                                               norm and act are TransformerLens' names
+    steps, batch, lr, warmup, weight_decay, clip   AdamW; linear warm-up,
+                                                   then a cosine down to a tenth
     target  held-out accuracy (share of positions) at which training stops early
     """
 
@@ -46,7 +49,9 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.d_model % self.heads:
-            raise ValueError(f"heads must divide d_model, got heads={self.heads}, d_model={self.d_model}")
+            raise ValueError(
+                f"heads must divide d_model, got heads={self.heads}, d_model={self.d_model}"
+            )
 
     @property
     def domain(self) -> Domain:
@@ -73,7 +78,14 @@ class Recipe:
 
 
 OWN: dict[str, dict] = {
-    "reverse": {"vocab": LETTERS, "max_len": 8, "layers": 2, "heads": 2, "d_model": 48, "d_mlp": 96},
+    "reverse": {
+        "vocab": LETTERS,
+        "max_len": 8,
+        "layers": 2,
+        "heads": 2,
+        "d_model": 48,
+        "d_mlp": 96,
+    },
     "hist": {"vocab": LETTERS, "max_len": 8, "layers": 1, "heads": 2, "d_model": 48, "d_mlp": 96},
     "sort": {"vocab": LETTERS, "max_len": 8, "layers": 2, "heads": 2, "d_model": 48, "d_mlp": 96},
 }

@@ -1,7 +1,10 @@
-"""Trained models on disk: model.safetensors beside model.json, each written whole or not at all (floor 4).
+"""Trained models on disk: model.safetensors beside model.json,
+each written whole or not at all (floor 4).
 
-Each file replaces its forerunner in one step, the weights first. Between the two steps the weights are one checkpoint
-younger than the record; both are of one run, so the pair loads, and the numbers in the weights' header count.
+Each file replaces its forerunner in one step, the weights first.
+Between the two steps the weights are one checkpoint
+younger than the record; both are of one run, so the pair loads,
+and the numbers in the weights' header count.
 """
 
 from __future__ import annotations
@@ -35,11 +38,15 @@ class Trained:
 
 
 def save_model(model: LensModel, folder: str | Path) -> Path:
-    """Write a trained (or fresh) model into `folder`, made if need be. Raises FileError where that fails."""
+    """Write a trained (or fresh) model into `folder`, made if need be.
+    Raises FileError where that fails."""
     from safetensors.torch import save
 
     folder = Path(folder)
-    tensors = {name: p.detach().cpu().contiguous() for name, p in sorted(plain_parameters(model.lens).items())}
+    tensors = {
+        name: p.detach().cpu().contiguous()
+        for name, p in sorted(plain_parameters(model.lens).items())
+    }
     record = _record(model)
     # no seconds here, and one entry (safetensors shuffles several): equal runs give equal bytes
     header = {"run": _run(record), "digest": _digest(tensors), "trained": _progress(model)}
@@ -53,7 +60,8 @@ def save_model(model: LensModel, folder: str | Path) -> Path:
 
 
 def load_model(folder: str | Path, device: str = "auto") -> LensModel:
-    """The model that `save_model` wrote. Raises FileError for files missing, damaged, or of another version."""
+    """The model that `save_model` wrote. Raises FileError for files missing, damaged,
+    or of another version."""
     import torch
 
     folder = Path(folder)
@@ -93,7 +101,9 @@ def _record(model: LensModel) -> dict:
 
 def _progress(model: LensModel) -> dict | None:
     """How far training came, the same for equal runs."""
-    return {"step": model.trained.step, "held_out": model.trained.held_out} if model.trained else None
+    return (
+        {"step": model.trained.step, "held_out": model.trained.held_out} if model.trained else None
+    )
 
 
 def _versions() -> dict[str, str]:
@@ -129,12 +139,16 @@ def _read_record(path: Path) -> dict:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise FileError(f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN) from None
+        raise FileError(
+            f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN
+        ) from None
     except ValueError as error:
         raise _damaged(path, str(error)) from None
     found = record.get("format") if isinstance(record, dict) else None
     if found != FORMAT:
-        raise FileError(f"{path} is of another version: {found!r}, this rasplab reads {FORMAT!r}", hint=_AGAIN)
+        raise FileError(
+            f"{path} is of another version: {found!r}, this rasplab reads {FORMAT!r}", hint=_AGAIN
+        )
     return record
 
 
@@ -146,7 +160,9 @@ def _read_weights(path: Path) -> tuple[dict, dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
     except FileNotFoundError:
-        raise FileError(f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN) from None
+        raise FileError(
+            f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN
+        ) from None
     except (OSError, ValueError, SafetensorError) as error:
         raise _damaged(path, str(error)) from None
     if header.get("digest") != _digest(tensors):

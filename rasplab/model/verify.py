@@ -1,4 +1,5 @@
-"""The model against the interpreter, on every input of its domain or on a seeded sample of it (floor 4)."""
+"""The model against the interpreter, on every input of its domain or on a seeded sample of it
+(floor 4)."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ import numpy as np
 
 from rasplab.batch import FAULT, BatchTrace, evaluate_batch
 from rasplab.errors import RaspError
-from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.decode import CodeTable
+from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.lens import LensModel
 from rasplab.program import Atom, Program, Value
 
@@ -79,7 +80,8 @@ class Report:
 
     def __str__(self) -> str:
         which = "every input" if self.exhaustive else f"a sample, seed {self.seed}"
-        text = f"{self.checked} inputs ({which}), {self.mismatches} mismatches, {self.seconds:.1f} s on {self.device}"
+        text = f"{self.checked} inputs ({which}), {self.mismatches} mismatches"
+        text += f", {self.seconds:.1f} s on {self.device}"
         return f"{text}\n  {self.counterexample}" if self.counterexample else text
 
 
@@ -90,7 +92,8 @@ def verify(
     progress: Callable[[int, int], None] | None = None,
     program: Program | None = None,
 ) -> Report:
-    """Compare the model with the interpreter: on all inputs if they are at most `max_inputs`, else on a sample.
+    """Compare the model with the interpreter: on all inputs if they are at most `max_inputs`,
+    else on a sample.
 
     seed      of the sample: max_inputs random inputs, a quarter of them of the full length
     progress  called with (inputs done, inputs in all) after each batch
@@ -114,11 +117,20 @@ def verify(
         if progress:
             progress(checked, total)
     seconds = time.perf_counter() - start
-    return Report(checked, mismatches, exhaustive, first, seconds, None if exhaustive else seed, str(model.device))
+    return Report(
+        checked,
+        mismatches,
+        exhaustive,
+        first,
+        seconds,
+        None if exhaustive else seed,
+        str(model.device),
+    )
 
 
 def wrong_inputs(trace: BatchTrace, got: CodeTable) -> np.ndarray:
-    """bool [batch]: the inputs with a wrong value at any position, or on which the interpreter raises."""
+    """bool [batch]: the inputs with a wrong value at any position,
+    or on which the interpreter raises."""
     expected = trace.output
     same = same_values(expected.values, got.values)
     return ~same(expected.codes, got.codes).all(-1) | trace.faults
@@ -130,7 +142,9 @@ def same_values(expected: tuple, got: tuple) -> Callable[[np.ndarray, np.ndarray
     Numbers may differ by ROUNDING: floats that differ in their last digits are read out as one.
     """
     known: dict[tuple, int] = {}
-    left, right = (np.array([known.setdefault(_key(v), len(known)) for v in t] or [0]) for t in (expected, got))
+    left, right = (
+        np.array([known.setdefault(_key(v), len(known)) for v in t] or [0]) for t in (expected, got)
+    )
     low, high = _numbers(expected), _numbers(got)
 
     def close(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Which head attends as which selector selects: a screen, corrected for chance (floor 6).
 
-A high score says that a head looks like a selector, not that it computes it: that takes interventions.
+A high score says that a head looks like a selector, not that it computes it:
+that takes interventions.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ SHIFTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A selector that the program reads: its node, its text, and whether it is the same for all inputs of a length."""
+    """A selector that the program reads: its node, its text,
+    and whether it is the same for all inputs of a length."""
 
     node: int
     label: str
@@ -49,12 +51,17 @@ class Best:
 class MatchTable:
     """Heads against selectors, on the same inputs; every array is [head, selector].
 
-    mass        attention on selected keys, over queries that select something; BOS counts as not selected
+    mass        attention on selected keys, over queries that select something;
+                BOS counts as not selected
     similarity  1 - total variation distance from the row-normalised selector, mean over queries
-    chance      the same against controls: the selector on another input, or with its rows in another order
-    score       (similarity - chance) / (1 - chance): 1 is the selector itself, 0 what a wrong one would get
-    with_bos    whether similarity keeps the BOS column, where an empty row belongs; else BOS is taken out,
-                the row rescaled, and empty rows left out. The variant with the higher score is shown.
+    chance      the same against controls: the selector on another input,
+                or with its rows in another order
+    score       (similarity - chance) / (1 - chance): 1 is the selector itself,
+                0 what a wrong one would get
+    with_bos    whether similarity keeps the BOS column, where an empty row belongs;
+                else BOS is taken out,
+                the row rescaled, and empty rows left out. The variant with the higher score is
+                shown.
     """
 
     heads: tuple[Site, ...]
@@ -68,7 +75,8 @@ class MatchTable:
     seed: int
 
     def best(self) -> tuple[Best, ...]:
-        """Each selector with its own head, so that the scores' sum is largest; without one where heads run out."""
+        """Each selector with its own head, so that the scores' sum is largest;
+        without one where heads run out."""
         return tuple(
             Best(self.selectors[j], self.heads[i], *(float(a[i, j]) for a in self._numbers()))
             for i, j in assignment(self.score)
@@ -79,7 +87,10 @@ class MatchTable:
 
     def to_json(self) -> dict:
         """Everything, as plain values."""
-        arrays = {name: getattr(self, name).tolist() for name in ("mass", "similarity", "chance", "score", "with_bos")}
+        arrays = {
+            name: getattr(self, name).tolist()
+            for name in ("mass", "similarity", "chance", "score", "with_bos")
+        }
         return arrays | {
             "heads": [str(h) for h in self.heads],
             "selectors": [str(s) for s in self.selectors],
@@ -93,26 +104,37 @@ class MatchTable:
         for i, head in enumerate(self.heads):
             rows.append([str(head), *(self._cell(i, j) for j in range(len(self.selectors)))])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines.append(f"score (similarity, chance); * without BOS; {self.inputs} inputs, seed {self.seed}")
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        lines.append(
+            f"score (similarity, chance); * without BOS; {self.inputs} inputs, seed {self.seed}"
+        )
         for b in self.best():
             lines.append(f"{b.selector}: {b.head}  score {b.score:.2f}  mass {b.mass:.2f}")
         return "\n".join(lines)
 
     def _cell(self, i: int, j: int) -> str:
         star = "" if self.with_bos[i, j] else "*"
-        return f"{self.score[i, j]:.2f} ({self.similarity[i, j]:.2f}, {self.chance[i, j]:.2f}){star}"
+        return (
+            f"{self.score[i, j]:.2f} ({self.similarity[i, j]:.2f}, {self.chance[i, j]:.2f}){star}"
+        )
 
 
 def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> MatchTable:
-    """Compare every head of `model` with every selector that `program` reads, on about `n` random inputs.
+    """Compare every head of `model` with every selector that `program` reads,
+    on about `n` random inputs.
 
     Lengths from 2 to the model's longest come alike often.
-    Raises RaspValueError for a program that reads no selector, and what the interpreter raises on the inputs.
+    Raises RaspValueError for a program that reads no selector,
+    and what the interpreter raises on the inputs.
     """
     wanted = effective_selectors(program)
     if not wanted:
-        raise RaspValueError("the program reads no selector, so there is nothing to match heads with")
+        raise RaspValueError(
+            "the program reads no selector, so there is nothing to match heads with"
+        )
     sums = [_Sums(model.n_layers * model.n_heads, len(wanted)) for _ in range(2)]
     mass, selecting, inputs, positional = 0.0, np.zeros(len(wanted)), 0, np.ones(len(wanted), bool)
     for trace, patterns in _groups(model, program, n, seed):
@@ -123,15 +145,21 @@ def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> Ma
             kept.add(patterns, selectors, with_bos=which)
         on, rows = masses(patterns, selectors)
         mass, selecting = mass + on, selecting + rows
-    return _table(model, program, wanted, positional, sums, mass / np.maximum(selecting, 1), inputs, seed)
+    return _table(
+        model, program, wanted, positional, sums, mass / np.maximum(selecting, 1), inputs, seed
+    )
 
 
 def effective_selectors(program: Program) -> list[int]:
     """The selectors that an aggregate or a selector_width reads, in program order."""
-    return sorted({node.selector for node in program.nodes if isinstance(node, (Aggregate, SelectorWidth))})
+    return sorted(
+        {node.selector for node in program.nodes if isinstance(node, (Aggregate, SelectorWidth))}
+    )
 
 
-def _groups(model: LensModel, program: Program, n: int, seed: int) -> Iterator[tuple[BatchTrace, np.ndarray]]:
+def _groups(
+    model: LensModel, program: Program, n: int, seed: int
+) -> Iterator[tuple[BatchTrace, np.ndarray]]:
     """Per length: the trace, and the patterns [batch, head, query, key] without BOS's query row."""
     domain, rng = model.domain, np.random.default_rng((seed, 3))
     count = -(-n * domain.max_len // max(1, domain.max_len - 1))
@@ -145,7 +173,8 @@ def _groups(model: LensModel, program: Program, n: int, seed: int) -> Iterator[t
 
 
 class _Sums:
-    """Similarities summed over queries: with the selector itself and with controls, each [head, selector]."""
+    """Similarities summed over queries: with the selector itself and with controls, each [head,
+    selector]."""
 
     def __init__(self, heads: int, selectors: int):
         self.own, self.control = np.zeros((heads, selectors)), np.zeros((heads, selectors))
@@ -168,14 +197,19 @@ class _Sums:
 
     def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """similarity, chance, score."""
-        own, chance = self.own / np.maximum(self.n_own, 1), self.control / np.maximum(self.n_control, 1)
-        # where every control is the selector itself (it selects everything), nothing can be told: no evidence
+        own, chance = (
+            self.own / np.maximum(self.n_own, 1),
+            self.control / np.maximum(self.n_control, 1),
+        )
+        # where every control is the selector itself (it selects everything), nothing can be told:
+        # no evidence
         room = np.maximum(1 - chance, 1e-6)
         return own, chance, np.where(1 - chance < 1e-6, 0.0, (own - chance) / room)
 
 
 def controls(selector: np.ndarray) -> Iterator[np.ndarray]:
-    """Wrong selectors of the same kind: those of other inputs; for positional ones, the rows in another order."""
+    """Wrong selectors of the same kind: those of other inputs;
+    for positional ones, the rows in another order."""
     axis = 1 if len(selector) == 1 else 0
     for shift in range(1, min(SHIFTS, selector.shape[axis] - 1) + 1):
         yield np.roll(selector, shift, axis)
@@ -188,8 +222,11 @@ def without_bos(patterns: np.ndarray) -> np.ndarray:
     return np.where(total > 1e-6, keys / np.maximum(total, 1e-6), 0)
 
 
-def similarity(patterns: np.ndarray, selector: np.ndarray, with_bos: bool) -> tuple[np.ndarray, int]:
-    """Sum over batch and query of 1 - total variation distance, per head; and how many rows were counted.
+def similarity(
+    patterns: np.ndarray, selector: np.ndarray, with_bos: bool
+) -> tuple[np.ndarray, int]:
+    """Sum over batch and query of 1 - total variation distance, per head;
+    and how many rows were counted.
 
     patterns  [batch, head, query, key], BOS as key 0 if `with_bos`
     selector  bool [batch or 1, query, key] without BOS; empty rows mean BOS, or do not count
@@ -200,13 +237,15 @@ def similarity(patterns: np.ndarray, selector: np.ndarray, with_bos: bool) -> tu
     if with_bos:
         target = np.concatenate([width == 0, target], -1)
     overlap = np.minimum(patterns, target[:, None]).sum(-1)
-    # rows of both sum to 1, so the overlap is 1 - total variation distance; a row at BOS alone overlaps nowhere
+    # rows of both sum to 1, so the overlap is 1 - total variation distance;
+    # a row at BOS alone overlaps nowhere
     total = (overlap * counted[:, None]).sum((0, 2))
     return total, int(np.broadcast_to(counted, (len(patterns), counted.shape[1])).sum())
 
 
 def masses(patterns: np.ndarray, selectors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Attention on selected keys, summed over batch and query [head, selector]; rows that select anything [selector]."""
+    """Attention on selected keys, summed over batch and query [head, selector];
+    rows that select anything [selector]."""
     keys = patterns[..., 1:]
     total = np.stack([(keys * s[:, None]).sum((0, 2, 3)) for s in selectors], -1)
     rows = [np.broadcast_to(s.any(-1), (len(patterns), s.shape[1])).sum() for s in selectors]
@@ -218,7 +257,9 @@ def _table(model, program, wanted, positional, sums, mass, inputs, seed) -> Matc
     # the higher score; of equal ones the higher similarity
     with_bos = (kept[2] > bare[2] + 1e-9) | (np.isclose(kept[2], bare[2]) & (kept[0] >= bare[0]))
     similar, chance, score = (np.where(with_bos, a, b) for a, b in zip(kept, bare, strict=True))
-    heads = tuple(Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads))
+    heads = tuple(
+        Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads)
+    )
     selectors = tuple(
         Selector(i, program.labels[i], bool(p)) for i, p in zip(wanted, positional, strict=True)
     )
@@ -226,7 +267,8 @@ def _table(model, program, wanted, positional, sums, mass, inputs, seed) -> Matc
 
 
 def assignment(score: np.ndarray) -> list[tuple[int, int]]:
-    """(head, selector) pairs, each at most once, as many as there can be, of the largest total; by selector."""
+    """(head, selector) pairs, each at most once, as many as there can be, of the largest total;
+    by selector."""
     import networkx
 
     graph = networkx.Graph()

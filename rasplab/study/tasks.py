@@ -1,4 +1,5 @@
-"""Tasks: a program's inputs with the interpreter's answers, split into training and held-out (floor 6)."""
+"""Tasks: a program's inputs with the interpreter's answers, split into training and held-out (floor
+6)."""
 
 from __future__ import annotations
 
@@ -55,8 +56,10 @@ class Task:
     def sample(self, n: int, seed: int, held_out: bool = False) -> Examples:
         """`n` random examples of the training inputs or of the held-out ones; the two are disjoint.
 
-        Lengths are uniform; half of the inputs use few distinct tokens, so that repeats occur at every length.
-        Raises RaspValueError when the interpreter refuses an input, or gives a value that is not in `classes`.
+        Lengths are uniform; half of the inputs use few distinct tokens,
+        so that repeats occur at every length.
+        Raises RaspValueError when the interpreter refuses an input,
+        or gives a value that is not in `classes`.
         """
         groups = [self._answered(ids) for ids in _split(self.domain, n, seed, held_out)]
         return _padded(groups, self.domain.max_len, seed)
@@ -68,7 +71,9 @@ class Task:
         renamed = np.array([known.get(_order(v), IGNORED) for v in trace.output.values])
         answers = renamed[trace.output.codes]
         if (answers == IGNORED).any():
-            raise RaspValueError("the program's output takes too many values to train a classifier on")
+            raise RaspValueError(
+                "the program's output takes too many values to train a classifier on"
+            )
         return ids, answers
 
 
@@ -85,24 +90,30 @@ def task(program: Program, domain: Domain) -> Task:
     for ids in even_ids(domain, EXPLORED, np.random.default_rng(0)):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
         trace.raise_first_fault()
-        seen |= {_order(trace.output.values[c]): trace.output.values[c] for c in np.unique(trace.output.codes)}
+        seen |= {
+            _order(trace.output.values[c]): trace.output.values[c]
+            for c in np.unique(trace.output.codes)
+        }
     if len(seen) > MOST_CLASSES:
         raise RaspValueError(
-            f"the program's output takes {len(seen)} values or more on this domain; at most {MOST_CLASSES} are classes",
+            f"the program's output takes {len(seen)} values or more on this domain; "
+            f"a classifier has at most {MOST_CLASSES}",
             hint="train it with a smaller vocabulary or max_len",
         )
     return Task(program, domain, tuple(seen[key] for key in sorted(seen)))
 
 
 def _order(value: Value) -> tuple:
-    """Sorts values of any kinds: by kind, then numbers by size, everything else by text. 2 and 2.0 are one class."""
+    """Sorts values of any kinds: by kind, then numbers by size, everything else by text.
+    2 and 2.0 are one class."""
     if type(value) in (int, float):
         return ("", float(value), "")
     return (type(value).__name__, 0.0, repr(value))
 
 
 def is_held_out(ids: np.ndarray) -> np.ndarray:
-    """bool [batch] for ids [batch, pos]: a hash of the input alone, so every seed and run agrees."""
+    """bool [batch] for ids [batch, pos]: a hash of the input alone,
+    so every seed and run agrees."""
     mixed = np.full(len(ids), 0x9E3779B97F4A7C15 + ids.shape[1], np.uint64)
     for column in ids.T.astype(np.uint64):
         mixed = (mixed ^ (column + np.uint64(1))) * np.uint64(0xBF58476D1CE4E5B9)

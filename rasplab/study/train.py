@@ -17,8 +17,8 @@ from torch.nn.functional import cross_entropy
 from rasplab.domain import Readout
 from rasplab.errors import RaspError
 from rasplab.model.lens import LensModel, fresh_model
-from rasplab.model.store import Trained, save_model
 from rasplab.model.recipe import Recipe, recipe
+from rasplab.model.store import Trained, save_model
 from rasplab.study.tasks import Examples, Task, task
 
 POOL = 60_000
@@ -42,9 +42,11 @@ def train(
     progress: bool = True,
     **changes: object,
 ) -> LensModel:
-    """A model trained on the zoo program `name`, until its held-out accuracy reaches the recipe's target.
+    """A model trained on the zoo program `name`, until its held-out accuracy reaches the recipe's
+    target.
 
-    out       a folder for checkpoints: written at each measurement, whole or not at all; an interrupt leaves the last
+    out       a folder for checkpoints: written at each measurement, whole or not at all;
+              an interrupt leaves the last
     progress  a bar on stderr with loss and accuracy
     changes   fields of Recipe: layers, heads, d_model, d_mlp, steps, vocab, max_len, lr, ...
     Raises RaspNameError for an unknown task, RaspError when the loss is no number any more.
@@ -57,7 +59,8 @@ def train(
 
 @contextmanager
 def few_threads(d_model: int) -> Iterator[None]:
-    """One thread for a narrow model, so that a busy machine, or another number of cores, changes little."""
+    """One thread for a narrow model, so that a busy machine, or another number of cores,
+    changes little."""
     before = torch.get_num_threads()
     torch.set_num_threads(1 if d_model <= NARROW else before)
     try:
@@ -73,7 +76,8 @@ def fit(
     device: str = "auto",
     report: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
 ) -> LensModel:
-    """`train` for a task at hand; `report` is called with step, loss and held-out accuracy (nan before the first)."""
+    """`train` for a task at hand; `report` is called with step,
+    loss and held-out accuracy (nan before the first)."""
     model = blank(wanted, todo, device)
     examples = todo.sample(POOL, wanted.seed)
     unseen = todo.sample(HELD_OUT_INPUTS, wanted.seed, held_out=True)
@@ -93,8 +97,8 @@ def fit(
 def blank(wanted: Recipe, todo: Task, device: str = "auto") -> LensModel:
     """The untrained model of a recipe."""
     model = fresh_model(
-        wanted.domain, Readout(todo.classes), wanted.layers, wanted.heads, wanted.d_model, wanted.d_mlp,
-        wanted.seed, wanted.norm, wanted.act, device,
+        wanted.domain, Readout(todo.classes), wanted.layers, wanted.heads,
+        wanted.d_model, wanted.d_mlp, wanted.seed, wanted.norm, wanted.act, device,
     )  # fmt: skip
     return replace(model, recipe=wanted)
 
@@ -102,7 +106,9 @@ def blank(wanted: Recipe, todo: Task, device: str = "auto") -> LensModel:
 def descend(model: LensModel, wanted: Recipe, examples: Examples) -> Iterator[tuple[int, float]]:
     """AdamW on random batches: (step from 1, loss), with the model updated in place at each."""
     parameters = list(model.lens.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=wanted.lr, weight_decay=wanted.weight_decay, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        parameters, lr=wanted.lr, weight_decay=wanted.weight_decay, betas=(0.9, 0.98)
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: pace(step, wanted))
     rng = np.random.default_rng((wanted.seed, 2))
     model.lens.train()
@@ -124,7 +130,8 @@ def descend(model: LensModel, wanted: Recipe, examples: Examples) -> Iterator[tu
 
 
 def pace(step: int, wanted: Recipe) -> float:
-    """The learning rate's factor: up in a line over `warmup` steps, then down a cosine to a tenth."""
+    """The learning rate's factor: up in a line over `warmup` steps,
+    then down a cosine to a tenth."""
     if step < wanted.warmup:
         return (step + 1) / wanted.warmup
     gone = (step - wanted.warmup) / max(1, wanted.steps - wanted.warmup)
@@ -138,7 +145,8 @@ def loss_on(model: LensModel, batch: Examples) -> torch.Tensor:
 
 
 def logits_on(model: LensModel, batch: Examples) -> torch.Tensor:
-    """Logits [batch, pos, class] of mixed lengths: what lies after an input's end is masked as a key."""
+    """Logits [batch, pos, class] of mixed lengths: what lies after an input's end is masked as a
+    key."""
     mask = np.arange(batch.ids.shape[1] + 1) <= batch.lengths[:, None]
     mask = torch.from_numpy(mask.astype(np.int64)).to(model.device)
     return model.lens(model.lens_ids(batch.ids), attention_mask=mask)[:, 1:]
@@ -165,8 +173,15 @@ class Bar:
 
         self._console = Console(file=sys.stderr)
         self._shown, self._steps, self._name = shown, steps, name
-        columns = [TextColumn(f"train {name}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()]
-        self._bar = Progress(*columns, console=self._console, disable=not (shown and self._console.is_terminal))
+        columns = [
+            TextColumn(f"train {name}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        ]
+        self._bar = Progress(
+            *columns, console=self._console, disable=not (shown and self._console.is_terminal)
+        )
         self._task = self._bar.add_task(name, total=steps, note="")
 
     def __enter__(self) -> Bar:
