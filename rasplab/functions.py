@@ -1,7 +1,8 @@
 """The elementwise functions and predicates of RASP: name, arity, and what each computes (floor 1).
 
-Values are Python's int, float, str, bool; a list is a tuple, a dict a tuple of pairs. Arithmetic is Python's,
-as in the reference implementation of RASP: true division, `%` with the divisor's sign, half-even `round`.
+Values are Python's int, float, str, bool; a list is a tuple, a dict a tuple of pairs. Arithmetic is
+Python's, as in the reference implementation of RASP: true division, `%` with the divisor's sign,
+half-even `round`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def _bounded(result: Any) -> Any:
 def _times(a: Any, b: Any) -> Any:
     """a * b; refuses to repeat a string or list beyond MAX_LENGTH, and an int beyond MAX_BITS."""
     for repeated, count in ((a, b), (b, a)):
-        if isinstance(repeated, SEQUENCES) and isinstance(count, int) and len(repeated) * count > MAX_LENGTH:
+        sized = isinstance(repeated, SEQUENCES) and isinstance(count, int)
+        if sized and len(repeated) * count > MAX_LENGTH:
             raise OverflowError(f"repeating it {count} times is longer than {MAX_LENGTH}")
     if isinstance(a, int) and isinstance(b, int) and a.bit_length() + b.bit_length() > MAX_BITS:
         raise OverflowError(f"the product has more than {MAX_BITS} bits")
@@ -69,13 +71,15 @@ def _times(a: Any, b: Any) -> Any:
 
 def _power(a: Any, b: Any) -> Any:
     """a ^ b; refuses an int beyond MAX_BITS."""
-    if isinstance(a, int) and isinstance(b, int) and b > 0 and abs(a) > 1 and a.bit_length() * b > MAX_BITS:
+    ints = isinstance(a, int) and isinstance(b, int)
+    if ints and b > 0 and abs(a) > 1 and a.bit_length() * b > MAX_BITS:
         raise OverflowError(f"the power has more than {MAX_BITS} bits")
     return a**b
 
 
 def _index(values: tuple, i: Any) -> Any:
-    """values[i] with Python's negative indices; 0 where i is out of range (the reference's rule)."""
+    """values[i] with Python's negative indices; 0 where i is out of range (the reference's
+    rule)."""
     return values[i] if -len(values) <= i < len(values) else 0
 
 

@@ -1,6 +1,7 @@
 """A RASP program as a graph: the closed set of node types, and Program (floor 1).
 
-A node names its operands by their position in `Program.nodes`; an operand always stands before its user.
+A node names its operands by their position in `Program.nodes`; an operand always stands before its
+user.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Combine:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Per row: nothing selected gives `default`, one its value unchanged, more the mean (a float)."""
+    """Per row: nothing selected gives `default`, one its value as it is, more the mean (a float)."""
 
     selector: int
     values: int
@@ -150,7 +151,8 @@ class Program:
     def __post_init__(self):
         for i, node in enumerate(self.nodes):
             assert all(a < i for a in operands(node)), f"node {i} reads a later node: {node}"
-        assert 0 <= self.output < len(self.nodes), f"output {self.output} of {len(self.nodes)} nodes"
+        count = len(self.nodes)
+        assert 0 <= self.output < count, f"output {self.output} of {count} nodes"
 
     def is_selector(self, i: int) -> bool:
         """Whether node i is a selector (else it is an s-op)."""
@@ -240,8 +242,8 @@ def expression(node: Node, texts: list[str]) -> str:
 def _atom(text: str) -> str:
     """`text`, in brackets unless it binds tighter than every operator."""
     simple = text.replace("_", "").replace(".", "").replace("%", "").isalnum()
-    opened = text.startswith(("select(", "aggregate(", "selector_width(", '"', "[")) and text.count("(") <= 1
-    return text if simple or opened else f"({text})"
+    opened = text.startswith(("select(", "aggregate(", "selector_width(", '"', "["))
+    return text if simple or (opened and text.count("(") <= 1) else f"({text})"
 
 
 def literal(value: Value) -> str:

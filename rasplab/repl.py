@@ -1,4 +1,5 @@
-"""The REPL: a plain transcript when its output is no terminal, a friendlier loop when it is (floor 7)."""
+"""The REPL: a plain transcript when its output is no terminal, a friendlier loop when it is (floor
+7)."""
 
 from __future__ import annotations
 
@@ -55,7 +56,9 @@ def transcript_fault(error: RaspError) -> str:
         return f"\t!! antlr exception: {text} \t-- ignoring input"
     if text.startswith("not implemented"):
         return text
-    return f"something went wrong: {text}" if is_host(error) else f"\t\t!!ignoring input:\n\t {text}"
+    return (
+        f"something went wrong: {text}" if is_host(error) else f"\t\t!!ignoring input:\n\t {text}"
+    )
 
 
 def friendly_fault(error: RaspError) -> str:

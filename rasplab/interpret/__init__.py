@@ -1,4 +1,5 @@
-"""The meaning of RASP: `evaluate(program, tokens)`, exact, on Python's own ints, floats, strings and bools (floor 2)."""
+"""The meaning of RASP: `evaluate(program, tokens)`, exact, on Python's own ints, floats, strings
+and bools (floor 2)."""
 
 from __future__ import annotations
 
@@ -10,10 +11,20 @@ from typing import TYPE_CHECKING
 from rasplab.errors import RaspNameError, RaspTypeError, RaspValueError, Span
 from rasplab.functions import CASTS, FUNCTIONS, PREDICATES
 from rasplab.interpret.faults import shown, thawed, told
-from rasplab.program import (
-    Aggregate, Combine, Constant, Indices, Map, Node, Program, Select, SelectorWidth, Tokens, Value,
-)  # fmt: skip
 from rasplab.interpret.rows import Rows, combine_rows, masked, matrix, means, select_rows
+from rasplab.program import (
+    Aggregate,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Node,
+    Program,
+    Select,
+    SelectorWidth,
+    Tokens,
+    Value,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +33,11 @@ MAX_TOKENS = 10_000
 """The longest input: a selector over it takes 12 MB."""
 
 NUMBERS = frozenset({bool, int, float})
+
+ILLEGAL = (
+    "attempted to create sequence with illegal val types (vals must be bool, float, int or string)"
+)
+"""The transcript's words for an s-op of lists, functions, ..."""
 
 Column = list[Value] | Rows
 """What a node is on an input: a value per position, or a selector's rows."""
@@ -59,16 +75,20 @@ class Trace:
             from difflib import get_close_matches
 
             near = get_close_matches(name, ids, n=3) or list(ids)
-            raise RaspNameError(f"no {name!r} in this program", hint=f"it has: {', '.join(near) or 'no names'}")
+            raise RaspNameError(
+                f"no {name!r} in this program", hint=f"it has: {', '.join(near) or 'no names'}"
+            )
         return self.value(ids[name])
 
 
 def evaluate(program: Program, tokens: Sequence, causal: bool = False) -> Trace:
     """Run a program on one input.
 
-    tokens   a str, read as its characters, or a sequence of str, int, float, bool; at least one token
+    tokens   a str, read as its characters, or a sequence of str, int, float, bool; at least one
+             token
     causal   every selector selects only keys up to its query
-    Raises   RaspTypeError or RaspValueError, placed at the s-op that fails, saying values and position
+    Raises   RaspTypeError or RaspValueError, placed at the s-op that fails, saying values and
+             position
     """
     inputs = read_tokens(tokens)
     columns: list[Column] = []
@@ -86,11 +106,15 @@ def read_tokens(tokens: Sequence) -> tuple:
             f"RASP sequences/selectors expect non-empty iterables, got: {thawed(tokens)}",
         )
     if len(inputs) > MAX_TOKENS:
-        raise RaspValueError(f"the input has {len(inputs)} tokens; the interpreter takes up to {MAX_TOKENS}")
+        raise RaspValueError(
+            f"the input has {len(inputs)} tokens; the interpreter takes up to {MAX_TOKENS}"
+        )
     return inputs
 
 
-def column(node: Node, columns: Sequence[Column], tokens: tuple, causal: bool, span: Span | None) -> Column:
+def column(
+    node: Node, columns: Sequence[Column], tokens: tuple, causal: bool, span: Span | None
+) -> Column:
     """One node on an input, from the columns of its operands."""
     match node:
         case Tokens(cast):
@@ -130,10 +154,11 @@ def _mixed(values: list[Value], span: Span | None) -> RaspTypeError:
     numbers = next(i for i, v in enumerate(values) if not isinstance(v, str))
     return told(
         RaspTypeError(
-            f"an s-op holds strings or numbers, not both: {shown(values[strings])} at position {strings}, "
+            "an s-op holds strings or numbers, not both: "
+            f"{shown(values[strings])} at position {strings}, "
             f"{shown(values[numbers])} at position {numbers}",
             span,
-            "an aggregate without a default gives 0 where nothing is selected; write a default of the other kind",
+            "aggregate gives 0 where nothing is selected, unless it has another default",
         ),
         f"attempted to create sequence with vals of different types:\n\t\t {text}",
     )
@@ -143,10 +168,10 @@ def _illegal(values: list[Value], span: Span | None) -> RaspTypeError:
     at = next(i for i, v in enumerate(values) if type(v) not in NUMBERS and not isinstance(v, str))
     return told(
         RaspTypeError(
-            f"an s-op holds numbers, strings or bools; at position {at} it has {shown(values[at])}", span
+            f"an s-op holds numbers, strings or bools; at position {at} it has {shown(values[at])}",
+            span,
         ),
-        "attempted to create sequence with illegal val types (vals must be bool, float, int or string):\n\t\t "
-        + _sequence_text(values),
+        f"{ILLEGAL}:\n\t\t {_sequence_text(values)}",
     )
 
 
@@ -167,10 +192,13 @@ def _cast(cast: str, tokens: tuple, span: Span | None) -> list[Value]:
         except (ValueError, TypeError, OverflowError) as fault:
             raise told(
                 RaspValueError(
-                    f"tokens_{cast} cannot read the token {shown(token)} at position {i} as {cast}", span,
+                    f"tokens_{cast} cannot read the token {shown(token)} at position {i} as {cast}",
+                    span,
                     "use tokens for strings, or another input",
-                ), str(fault), host=True,
-            ) from None  # fmt: skip
+                ),
+                str(fault),
+                host=True,
+            ) from None
     return values
 
 
@@ -194,7 +222,9 @@ def elementwise_fault(
     texts = [shown(v) for v in operands]
     if fn == "lookup":
         message = f"the dict has no key {texts[1]}{where}"
-        return told(RaspValueError(message, span, "add the key"), f"index [ {texts[1]} ] not in dict.")
+        return told(
+            RaspValueError(message, span, "add the key"), f"index [ {texts[1]} ] not in dict."
+        )
     message = f"{FUNCTIONS[fn].form.format(*map(_short, texts))}{where}: {fault}"
     kind = RaspTypeError if isinstance(fault, TypeError) else RaspValueError
     return told(kind(message, span), str(fault), host=True)
@@ -225,7 +255,9 @@ def _aggregate(rows: Rows, values: list, default: Value, span: Span | None) -> l
     try:
         mean = means(several, values) if several else {}
     except OverflowError as fault:
-        raise told(RaspValueError("the mean is too large for a float", span), str(fault), host=True) from None
+        raise told(
+            RaspValueError("the mean is too large for a float", span), str(fault), host=True
+        ) from None
     return [_pick(row, values, default, mean) for row in rows]
 
 
@@ -237,7 +269,8 @@ def _pick(row: int, values: list, default: Value, mean: dict[int, float]) -> Val
 
 
 def _check_numbers(rows: Rows, values: list, span: Span | None) -> None:
-    """Only an s-op of numbers has a mean: strings have none, and neither has an s-op of bools alone."""
+    """Only an s-op of numbers has a mean: strings have none, and neither has an s-op of bools
+    alone."""
     kinds = set(map(type, values))
     if kinds <= NUMBERS and kinds != {bool}:
         return
@@ -245,11 +278,13 @@ def _check_numbers(rows: Rows, values: list, span: Span | None) -> None:
     kind = "strings" if str in kinds else "bools" if kinds == {bool} else "lists"
     raise told(
         RaspValueError(
-            f"aggregate cannot average {kind}: the query at position {at} selects {rows[at].bit_count()} of "
+            f"aggregate cannot average {kind}: "
+            f"the query at position {at} selects {rows[at].bit_count()} of "
             f"{_short(repr([thawed(v) for v in values]))}",
             span,
             "select at most one key" + ("; or average indicator(...)" if kind == "bools" else ""),
         ),
-        f"asked to average multiple values, but they are non-numbers: {[thawed(v) for v in values]}",
+        "asked to average multiple values, but they are non-numbers: "
+        + repr([thawed(v) for v in values]),
         host=True,
     )

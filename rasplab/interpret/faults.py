@@ -1,7 +1,8 @@
 """How a fault is told in the REPL's transcript, beside the fuller message that a RaspError carries.
 
-`transcript` is the short line of the transcript; `host` is True for faults of arithmetic itself (division by zero,
-an operation on types that do not take it), which the transcript tells as "something went wrong".
+`transcript` is the short line of the transcript; `host` is True for faults of arithmetic itself
+(division by zero, an operation on types that do not take it), which the transcript tells as
+"something went wrong".
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Selectors as rows of bits: row q is an int whose bit k says whether query q selects key k (floor 2).
+"""Selectors as rows of bits: row q is an int whose bit k says whether query q selects key k (floor
+2).
 
-A thousand positions are a thousand ints of a thousand bits, so `and`, `or`, `not`, widths and exact means are a few
-machine words' work a row, without numpy (whose import alone is longer than most programs run).
+A thousand positions are a thousand ints of a thousand bits, so `and`, `or`, `not`, widths and exact
+means are a few machine words' work a row, without numpy (whose import alone is longer than most
+programs run).
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 Rows = list[int]
 
 
-def select_rows(keys: Sequence, queries: Sequence, predicate: str, test: Callable[[Any, Any], bool]) -> Rows:
+def select_rows(
+    keys: Sequence, queries: Sequence, predicate: str, test: Callable[[Any, Any], bool]
+) -> Rows:
     """Row q, bit k: test(keys[k], queries[q]). Raises TypeError where `test` does."""
     if any(v != v for v in keys) or any(v != v for v in queries):
         return _pairwise(keys, queries, test)
@@ -77,7 +81,8 @@ def combine_rows(fn: str, operands: Sequence[Rows]) -> Rows:
 
 
 def means(rows: set[int], values: Sequence) -> dict[int, float]:
-    """For each row its mean of `values` (int, float, bool), exactly rounded; each row selects at least one."""
+    """For each row its mean of `values` (int, float, bool), exactly rounded; each row selects at
+    least one."""
     try:
         ratios = [v.as_integer_ratio() for v in values]
     except (OverflowError, ValueError):  # inf and nan have no ratio
@@ -88,7 +93,8 @@ def means(rows: set[int], values: Sequence) -> dict[int, float]:
 
 
 def _totals(values: list[int]) -> Callable[[int], int]:
-    """The sum of the ints that a row selects: bit plane by bit plane, or one by one where the planes are many."""
+    """The sum of the ints that a row selects: bit plane by bit plane, or one by one where the
+    planes are many."""
     low = min(values)
     planes = (max(values) - low).bit_length()
     if planes > len(values):
@@ -96,7 +102,9 @@ def _totals(values: list[int]) -> Callable[[int], int]:
     bits = [sum(1 << k for k, v in enumerate(values) if (v - low) >> b & 1) for b in range(planes)]
 
     def total(row: int) -> int:
-        return low * row.bit_count() + sum((row & plane).bit_count() << b for b, plane in enumerate(bits))
+        return low * row.bit_count() + sum(
+            (row & plane).bit_count() << b for b, plane in enumerate(bits)
+        )
 
     return total
 

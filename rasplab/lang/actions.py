@@ -1,7 +1,8 @@
 """What each rule of the grammar builds: `Actions`, one method per name after `->` in rasp.lark.
 
-A method takes the children of its rule, tokens included, and returns a syntax node, a tuple or a child.
-Every method runs once per use of its rule, bottom up, so that nothing here or in the parser recurses.
+A method takes the children of its rule, tokens included, and returns a syntax node, a tuple or a
+child. Every method runs once per use of its rule, bottom up, so that nothing here or in the parser
+recurses.
 """
 
 from __future__ import annotations

@@ -28,13 +28,19 @@ class Columns:
         stack = [node]
         while stack:
             i = stack[-1]
-            missing = [] if i in self.known else [a for a in operands(builder.nodes[i]) if a not in self.known]
+            missing = (
+                []
+                if i in self.known
+                else [a for a in operands(builder.nodes[i]) if a not in self.known]
+            )
             if missing:
                 stack += reversed(missing)
                 continue
             stack.pop()
             if i not in self.known:
-                self.known[i] = column(builder.nodes[i], self.known, self.tokens, False, builder.spans[i])
+                self.known[i] = column(
+                    builder.nodes[i], self.known, self.tokens, False, builder.spans[i]
+                )
         return self.known[node]
 
 
@@ -66,7 +72,8 @@ class ExampleCheck:
         return self._kept[key].of(self.builder, node.id)
 
     def test(self, node: Node) -> None:
-        """Raises RaspError if the node fails on the example, and on the input it is about to be put to."""
+        """Raises RaspError if the node fails on the example, and on the input it is about to be put
+        to."""
         if self.backup is None:
             self.column(node, self.tokens)
             return

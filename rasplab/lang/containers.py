@@ -6,12 +6,24 @@ from rasplab.errors import RaspTypeError, RaspValueError, Span
 from rasplab.interpret.faults import told
 from rasplab.lang.operators import Operators, Spans, frozen
 from rasplab.lang.values import (
-    Applied, Node, Selector, SOp, Value, describe, is_atom, is_function, kind, plain_text, sequence_text,
-)  # fmt: skip
+    Applied,
+    Node,
+    Selector,
+    SOp,
+    Value,
+    describe,
+    is_atom,
+    is_function,
+    kind,
+    plain_text,
+    sequence_text,
+)
 from rasplab.program import Aggregate, Constant, Indices, Select
 
 
-def index(make: Operators, of: Value, at: Value, full: SOp, span: Span, spans: Spans, name: str) -> Value:
+def index(
+    make: Operators, of: Value, at: Value, full: SOp, span: Span, spans: Spans, name: str
+) -> Value:
     """`of[at]`; `full` is the s-op `length`, `name` how `of` is written."""
     if isinstance(of, list | str):
         return _into_list(make, of, at, span, spans, name)
@@ -19,26 +31,36 @@ def index(make: Operators, of: Value, at: Value, full: SOp, span: Span, spans: S
         return _into_dict(make, of, at, span, spans, name)
     if isinstance(of, SOp):
         return _into_sop(make, of, at, full, span, spans)
-    got = sequence_text(of.column) if isinstance(of, Applied) and not of.is_selector else describe(of)
+    got = (
+        sequence_text(of.column) if isinstance(of, Applied) and not of.is_selector else describe(of)
+    )
     raise told(
-        RaspTypeError(f"a {kind(of)} cannot be indexed", spans[0], "lists, dicts, strings and s-ops can"),
+        RaspTypeError(
+            f"a {kind(of)} cannot be indexed", spans[0], "lists, dicts, strings and s-ops can"
+        ),
         f"can only index into a list, dict, string,or sequence, but instead got: {got}",
     )
 
 
-def _into_list(make: Operators, of: list | str, at: Value, span: Span, spans: Spans, name: str) -> Value:
+def _into_list(
+    make: Operators, of: list | str, at: Value, span: Span, spans: Spans, name: str
+) -> Value:
     word = "list" if isinstance(of, list) else "string"
     if isinstance(at, SOp):
         values = SOp(make.builder.add(Constant(frozen(of, spans[0])), spans[0]))
         return make.map("index", [values, at], f"{name}[{at.name}]", span)
     if not isinstance(at, int):
         raise told(
-            RaspTypeError(f"a {word} is indexed by an int or an s-op, and this is a {kind(at)}", spans[1]),
+            RaspTypeError(
+                f"a {word} is indexed by an int or an s-op, and this is a {kind(at)}", spans[1]
+            ),
             f"index into {word} has to be s-op or integer, got: {describe(at)}",
         )
     if not -len(of) <= at < len(of):
         raise told(
-            RaspValueError(f"index {at} is outside a {word} of length {len(of)}", spans[1], _places(len(of))),
+            RaspValueError(
+                f"index {at} is outside a {word} of length {len(of)}", spans[1], _places(len(of))
+            ),
             f"index {at} out of range for {word} of length {len(of)}",
         )
     return of[at]
@@ -54,7 +76,9 @@ def _into_dict(make: Operators, of: dict, at: Value, span: Span, spans: Spans, n
         return make.map("lookup", [pairs, at], f"{name}[{at.name}]", span)
     if not is_atom(at):
         raise told(
-            RaspTypeError(f"a dict is indexed by an atom or an s-op, and this is a {kind(at)}", spans[1]),
+            RaspTypeError(
+                f"a dict is indexed by an atom or an s-op, and this is a {kind(at)}", spans[1]
+            ),
             "index into dict has to be s-op or atom (i.e., string, int, float, bool), "
             f"got: {describe(at)}",
         )
@@ -72,11 +96,12 @@ def _into_sop(make: Operators, of: SOp, at: Value, full: SOp, span: Span, spans:
     if not isinstance(at, int):
         raise told(
             RaspValueError(
-                f"an s-op is indexed by an int, and this is a {kind(at)}", spans[1],
+                f"an s-op is indexed by an int, and this is a {kind(at)}",
+                spans[1],
                 "to gather by an s-op, write load_from_location(s, i)",
             ),
             f"index into sequence has to be integer, got: {describe(at)}",
-        )  # fmt: skip
+        )
     place = make.sop(int(at), spans[1])
     if at < 0:
         place = make.map("+", [full, place], f"{full.name}{at}", span)
@@ -85,7 +110,9 @@ def _into_sop(make: Operators, of: SOp, at: Value, full: SOp, span: Span, spans:
     return SOp(make.builder.add(Aggregate(selector, of.id), span), f"{of.name}[{at}]")
 
 
-def contains(make: Operators, item: Value, container: Value, span: Span, spans: Spans, name: str) -> Value:
+def contains(
+    make: Operators, item: Value, container: Value, span: Span, spans: Spans, name: str
+) -> Value:
     """`item in container`; `name` is how the container is written."""
     if isinstance(item, SOp):
         return _sop_in(make, item, container, span, spans, name)
@@ -93,8 +120,10 @@ def contains(make: Operators, item: Value, container: Value, span: Span, spans: 
         return _atom_in(make, item, container, span, spans)
     if isinstance(item, Selector) or is_function(item):
         word = "select" if isinstance(item, Selector) else "function"
-        text = f"don't check if {word} is contained in list/dict: unless exact same instance, " \
-               f"unable to check equivalence of {word}s"  # fmt: skip
+        text = (
+            f"don't check if {word} is contained in list/dict: unless exact same instance, "
+            f"unable to check equivalence of {word}s"
+        )
         raise told(RaspTypeError(f"`in` does not look for a {kind(item)}", spans[0]), text)
     raise told(
         RaspTypeError(f"`in` looks for an s-op or an atom, and this is a {kind(item)}", spans[0]),
@@ -102,19 +131,23 @@ def contains(make: Operators, item: Value, container: Value, span: Span, spans: 
     )
 
 
-def _sop_in(make: Operators, item: SOp, container: Value, span: Span, spans: Spans, name: str) -> SOp:
+def _sop_in(
+    make: Operators, item: SOp, container: Value, span: Span, spans: Spans, name: str
+) -> SOp:
     if not isinstance(container, list):
         raise told(
             RaspTypeError(
-                f"an s-op can be `in` a list, and this is a {kind(container)}", spans[1],
-                "write the list of what you look for: [\"a\", \"b\"]",
+                f"an s-op can be `in` a list, and this is a {kind(container)}",
+                spans[1],
+                'write the list of what you look for: ["a", "b"]',
             ),
             f'"[s-op] in X" expects X to be list of atoms, but got non-list: {describe(container)}',
-        )  # fmt: skip
+        )
     if not all(is_atom(v) for v in container):
         raise told(
             RaspTypeError("the list after `in` holds more than atoms", spans[1]),
-            f'"[s-op] in X" expects X to be list of atoms, but got list with values: {describe(container)}',
+            '"[s-op] in X" expects X to be list of atoms, but got list with values: '
+            + describe(container),
         )
     values = SOp(make.builder.add(Constant(tuple(container)), spans[1]))
     return make.map("in", [item, values], f"{item.name} in {name}", span)
@@ -125,7 +158,9 @@ def _atom_in(make: Operators, item: Value, container: Value, span: Span, spans: 
         return any([not isinstance(v, Node) and v == item for v in container])
     if not isinstance(container, SOp):
         raise told(
-            RaspTypeError(f"an atom can be `in` a list or an s-op, and this is a {kind(container)}", spans[1]),
+            RaspTypeError(
+                f"an atom can be `in` a list or an s-op, and this is a {kind(container)}", spans[1]
+            ),
             f'"[atom] in X" expects X to be list or s-op, but got: {_quoted(container)}',
         )
     width = make.width(make.select(container, item, "==", span, spans[::-1]), span)

@@ -1,6 +1,7 @@
 """Values as the lines of the REPL's plain transcript.
 
-Every function yields lines without their newline, top down, so that a fault on the way leaves what came before it.
+Every function yields lines without their newline, top down, so that a fault on the way leaves what
+came before it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,18 @@ from dataclasses import dataclass
 from rasplab.interpret import Column
 from rasplab.interpret.rows import Rows
 from rasplab.lang.values import (
-    Applied, Builtin, Function, Node, Selector, Value, describe, is_atom, plain_text, sequence_text, type_word,
-)  # fmt: skip
+    Applied,
+    Builtin,
+    Function,
+    Node,
+    Selector,
+    Value,
+    describe,
+    is_atom,
+    plain_text,
+    sequence_text,
+    type_word,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +41,16 @@ class View:
     column: Callable[[Node, str | list], Column]
 
 
-def named_lines(view: View, name: str | None, value: Value, depth: int = 0, lead: str = "") -> Iterator[str]:
+def named_lines(
+    view: View, name: str | None, value: Value, depth: int = 0, lead: str = ""
+) -> Iterator[str]:
     """A value under its name; `depth` tabs deep, after the `lead` of a dict's key."""
     tabs = "\t" * depth
     if isinstance(value, Node):
         yield from _node_lines(view, value.name if name is None else name, value, tabs, lead)
     elif isinstance(value, Function | Builtin):
-        yield f"{tabs} {lead}    {value.creator} function: {value.name}({', '.join(value.parameters)})"
+        call = f"{value.name}({', '.join(value.parameters)})"
+        yield f"{tabs} {lead}    {value.creator} function: {call}"
     elif isinstance(value, list | dict):
         yield from _container_lines(view, name, value, depth, lead)
     else:
@@ -58,7 +72,9 @@ def _node_lines(view: View, name: str, node: Node, tabs: str, lead: str) -> Iter
         yield from _example_lines(view, name, view.sop_example, values, tabs)
 
 
-def _example_lines(view: View, name: str, example: str | list, values: list, tabs: str) -> Iterator[str]:
+def _example_lines(
+    view: View, name: str, example: str | list, values: list, tabs: str
+) -> Iterator[str]:
     call = f"{name}({describe(example) if isinstance(example, str) else plain_text(example)}) ="
     if not view.full:
         yield f"{tabs} \t Example: {call} {sequence_text(values)}"
@@ -76,7 +92,10 @@ def _padded_lines(example: str | list, values: list, tabs: str) -> Iterator[str]
     """Input and output over each other, right-aligned in columns of one width."""
     above, below = _cells(list(example)), _cells(values)
     width = max([len(t) for t in above + below])
-    for word, cells, kind in (("input:  ", above, "string"), ("output: ", below, type_word(values))):
+    for word, cells, kind in (
+        ("input:  ", above, "string"),
+        ("output: ", below, type_word(values)),
+    ):
         yield f"{tabs} \t\t{word} {' '.join([c.rjust(width) for c in cells])} \t ({kind}s)"
 
 
@@ -94,10 +113,13 @@ def matrix_lines(tokens: str | list | tuple, rows: Rows, tabs: str = "") -> Iter
     """A selector: the keys' tokens above, a row for each query."""
     yield f"{tabs} \t\t\t     {' '.join([str(t) for t in tokens])}"
     for token, row in zip(tokens, rows, strict=True):
-        yield f"{tabs} \t\t\t {token} | {' '.join(['1' if row >> k & 1 else ' ' for k in range(len(rows))])}"
+        cells = " ".join(["1" if row >> k & 1 else " " for k in range(len(rows))])
+        yield f"{tabs} \t\t\t {token} | {cells}"
 
 
-def _container_lines(view: View, name: str | None, value: list | dict, depth: int, lead: str) -> Iterator[str]:
+def _container_lines(
+    view: View, name: str | None, value: list | dict, depth: int, lead: str
+) -> Iterator[str]:
     tabs, word, brackets = "\t" * depth, "list", "[]"
     if isinstance(value, dict):
         word, brackets = "dict", "{}"

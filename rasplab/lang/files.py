@@ -6,10 +6,9 @@ from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 
-from rasplab.errors import FileError, RaspNameError, RaspTypeError, RaspValueError
-from rasplab.errors import Source, Span
-from rasplab.lang.elaborate import Elaborator, Result
+from rasplab.errors import FileError, RaspNameError, RaspTypeError, RaspValueError, Source, Span
 from rasplab.interpret.faults import told
+from rasplab.lang.elaborate import Elaborator, Result
 from rasplab.lang.library import with_library
 from rasplab.lang.parse import parse_module
 from rasplab.lang.scope import Scope
@@ -25,7 +24,8 @@ MAX_NESTED_LOADS = 50
 def parse(text: str, output: str | None = None, name: str = "<text>") -> Program:
     """The program of a RASP text.
 
-    output   the name of its output; else the s-op or selector last assigned or written as a statement of its own
+    output   the name of its output; else the s-op or selector last assigned or written as a
+             statement of its own
     name     what to call the text in messages
     Raises   RaspError with the place: syntax, names, kinds; RaspValueError if there is no output
     """
@@ -55,14 +55,17 @@ def _near_files(path: Path) -> str | None:
 
 
 def find(name: str, folder: Path, span: Span) -> Path:
-    """The file that `load "name";` means: beside the loading file, in the working directory, or a shipped circuit."""
+    """The file that `load "name";` means: beside the loading file, in the working directory, or a
+    shipped circuit."""
     shipped = PACKAGE / "_circuits"
     circuits = shipped if shipped.is_dir() else PACKAGE.parent / "circuits"
     for place in (folder, Path.cwd(), circuits):
         path = place / f"{name}{SUFFIX}"
         if path.is_file():
             return path
-    error = FileError(f'there is no file "{name}{SUFFIX}"', span, _near_files(folder / f"{name}{SUFFIX}"))
+    error = FileError(
+        f'there is no file "{name}{SUFFIX}"', span, _near_files(folder / f"{name}{SUFFIX}")
+    )
     raise told(error, f"could not find file: {name}{SUFFIX}")
 
 
@@ -76,7 +79,9 @@ class _Loader:
     def run(self, source: Source, scope: Scope, folder: Path) -> None:
         """Execute a text in `scope`; its loads start from `folder`."""
         if len(self.folders) > MAX_NESTED_LOADS:
-            raise FileError(f"{source.name} is loaded {MAX_NESTED_LOADS} deep: files load each other in a circle")
+            raise FileError(
+                f"loads are {MAX_NESTED_LOADS} deep at {source.name}: files load each other"
+            )
         self.folders.append(folder)
         for item in parse_module(source).items:
             if isinstance(item, Leave):
@@ -120,5 +125,3 @@ def _named(output: str, scope: Scope, elaborator: Elaborator) -> Node:
         text = Source(output, str(value))
         return elaborator.make.sop(value, Span(text, 0, len(text.text)))
     raise RaspTypeError(f"{output} is a {kind(value)}; an output is an s-op or a selector")
-
-

@@ -1,4 +1,5 @@
-"""What is known of an s-op's kind before any input: enough to refuse what would fail on every input."""
+"""What is known of an s-op's kind before any input: enough to refuse what would fail on every
+input."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ NUMBER_FNS = frozenset({"-", "/", "^", "neg", "pos"})
 
 
 class Kinds:
-    """The kinds of the nodes of a builder: "str", "bool", "int", "float", "number" or None (not known)."""
+    """The kinds of the nodes of a builder: "str", "bool", "int", "float", "number" or None (not
+    known)."""
 
     def __init__(self, builder: Builder):
         self.builder = builder
@@ -47,10 +49,14 @@ class Kinds:
         if fn == "if":
             return merged(*kinds[1:])
         if fn in ("+", "*", "%"):
-            return "number" if all(k in NUMBERS for k in kinds) else "str" if "str" in kinds else None
+            return (
+                "number" if all(k in NUMBERS for k in kinds) else "str" if "str" in kinds else None
+            )
         return None
 
-    def check_select(self, keys: int, queries: int, predicate: str, span: Span, texts: tuple[str, str]) -> None:
+    def check_select(
+        self, keys: int, queries: int, predicate: str, span: Span, texts: tuple[str, str]
+    ) -> None:
         """Raises RaspTypeError where an ordering would meet a string and a number."""
         key, query = self.of(keys), self.of(queries)
         if predicate not in ORDERED or not _clash(key, query):
@@ -58,27 +64,40 @@ class Kinds:
         like = f"select({texts[0]}, {texts[0]}, {predicate})"
         article = "an" if query == "int" else "a"
         raise RaspTypeError(
-            f"select compares a {key} key with {article} {query} query", span, f"compare like kinds: {like}"
+            f"select compares a {key} key with {article} {query} query",
+            span,
+            f"compare like kinds: {like}",
         )
 
     def check_map(self, fn: str, args: tuple[int, ...], spans: tuple[Span, ...]) -> None:
-        """Raises RaspTypeError, at the operand in the way, for arithmetic or order that fails on every input."""
+        """Raises RaspTypeError, at the operand in the way, for arithmetic or order that fails on
+        every input."""
         kinds = [self.of(a) for a in args]
         if fn in ORDERED and _clash(*kinds):
-            raise RaspTypeError(f"`{fn}` compares a {kinds[0]} with a {kinds[1]}", spans[1], "compare like kinds")
+            raise RaspTypeError(
+                f"`{fn}` compares a {kinds[0]} with a {kinds[1]}", spans[1], "compare like kinds"
+            )
         if fn == "+" and _clash(*kinds):
             raise RaspTypeError(
-                f"`+` adds a {kinds[0]} and a {kinds[1]}", spans[1], "add two numbers, or join two strings"
+                f"`+` adds a {kinds[0]} and a {kinds[1]}",
+                spans[1],
+                "add two numbers, or join two strings",
             )
         if fn in NUMBER_FNS or fn == "round":
             for kind, span in zip(kinds, spans, strict=True):
                 if kind == "str":
                     sign = {"neg": "-", "pos": "+"}.get(fn, fn)
-                    raise RaspTypeError(f"`{sign}` takes numbers, and this is a str", span, _number_hint(span))
+                    raise RaspTypeError(
+                        f"`{sign}` takes numbers, and this is a str", span, _number_hint(span)
+                    )
 
 
 def _number_hint(span: Span) -> str:
-    return "tokens_int reads the tokens as ints" if span.text == "tokens" else "only + and * work on strings"
+    return (
+        "tokens_int reads the tokens as ints"
+        if span.text == "tokens"
+        else "only + and * work on strings"
+    )
 
 
 def _clash(a: str | None, b: str | None) -> bool:

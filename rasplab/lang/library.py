@@ -30,7 +30,9 @@ def with_library(elaborator: Elaborator) -> Elaborator:
     )
     for statement in prelude().items:
         elaborator.run(statement, scope)
-    elaborator.builder.spans[:] = [None] * len(elaborator.builder.spans)  # the places of users, not the library's
+    elaborator.builder.spans[:] = [None] * len(
+        elaborator.builder.spans
+    )  # the places of users, not the library's
     scope.out = names["tokens"]
     elaborator.last = None
     return elaborator

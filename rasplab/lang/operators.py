@@ -1,4 +1,5 @@
-"""The operations of the language on values: at once on atoms and lists, as new graph nodes on s-ops and selectors."""
+"""The operations of the language on values: at once on atoms and lists, as new graph nodes on s-ops
+and selectors."""
 
 from __future__ import annotations
 
@@ -6,15 +7,32 @@ from collections.abc import Callable
 
 from rasplab.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.functions import FUNCTIONS
-from rasplab.interpret import elementwise_fault
+from rasplab.interpret import ILLEGAL, elementwise_fault
 from rasplab.interpret.faults import told
 from rasplab.lang.kinds import Kinds
 from rasplab.lang.values import (
-    Applied, Node, Selector, SOp, Value, describe, is_atom, is_function, kind, plain_text,
-)  # fmt: skip
+    Applied,
+    Node,
+    Selector,
+    SOp,
+    Value,
+    describe,
+    is_atom,
+    is_function,
+    kind,
+    plain_text,
+)
 from rasplab.program import (
-    Aggregate, Builder, Combine, Constant, Indices, Map, Select, SelectorWidth, Tokens,
-)  # fmt: skip
+    Aggregate,
+    Builder,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 UNARY = {"-": "neg", "+": "pos", "round": "round"}
@@ -39,7 +57,11 @@ class Operators:
 
     def constants(self) -> dict[str, Value]:
         """The names that the language itself gives values."""
-        sops: dict[str, Value] = {"True": True, "False": False, "indices": SOp(self.builder.add(Indices()), "indices")}
+        sops: dict[str, Value] = {
+            "True": True,
+            "False": False,
+            "indices": SOp(self.builder.add(Indices()), "indices"),
+        }
         for cast in ("asis", "str", "int", "float", "bool"):
             sops[f"tokens_{cast}"] = SOp(self.builder.add(Tokens(cast)), f"tokens_{cast}")
         return sops
@@ -59,9 +81,12 @@ class Operators:
             return SOp(self.builder.add(Constant(value), span), str(value))
         values = ", ".join([plain_text(value)] * self.example_length())
         raise told(
-            RaspTypeError(f"a {kind(value)} cannot be an s-op", span, "an s-op holds numbers, strings or bools"),
-            "attempted to create sequence with illegal val types (vals must be bool, float, int or string):\n\t\t "
-            f"({values}{',' if self.example_length() == 1 else ''})",
+            RaspTypeError(
+                f"a {kind(value)} cannot be an s-op",
+                span,
+                "an s-op holds numbers, strings or bools",
+            ),
+            f"{ILLEGAL}:\n\t\t ({values}{',' if self.example_length() == 1 else ''})",
         )
 
     def operand(self, value: Value, span: Span) -> SOp:
@@ -70,7 +95,9 @@ class Operators:
             return SOp(self.builder.add(Constant(frozen(value, span)), span), plain_text(value))
         if isinstance(value, Selector | Applied) or is_function(value):
             message = f"a {kind(value)} is no operand here"
-            raise told(RaspTypeError(message, span), f"unsupported operand type: {kind(value)}", host=True)
+            raise told(
+                RaspTypeError(message, span), f"unsupported operand type: {kind(value)}", host=True
+            )
         return self.sop(value, span)
 
     # operators
@@ -98,7 +125,9 @@ class Operators:
         if isinstance(value, SOp):
             return self.map("indicator", [value], f"I({value.name})", span)
         raise told(
-            RaspTypeError(f"indicator takes an s-op, and this is a {kind(value)}", span, "write 1 if c else 0"),
+            RaspTypeError(
+                f"indicator takes an s-op, and this is a {kind(value)}", span, "write 1 if c else 0"
+            ),
             f"indicator operator expects s-op, got: {plain_text(value)}",
         )
 
@@ -138,7 +167,9 @@ class Operators:
     def _not_for_selectors(self, op: str, left: Value, span: Span, spans: Spans) -> RaspError:
         place = spans[0 if isinstance(left, Selector) else 1]
         return told(
-            RaspTypeError(f"`{op}` does not take a selector", place, "selectors combine by and, or, not"),
+            RaspTypeError(
+                f"`{op}` does not take a selector", place, "selectors combine by and, or, not"
+            ),
             f"Cannot apply {op} to selector(s)",
         )
 
@@ -150,24 +181,33 @@ class Operators:
 
     # attention
 
-    def select(self, keys: Value, queries: Value, predicate: str, span: Span, spans: Spans) -> Selector:
+    def select(
+        self, keys: Value, queries: Value, predicate: str, span: Span, spans: Spans
+    ) -> Selector:
         """select(keys, queries, predicate)."""
         key, query = self.sop(keys, spans[0]), self.sop(queries, spans[1])
         if self.kinds is not None:
-            self.kinds.check_select(key.id, query.id, predicate, spans[1], (spans[0].text, spans[1].text))
+            self.kinds.check_select(
+                key.id, query.id, predicate, spans[1], (spans[0].text, spans[1].text)
+            )
         return Selector(self.builder.add(Select(key.id, query.id, predicate), span))
 
-    def aggregate(self, selector: Value, values: Value, default: Value, span: Span, spans: Spans) -> SOp:
+    def aggregate(
+        self, selector: Value, values: Value, default: Value, span: Span, spans: Spans
+    ) -> SOp:
         """aggregate(selector, values, default)."""
         if not isinstance(selector, Selector):
-            error = RaspTypeError(f"aggregate needs a selector, and this is a {kind(selector)}", spans[0], _SELECT)
+            error = RaspTypeError(
+                f"aggregate needs a selector, and this is a {kind(selector)}", spans[0], _SELECT
+            )
             raise told(error, f"Expected selector, got: {describe(selector)}")
         averaged = self.sop(values, spans[1])
         if isinstance(default, Node | Applied) or is_function(default):
             error = RaspTypeError(
-                f"the default of aggregate is a constant, and this is a {kind(default)}", spans[2],
+                f"the default of aggregate is a constant, and this is a {kind(default)}",
+                spans[2],
                 "choose position by position instead: a if selector_width(sel) > 0 else b",
-            )  # fmt: skip
+            )
             raise told(error, f"Expected atom, got: {describe(default)}")
         node = Aggregate(selector.id, averaged.id, frozen(default, spans[-1]))
         return SOp(self.builder.add(node, span))
@@ -188,14 +228,20 @@ _SELECT = "make one: select(keys, queries, ==)"
 def mixed_logic(op: str, span: Span) -> RaspTypeError:
     """A selector and something else under `and`, `or`."""
     return told(
-        RaspTypeError(f"`{op}` combines two selectors or two s-ops, not one with the other", span, _SELECT),
+        RaspTypeError(
+            f"`{op}` combines two selectors or two s-ops, not one with the other", span, _SELECT
+        ),
         "Cannot apply and/or between selector and non-selector",
     )
 
 
 def _no_operator(op: str, operands: list[Value], span: Span) -> RaspTypeError:
     kinds = " and ".join([f"a {kind(v)}" for v in operands])
-    return told(RaspTypeError(f"`{op}` does not take {kinds}", span), f"unsupported operand for {op}: {kinds}", True)
+    return told(
+        RaspTypeError(f"`{op}` does not take {kinds}", span),
+        f"unsupported operand for {op}: {kinds}",
+        True,
+    )
 
 
 def computed(fn: str, operands: list[Value], span: Span) -> Value:
@@ -225,7 +271,12 @@ def shallow(value: list | dict, span: Span) -> list | dict:
         depth += 1
         if depth > MAX_NESTING:
             raise RaspValueError(f"lists and dicts nest up to {MAX_NESTING} deep", span)
-        level = [v for c in level for v in (c.values() if isinstance(c, dict) else c) if isinstance(v, list | dict)]
+        level = [
+            v
+            for c in level
+            for v in (c.values() if isinstance(c, dict) else c)
+            if isinstance(v, list | dict)
+        ]
     return value
 
 
@@ -236,13 +287,21 @@ def int_range(values: list[Value], span: Span) -> list[int]:
         raise told(RaspTypeError(f"range takes 1 to 3 ints, not {len(values)}", span), message)
     if not all(isinstance(v, int) for v in values):
         text = describe(list(values))
-        error = RaspTypeError(f"range takes ints, not {text}", span, "round makes an int of a float")
+        error = RaspTypeError(
+            f"range takes ints, not {text}", span, "round makes an int of a float"
+        )
         raise told(error, f"range expects all integer inputs, but got: {text}")
     if len(values) == 3 and values[2] == 0:
-        raise told(RaspValueError("range with step 0 never ends", span), "range() arg 3 must not be zero", host=True)
+        raise told(
+            RaspValueError("range with step 0 never ends", span),
+            "range() arg 3 must not be zero",
+            host=True,
+        )
     found = range(*values)
     if len(found) > MAX_RANGE:
-        raise RaspValueError(f"this range has {len(found)} ints; at most {MAX_RANGE} are made", span)
+        raise RaspValueError(
+            f"this range has {len(found)} ints; at most {MAX_RANGE} are made", span
+        )
     return list(found)
 
 
@@ -251,13 +310,20 @@ def zipped(lists: list[Value], span: Span) -> list[list]:
     for i, part in enumerate(lists):
         if not isinstance(part, list):
             error = RaspTypeError(f"zip takes lists, and operand {i + 1} is a {kind(part)}", span)
-            raise told(error, f"attempting to zip lists, but {i + 1} -th element is not list: {describe(part)}")
+            raise told(
+                error,
+                f"attempting to zip lists, but {i + 1} -th element is not list: {describe(part)}",
+            )
     n = len(lists[0])
     for i, part in enumerate(lists):
         if len(part) != n:
-            error = RaspTypeError(f"zip takes lists of one length; these have {n} and {len(part)}", span)
+            error = RaspTypeError(
+                f"zip takes lists of one length; these have {n} and {len(part)}", span
+            )
             raise told(
-                error, f"attempting to zip lists of length {n} , but {i + 1} -th list has length {len(part)}"
+                error,
+                f"attempting to zip lists of length {n} , "
+                f"but {i + 1} -th list has length {len(part)}",
             )
     return shallow([list(row) for row in zip(*lists, strict=True)], span)
 

@@ -21,7 +21,8 @@ def parse_module(source: Source) -> Module:
 
 
 def is_unfinished(text: str) -> bool:
-    """Whether `text` may still become RASP when more lines follow: nothing in it is wrong, only its end is early."""
+    """Whether `text` may still become RASP when more lines follow: nothing in it is wrong, only its
+    end is early."""
     source, end = Source("<input>", text), None
     try:
         tokens = tokenize(source, tables())

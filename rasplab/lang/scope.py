@@ -1,4 +1,5 @@
-"""Where names live: nested scopes, read by reference, so that a name may be defined after the function that uses it."""
+"""Where names live: nested scopes, read by reference, so that a name may be defined after the
+function that uses it."""
 
 from __future__ import annotations
 
@@ -9,8 +10,15 @@ from rasplab.errors import RaspNameError, Span
 from rasplab.interpret.faults import told
 
 CONSTANTS = (
-    "indices", "tokens_asis", "tokens_str", "tokens_int", "tokens_float", "tokens_bool", "True", "False",
-)  # fmt: skip
+    "indices",
+    "tokens_asis",
+    "tokens_str",
+    "tokens_int",
+    "tokens_float",
+    "tokens_bool",
+    "True",
+    "False",
+)
 RESERVED = frozenset((*CONSTANTS, "out", "range", "zip", "len", "get"))
 """Names that nothing may be assigned to, anywhere; the words of the grammar come on top."""
 
@@ -57,7 +65,9 @@ class Scope:
         """Give a name a value here. Raises RaspNameError for a reserved name."""
         if name in RESERVED or name in self.reserved:
             what = "part of the language" if name in RESERVED else "part of the library"
-            error = RaspNameError(f"{name} is {what} and cannot be assigned", span, "choose another name")
+            error = RaspNameError(
+                f"{name} is {what} and cannot be assigned", span, "choose another name"
+            )
             raise told(error, f"Error: Cannot set reserved name: {name}")
         self.variables[name] = value
         if self.exports is not None and not name.startswith("_"):
@@ -74,4 +84,7 @@ class Scope:
     def _undefined(self, name: str, span: Span | None) -> RaspNameError:
         near = get_close_matches(name, sorted(self.names()), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"define it before: {name} = ...;"
-        return told(RaspNameError(f"{name} is not defined", span, hint), f"Error: Undefined variable: {name}")
+        return told(
+            RaspNameError(f"{name} is not defined", span, hint),
+            f"Error: Undefined variable: {name}",
+        )

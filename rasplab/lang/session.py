@@ -1,4 +1,5 @@
-"""A session of RASP: one scope that grows, and a running example on which everything is tried as it is made."""
+"""A session of RASP: one scope that grows, and a running example on which everything is tried as it
+is made."""
 
 from __future__ import annotations
 
@@ -135,7 +136,9 @@ class Session:
         if isinstance(value, dict):
             value = list(value)
         if not isinstance(value, str | list):
-            error = RaspTypeError(f"an example is a string or a list, and this is a {kind(value)}", span)
+            error = RaspTypeError(
+                f"an example is a string or a list, and this is a {kind(value)}", span
+            )
             raise told(error, f"example not iterable: {plain_text(value)}")
         if which in ("both", "s-op"):
             self.sop_example = self.check.tokens = value
@@ -148,7 +151,10 @@ class Session:
         """`load "name";`: run a file, statement by statement; a fault does not stop it."""
         path = find(name, self.folders[-1], span)
         if len(self.folders) > MAX_NESTED_LOADS:
-            raise told(FileError(f"{name} loads itself, directly or around a corner", span), "load error: circle")
+            raise told(
+                FileError(f"{name} loads itself, directly or around a corner", span),
+                "load error: circle",
+            )
         source, outer = read_source(path), self._stored
         inner = self.elaborator.text_scope(name, exports=scope)
         self.folders.append(path.parent)
@@ -203,7 +209,8 @@ def _last_of_each_name(stored: list[Outcome]) -> list[Outcome]:
 
 
 def _items(source: Source) -> Iterator[s.Statement | s.Command | RaspError]:
-    """The statements of a file; where it does not parse, unit by unit of lines, with the faults among them."""
+    """The statements of a file; where it does not parse, unit by unit of lines, with the faults
+    among them."""
     try:
         yield from parse_module(source).items
         return
@@ -219,5 +226,3 @@ def _items(source: Source) -> Iterator[s.Statement | s.Command | RaspError]:
         except RaspSyntaxError as error:
             yield error
         unit = ""
-
-

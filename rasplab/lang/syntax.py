@@ -138,9 +138,21 @@ class Form:
 
 
 Expr = (
-    Literal | Name | ListOf | DictOf | ListFor | DictFor | Unary | Binary | IfElse | Index | Call
-    | SelectForm | AggregateForm | Form
-)  # fmt: skip
+    Literal
+    | Name
+    | ListOf
+    | DictOf
+    | ListFor
+    | DictFor
+    | Unary
+    | Binary
+    | IfElse
+    | Index
+    | Call
+    | SelectForm
+    | AggregateForm
+    | Form
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""What is wrong with a text that is not RASP, and what to do: the messages, in the words of the language."""
+"""What is wrong with a text that is not RASP, and what to do: the messages, in the words of the
+language."""
 
 from __future__ import annotations
 
@@ -11,18 +12,24 @@ STARTS = ("NAME", "INT", "STRING", "LPAR")
 """Terminals that begin an expression: where one of them may stand, a value may."""
 
 CHARACTERS = {
-    "'": ("a string stands between double quotes", 'write "x", not \'x\''),
-    ".": ("a dot belongs only between the digits of a number", "write 0.5 for .5; there are no attributes"),
+    "'": ("a string stands between double quotes", "write \"x\", not 'x'"),
+    ".": (
+        "a dot belongs only between the digits of a number",
+        "write 0.5 for .5; there are no attributes",
+    ),
     "!": ("`!` is no operator", "write `not a`, or `a != b`"),
     "&": ("`&` is no operator", "write `a and b`"),
     "|": ("`|` is no operator", "write `a or b`"),
-    "\\": ("a backslash means nothing here", "a string has no escapes; a statement may go on over lines"),
+    "\\": (
+        "a backslash means nothing here",
+        "a string has no escapes; a statement may go on over lines",
+    ),
     "@": ("`@` is no operator", None),
 }
 
 FORMS = {
     "SELECT": "select takes keys, queries and a comparison: select(indices, 0, ==)",
-    "AGGREGATE": "aggregate takes a selector, values and, if you like, a default: aggregate(full_s, indices, 0)",
+    "AGGREGATE": "aggregate takes a selector, values, and may take a default: aggregate(full_s, indices, 0)",
     "RANGE": "range takes one to three ints: range(3)",
     "ZIP": "zip takes one list or more: zip([1, 2], [3, 4])",
     "LEN": "len takes one list: len([1, 2])",
@@ -34,7 +41,9 @@ FORMS = {
 def too_large_number(source: Source, token: Token, most: int) -> RaspSyntaxError:
     """A number with too many digits."""
     span = Span(source, token.start, token.stop)
-    return RaspSyntaxError(f"this number has {len(token.text)} digits; at most {most} can be read", span)
+    return RaspSyntaxError(
+        f"this number has {len(token.text)} digits; at most {most} can be read", span
+    )
 
 
 def unreadable(source: Source, at: int) -> RaspSyntaxError:
@@ -95,7 +104,9 @@ class _Case:
     def value_may_stand(self) -> bool:
         return any(start in self.expected for start in STARTS[1:])
 
-    def fault(self, reason: str, hint: str | None = None, token: Token | None = None) -> RaspSyntaxError:
+    def fault(
+        self, reason: str, hint: str | None = None, token: Token | None = None
+    ) -> RaspSyntaxError:
         place = token or self.token
         return RaspSyntaxError(reason, Span(self.source, place.start, place.stop), hint)
 
@@ -125,7 +136,9 @@ def _bracket(case: _Case):
     if case.text not in CLOSERS:
         return None
     if not case.open:
-        return case.fault(f"`{case.text}` closes nothing", f"remove it, or open a `{CLOSERS[case.text]}` before")
+        return case.fault(
+            f"`{case.text}` closes nothing", f"remove it, or open a `{CLOSERS[case.text]}` before"
+        )
     opened = case.open[-1][0]
     if OPENERS[opened.text] == case.text:
         return None
@@ -142,7 +155,10 @@ def _missing_return(case: _Case):
 
 def _after_return(case: _Case):
     if "RBRACE" in case.expected and len(case.expected) == 1:
-        return case.fault("a function ends with its `return`", "move this before it, or close the function with `}`")
+        return case.fault(
+            "a function ends with its `return`",
+            "move this before it, or close the function with `}`",
+        )
     return None
 
 
@@ -173,7 +189,10 @@ def _keyword(case: _Case):
     is_word = case.token.type in case.signs and case.text.replace("-", "").isidentifier()
     reserved = is_word or case.token.type in ("S_OP", "EXIT", "FULL_DISPLAY")
     if reserved and "NAME" in case.expected:
-        return case.fault(f"`{case.text}` is a word of the language", "it cannot be a name or a value; use another")
+        return case.fault(
+            f"`{case.text}` is a word of the language",
+            "it cannot be a name or a value; use another",
+        )
     return None
 
 
@@ -181,9 +200,13 @@ def _equals(case: _Case):
     if case.text != "=":
         return None
     if case.before is not None and case.before.text in ("+", "-", "*", "/", "%", "^"):
-        return case.fault(f"there is no `{case.before.text}=`", f"write a = a {case.before.text} 1;")
+        return case.fault(
+            f"there is no `{case.before.text}=`", f"write a = a {case.before.text} 1;"
+        )
     if "SEMICOLON" in case.expected:
-        return case.fault("only names can be assigned to", "write name = value; to compare, write ==")
+        return case.fault(
+            "only names can be assigned to", "write name = value; to compare, write =="
+        )
     return case.fault("`=` cannot stand here", "to compare, write ==")
 
 
@@ -194,7 +217,9 @@ def _comma(case: _Case):
     if case.text == "," and case.form is None and case.open and case.open[-1][0].text == "(":
         return case.fault("there are no tuples", "write a list: [1, 2]")
     if case.text == ":" and case.open and case.open[-1][0].text == "[":
-        return case.fault("there are no slices", "index one position: l[0]; or write a comprehension")
+        return case.fault(
+            "there are no slices", "index one position: l[0]; or write a comprehension"
+        )
     return None
 
 
@@ -204,7 +229,9 @@ def _number(case: _Case):
     if before is None or before.stop != case.token.start or before.type not in ("INT", "FLOAT"):
         return None
     if case.token.type == "NAME":
-        return case.fault("a name cannot follow a number directly", "write 100000.0 for 1e5, and 2 * x for 2x")
+        return case.fault(
+            "a name cannot follow a number directly", "write 100000.0 for 1e5, and 2 * x for 2x"
+        )
     return None
 
 
@@ -230,7 +257,16 @@ def _early_end(case: _Case):
 
 
 EXPLANATIONS = (
-    _bracket, _comma, _missing_return, _after_return, _unclosed, _form, _equals, _number, _keyword, _missing_between,
+    _bracket,
+    _comma,
+    _missing_return,
+    _after_return,
+    _unclosed,
+    _form,
+    _equals,
+    _number,
+    _keyword,
+    _missing_between,
     _early_end,
-)  # fmt: skip
+)
 """Tried in this order; the first that recognizes its case speaks."""

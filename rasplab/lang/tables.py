@@ -1,7 +1,9 @@
-"""The LALR tables of the grammar: read from `rasp.tables.json`, or built by lark when the grammar has changed.
+"""The LALR tables of the grammar: read from `rasp.tables.json`, or built by lark when the grammar
+has changed.
 
-lark takes a fifth of a second to import and the tables as long again to build; reading them takes milliseconds.
-`python -m rasplab.lang.tables` writes them anew; a test holds them against the grammar.
+lark takes a fifth of a second to import and the tables as long again to build; reading them takes
+milliseconds. `python -m rasplab.lang.tables` writes them anew; a test holds them against the
+grammar.
 """
 
 from __future__ import annotations
@@ -81,21 +83,29 @@ def build(grammar: str) -> dict:
         "grammar": digest(grammar),
         "patterns": _patterns(built.terminals),
         "signs": {t.name: t.pattern.value for t in built.terminals if t.pattern.type == "str"},
-        "rules": [(rule.origin.name, len(rule.expansion), rule.alias or "") for rule in built.rules],
+        "rules": [
+            (rule.origin.name, len(rule.expansion), rule.alias or "") for rule in built.rules
+        ],
         "actions": list(actions),
         "gotos": list(gotos),
     }
 
 
 def _states(table) -> dict:
-    """State -> number, the start first. The end state (nothing but the finished start) is not a number."""
-    start = table.start_states["start"]
-    return {state: i for i, state in enumerate([start, *(s for s in table.states if s != start)])}
+    """State -> number, in the order in which they are first reached: the same on every run."""
+    order = {table.start_states["start"]: 0}
+    queue = list(order)
+    for state in queue:  # grows meanwhile
+        for _, (action, argument) in sorted(table.states[state].items()):
+            if action.name == "Shift" and argument not in order:
+                order[argument] = len(order)
+                queue.append(argument)
+    return order
 
 
 def _row(row: dict, order: dict, numbers: dict) -> tuple[dict, dict]:
     actions, gotos = {}, {}
-    for symbol, (action, argument) in row.items():
+    for symbol, (action, argument) in sorted(row.items()):
         if action.name == "Reduce":
             actions[symbol] = -1 - numbers[argument]
         elif symbol.isupper() or symbol == END:
@@ -107,7 +117,7 @@ def _row(row: dict, order: dict, numbers: dict) -> tuple[dict, dict]:
 
 def _patterns(terminals) -> list[tuple[str, str]]:
     found = [t for t in terminals if t.pattern.type == "re"]
-    found.sort(key=lambda t: -t.priority)
+    found.sort(key=lambda t: (-t.priority, t.name))
     return [(t.name, t.pattern.value) for t in found]
 
 

@@ -1,8 +1,9 @@
 """What RASP expressions evaluate to while a text is elaborated.
 
-Atoms are Python's int, float, str, bool; lists and dicts are Python's; the rest is here. An s-op or a selector is a
-node of the program graph under a name. The language renames: after `a = indices;` the same s-op is called `a`
-wherever it is shown, so the name of a `Node` is the one thing here that changes.
+Atoms are Python's int, float, str, bool; lists and dicts are Python's; the rest is here. An s-op or
+a selector is a node of the program graph under a name. The language renames: after `a = indices;`
+the same s-op is called `a` wherever it is shown, so the name of a `Node` is the one thing here that
+changes.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def kind(value: Value) -> str:
 
 
 def describe(value: Value, most: int | None = None) -> str:
-    """A value inside a line of text; a list or dict of more than `most` characters as (list) or (dict)."""
+    """A value inside a line of text; a list or dict of more than `most` characters as (list) or
+    (dict)."""
     if isinstance(value, Node | Function | Builtin):
         return value.name
     if isinstance(value, list):
@@ -163,5 +165,3 @@ def type_word(values: list) -> str:
             return word
     checked(values, None)
     return "float"
-
-
