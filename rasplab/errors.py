@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -35,6 +36,12 @@ class Span:
     def text(self) -> str:
         """The characters the span covers."""
         return self.source.text[self.start : self.stop]
+
+    @property
+    def place(self) -> str:
+        """`file:line:column` without the folder: the same on every machine."""
+        line, column = self.source.line_column(self.start)
+        return f"{re.split(r'[/\\\\]', self.source.name)[-1]}:{line}:{column}"
 
     def __str__(self) -> str:
         line, column = self.source.line_column(self.start)

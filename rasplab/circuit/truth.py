@@ -51,7 +51,7 @@ def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
     places = {}
     for site, nodes in compiled.site_nodes().items():
         labels[site] = ", ".join(dict.fromkeys(program.labels[n] for n in nodes))
-        spans = [str(program.span(n)) for n in nodes if program.span(n)]
+        spans = [program.span(n).place for n in nodes if program.span(n)]
         if spans:
             places[site] = spans[0]
     for layer, i, _ in compiled.layout.heads:
@@ -59,5 +59,5 @@ def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
     for layer in range(compiled.layout.n_layers):
         labels.setdefault(Site("mlp", layer), "")
     if program.span(program.output):
-        places[Site("unembed")] = str(program.span(program.output))
+        places[Site("unembed")] = program.span(program.output).place
     return labels, places

@@ -90,7 +90,7 @@ def _json(compiled: Compiled) -> str:
         "nodes": [[type(n).__name__, *(getattr(n, f) for f in n.__slots__)] for n in program.nodes],
         "output": program.output,
         "names": list(program.names),
-        "sources": [[s.name, s.text] for s in sources],
+        "sources": [[Path(s.name).name, s.text] for s in sources],
         "spans": [[sources.index(s.source), s.start, s.stop] if s else None for s in program.spans],
         "vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal, "basis": compiled.basis,
         "shape": compiled.weights.shape(),

@@ -19,7 +19,7 @@ def listing(compiled) -> str:
 
 def _place(compiled, node: int | None) -> str:
     span = compiled.program.span(node) if node is not None else None
-    return f"  [{span}]" if span else ""
+    return f"  [{span.place}]" if span else ""
 
 
 def _heads(compiled, layer: int) -> list[str]:
