@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 
@@ -41,7 +40,8 @@ class Span:
     def place(self) -> str:
         """`file:line:column` without the folder: the same on every machine."""
         line, column = self.source.line_column(self.start)
-        return f"{re.split(r'[/\\\\]', self.source.name)[-1]}:{line}:{column}"
+        name = self.source.name.replace("\\", "/").rpartition("/")[2]
+        return f"{name}:{line}:{column}"
 
     def __str__(self) -> str:
         line, column = self.source.line_column(self.start)
