@@ -8,13 +8,24 @@ variable from then on.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import rasplab
 from rasplab.errors import RaspError, Source, Span
 from rasplab.lang.parse import parse_module
-from rasplab.lang.syntax import Assign, Expression, Module, Name
+from rasplab.lang.syntax import (
+    Assign,
+    Call,
+    Expr,
+    Expression,
+    ListOf,
+    Literal,
+    Module,
+    Name,
+    SetExample,
+)
 from rasplab.program import Constant, Program, Value
 from rasplab.show import html
 from rasplab.show.svg import pattern_svg
@@ -54,14 +65,17 @@ class Named:
         return f"{self.name}({input_text(self.example)})\n{grid(value, texts, texts)}"
 
     def _repr_html_(self) -> str:
-        return shown([self], self.example)
+        return shown([self])
 
 
-def shown(named: Sequence[Named], example: Sequence[Value]) -> str:
-    """S-ops as rows of one table, selectors as grids with the tokens on both axes."""
-    sops = [(n.name, n(example)) for n in named if not n.is_selector]
-    grids = [html.selector_figure(n.name, n(example), example) for n in named if n.is_selector]
-    parts = [html.sops_table(example, sops)] if sops else []
+def shown(named: Sequence[Named]) -> str:
+    """S-ops as rows of one table per input, selectors as grids with the tokens on both axes."""
+    sops: dict[tuple, list] = {}
+    for n in named:
+        if not n.is_selector:
+            sops.setdefault(n.example, []).append((n.name, n(n.example)))
+    parts = [html.sops_table(example, rows) for example, rows in sops.items()]
+    grids = [html.selector_figure(n.name, n(n.example), n.example) for n in named if n.is_selector]
     if grids:
         parts.append(f"<div>{''.join(grids)}</div>")
     return html.wrapped(*parts, scripted=bool(grids))
@@ -83,6 +97,33 @@ def results(module: Module) -> list[tuple[str, str]]:
     return list(found)
 
 
+def new_example(module: Module) -> tuple[Value, ...] | None:
+    """The input of the last `set example` of a cell, or None."""
+    given = [written_input(i.value) for i in module.items if isinstance(i, SetExample)]
+    return given[-1] if given else None
+
+
+def written_input(expr: Expr) -> tuple[Value, ...] | None:
+    """The tokens that a string or a list of literals writes, or None for anything else."""
+    match expr:
+        case Literal(str() as text) if text:
+            return tuple(text)
+        case ListOf(items) if items and all(isinstance(i, Literal) for i in items):
+            return tuple(i.value for i in items)
+    return None
+
+
+def applied(module: Module) -> dict[str, tuple[str, tuple[Value, ...]]]:
+    """Expressions that put something to an input, `f("abc")`: text -> (text of f, the input)."""
+    return {
+        item.expr.span.text: (item.expr.function.span.text, tokens)
+        for item in module.items
+        if isinstance(item, Expression) and isinstance(item.expr, Call)
+        if len(item.expr.arguments) == 1
+        if (tokens := written_input(item.expr.arguments[0]))
+    }
+
+
 class Cells:
     """The text that a notebook's cells add up to, and the running example."""
 
@@ -98,15 +139,26 @@ class Cells:
         module = parse_module(Source("<cell>", cell))
         try:
             rasplab.parse(f"{text}{SHOWN} = indices;", output=SHOWN)
-            named = [n for result in results(module) if (n := self._named(text, *result))]
+            example = new_example(module) or self.example
+            named = self._shown(text, module, example)
             for n in named:
-                n(self.example)
+                n(n.example)
         except RaspError as error:
             raise self._placed(error, cell) from None
-        self.text = text
+        self.text, self.example = text, example
         return named
 
-    def _named(self, text: str, name: str, expression: str) -> Named | None:
+    def _shown(self, text: str, module: Module, example: tuple[Value, ...]) -> list[Named]:
+        """What the cell shows, each on its input."""
+        calls, found = applied(module), []
+        for name, expression in results(module):
+            one = self._named(text, name, expression, example)
+            if one is None and expression in calls:
+                one = self._named(text, SHOWN, *calls[expression])
+            found += [one] if one else []
+        return found
+
+    def _named(self, text: str, name: str, expression: str, example: tuple) -> Named | None:
         """What `name` is, or None where it is no s-op and no selector."""
         tail = f"{name} = {expression};" if expression else ""
         try:
@@ -115,7 +167,7 @@ class Cells:
             return None
         if isinstance(program.nodes[program.output], Constant):
             return None
-        return Named(expression or name, program, self.example)
+        return Named(expression or name, program, example)
 
     def _placed(self, error: RaspError, cell: str) -> RaspError:
         """The fault with its place in this cell, or in none where it lies in what came before."""
@@ -147,7 +199,7 @@ def rasp_magic(shell, cells: Cells, line: str, cell: str) -> None:
         return
     shell.push({n.name: n for n in named if n.name.isidentifier()})
     if named:
-        display(HTML(shown(named, cells.example)))
+        display(HTML(shown(named)))
 
 
 def _unquoted(text: str) -> str:
@@ -165,6 +217,8 @@ def load_ipython_extension(shell) -> None:
     shell.register_magic_function(rasp, magic_kind="cell", magic_name="rasp")
     _add_formatters(shell)
     _add_faults(shell)
+    # TransformerLens brings tqdm, which would ask for widgets that nothing here uses
+    warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def _add_formatters(shell) -> None:

@@ -23,6 +23,7 @@ def outputs(request) -> tuple[str, dict[str, str]]:
 
 def _texts(output) -> str:
     assert output.output_type != "error", output
+    assert output.get("name") != "stderr", output  # a warning is no part of a lesson
     return "\n".join([output.get("text", ""), *map(str, output.get("data", {}).values())])
 
 
@@ -120,8 +121,19 @@ def test_a_failing_example_refuses_the_cell():
 
 def test_names_and_values_are_escaped():
     """A token cannot become HTML."""
-    (named,) = Cells().run("x = tokens;")
-    assert isinstance(named, Named) and "<b>" not in shown([named], ("<b>", "c"))
+    (named,) = Cells().run('set example ["<b>", "c"]\nx = tokens;')
+    page = shown([named])
+    assert isinstance(named, Named) and "&lt;b&gt;" in page and "<b>" not in page
+
+
+def test_examples_are_set_and_inputs_put_as_in_the_repl():
+    """`set example` holds for later cells; an s-op put to an input is shown on that input."""
+    cells = Cells()
+    cells.run('set example "abc"\nx = tokens;')
+    assert cells.example == ("a", "b", "c")
+    made = cells.run('x; x("de"); x([1, 2]); def f(a) { return a + 1; } f(indices);')
+    assert [m.example for m in made] == [tuple("abc"), tuple("de"), (1, 2), tuple("abc")]
+    assert shown(made).count("<table>") == 3
 
 
 def test_named_things_read_well_as_text():
