@@ -15,6 +15,7 @@ from rasplab.errors import RaspError
 from rasplab.model.decode import CodeTable
 from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.lens import LensModel
+from rasplab.model.threads import few_threads
 from rasplab.program import Atom, Program, Value
 
 ROUNDING = 1e-9
@@ -109,7 +110,8 @@ def verify(
     checked, mismatches, first = 0, 0, None
     for ids in all_ids(domain) if exhaustive else sampled_ids(domain, max_inputs, seed):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
-        table = model.codes(ids)
+        with few_threads(model.lens.cfg.d_model):
+            table = model.codes(ids)
         wrong = np.flatnonzero(wrong_inputs(trace, table))
         if len(wrong) and first is None:
             first = _counterexample(trace, table, int(wrong[0]))

@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rasplab.errors import RaspError
 from rasplab.model.lens import LensModel, fresh_model
 from rasplab.model.recipe import Recipe, recipe
 from rasplab.model.store import Trained, save_model
+from rasplab.model.threads import few_threads
 from rasplab.study.tasks import Examples, Task, task
 
 POOL = 60_000
@@ -26,9 +26,6 @@ POOL = 60_000
 
 HELD_OUT_INPUTS = 3_000
 """Held-out inputs to measure on, before equal ones are dropped."""
-
-NARROW = 64
-"""Up to this d_model a second thread makes a CPU no quicker, and beside other work much slower."""
 
 EVERY = 100
 """Steps between measurements; each also writes a checkpoint."""
@@ -55,18 +52,6 @@ def train(
     todo = task(wanted.program(), wanted.domain)
     with Bar(wanted.steps, name, progress) as bar, few_threads(wanted.d_model):
         return fit(wanted, todo, out, device, bar.update)
-
-
-@contextmanager
-def few_threads(d_model: int) -> Iterator[None]:
-    """One thread for a narrow model, so that a busy machine, or another number of cores,
-    changes little."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if d_model <= NARROW else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def fit(
