@@ -67,7 +67,7 @@ class Combine:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Per row: nothing selected gives `default`, one its value as it is, more the mean (a float)."""
+    """Per row: nothing selected gives `default`, one its value as it is, more the mean, a float."""
 
     selector: int
     values: int

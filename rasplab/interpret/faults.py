@@ -26,6 +26,11 @@ def is_host(error: RaspError) -> bool:
     return getattr(error, "host", False)
 
 
+def with_article(word: str) -> str:
+    """The word after "a" or "an"."""
+    return f"{'an' if word.startswith(('int', 's-op')) else 'a'} {word}"
+
+
 def shown(value) -> str:
     """A value inside a message: strings in double quotes, tuples as lists."""
     if isinstance(value, str):

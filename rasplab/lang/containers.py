@@ -11,10 +11,10 @@ from rasplab.lang.values import (
     Selector,
     SOp,
     Value,
+    a_kind,
     describe,
     is_atom,
     is_function,
-    kind,
     plain_text,
     sequence_text,
 )
@@ -36,7 +36,7 @@ def index(
     )
     raise told(
         RaspTypeError(
-            f"a {kind(of)} cannot be indexed", spans[0], "lists, dicts, strings and s-ops can"
+            f"{a_kind(of)} cannot be indexed", spans[0], "lists, dicts, strings and s-ops can"
         ),
         f"can only index into a list, dict, string,or sequence, but instead got: {got}",
     )
@@ -52,7 +52,7 @@ def _into_list(
     if not isinstance(at, int):
         raise told(
             RaspTypeError(
-                f"a {word} is indexed by an int or an s-op, and this is a {kind(at)}", spans[1]
+                f"a {word} is indexed by an int or an s-op, and this is {a_kind(at)}", spans[1]
             ),
             f"index into {word} has to be s-op or integer, got: {describe(at)}",
         )
@@ -77,7 +77,7 @@ def _into_dict(make: Operators, of: dict, at: Value, span: Span, spans: Spans, n
     if not is_atom(at):
         raise told(
             RaspTypeError(
-                f"a dict is indexed by an atom or an s-op, and this is a {kind(at)}", spans[1]
+                f"a dict is indexed by an atom or an s-op, and this is {a_kind(at)}", spans[1]
             ),
             "index into dict has to be s-op or atom (i.e., string, int, float, bool), "
             f"got: {describe(at)}",
@@ -96,7 +96,7 @@ def _into_sop(make: Operators, of: SOp, at: Value, full: SOp, span: Span, spans:
     if not isinstance(at, int):
         raise told(
             RaspValueError(
-                f"an s-op is indexed by an int, and this is a {kind(at)}",
+                f"an s-op is indexed by an int, and this is {a_kind(at)}",
                 spans[1],
                 "to gather by an s-op, write load_from_location(s, i)",
             ),
@@ -124,9 +124,9 @@ def contains(
             f"don't check if {word} is contained in list/dict: unless exact same instance, "
             f"unable to check equivalence of {word}s"
         )
-        raise told(RaspTypeError(f"`in` does not look for a {kind(item)}", spans[0]), text)
+        raise told(RaspTypeError(f"`in` does not look for {a_kind(item)}", spans[0]), text)
     raise told(
-        RaspTypeError(f"`in` looks for an s-op or an atom, and this is a {kind(item)}", spans[0]),
+        RaspTypeError(f"`in` looks for an s-op or an atom, and this is {a_kind(item)}", spans[0]),
         f'"A in X" expects A to be s-op or atom, but got A: {describe(item)}',
     )
 
@@ -137,7 +137,7 @@ def _sop_in(
     if not isinstance(container, list):
         raise told(
             RaspTypeError(
-                f"an s-op can be `in` a list, and this is a {kind(container)}",
+                f"an s-op can be `in` a list, and this is {a_kind(container)}",
                 spans[1],
                 'write the list of what you look for: ["a", "b"]',
             ),
@@ -159,7 +159,7 @@ def _atom_in(make: Operators, item: Value, container: Value, span: Span, spans: 
     if not isinstance(container, SOp):
         raise told(
             RaspTypeError(
-                f"an atom can be `in` a list or an s-op, and this is a {kind(container)}", spans[1]
+                f"an atom can be `in` a list or an s-op, and this is {a_kind(container)}", spans[1]
             ),
             f'"[atom] in X" expects X to be list or s-op, but got: {_quoted(container)}',
         )

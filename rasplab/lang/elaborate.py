@@ -30,6 +30,7 @@ from rasplab.lang.values import (
     Node,
     Selector,
     Value,
+    a_kind,
     describe,
     kind,
     plain_text,
@@ -107,7 +108,8 @@ class Elaborator(Expressions):
             try:
                 return execute(part, scope)
             except RaspError as fault:
-                raise fault.at(part.span) from fault.__cause__
+                # the frames of the elaborator, thousands in a recursion, tell the user nothing
+                raise fault.at(part.span).with_traceback(None) from None
             except (RecursionError, MemoryError):
                 raise RaspValueError("this needs more memory than there is", part.span) from None
             finally:  # a load runs statements within a statement
@@ -185,7 +187,7 @@ class Elaborator(Expressions):
         if not isinstance(over, list | dict):
             raise told(
                 RaspTypeError(
-                    f"for goes over a list or dict, and this is a {kind(over)}", statement.over.span
+                    f"for goes over a list or dict, and this is {a_kind(over)}", statement.over.span
                 ),
                 f"for loop needs to iterate over a list or dict, but got: {plain_text(over)}",
             )
@@ -206,7 +208,7 @@ class Elaborator(Expressions):
         if not isinstance(node, Node) or isinstance(node, Selector):
             raise told(
                 RaspTypeError(
-                    f"draw takes an s-op, and this is a {kind(node)}", statement.sop.span
+                    f"draw takes an s-op, and this is {a_kind(node)}", statement.sop.span
                 ),
                 f"draw expects unfinished sequence, got: {plain_text(node)}",
             )
@@ -234,7 +236,7 @@ class Elaborator(Expressions):
         if isinstance(called, Function | Builtin):
             return self._call_function(called, arguments, self._span(expr))
         raise told(
-            RaspTypeError(f"a {kind(called)} cannot be called", self._span(expr.function)),
+            RaspTypeError(f"{a_kind(called)} cannot be called", self._span(expr.function)),
             _NOT_IMPLEMENTED,
         )
 
@@ -288,7 +290,7 @@ def _check_count(name: str, expected: int, arguments: list[Value], span: Span) -
 def _unpacked(value: Value, count: int, span: Span) -> list[Value]:
     if not isinstance(value, list | dict | str):
         error = RaspTypeError(
-            f"a {kind(value)} cannot be unpacked into {count} names", span, "only a list can"
+            f"{a_kind(value)} cannot be unpacked into {count} names", span, "only a list can"
         )
         raise told(error, f"object of type {kind(value)!r} has no len()", host=True)
     if len(value) != count:

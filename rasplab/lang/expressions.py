@@ -13,7 +13,7 @@ from rasplab.lang.containers import contains, index
 from rasplab.lang.kinds import Kinds
 from rasplab.lang.operators import Operators, int_range, length, shallow, zipped
 from rasplab.lang.scope import Scope
-from rasplab.lang.values import Applied, Node, Value, describe, is_atom, kind, plain_text
+from rasplab.lang.values import Applied, Node, Value, a_kind, describe, is_atom, kind, plain_text
 from rasplab.program import Builder
 
 MAX_STEPS = 5_000_000
@@ -104,7 +104,7 @@ class Expressions:
         key = self.value(expr, scope)
         if not is_atom(key):
             error = RaspTypeError(
-                f"a key of a dict is an atom, and this is a {kind(key)}", self._span(expr)
+                f"a key of a dict is an atom, and this is {a_kind(key)}", self._span(expr)
             )
             raise told(
                 error, f"dictionary keys can only be atoms, but instead got: {describe(key)}"
@@ -123,7 +123,7 @@ class Expressions:
         if not isinstance(over, list | dict):
             raise told(
                 RaspTypeError(
-                    f"a {word} comprehension goes over a list or dict, and this is a {kind(over)}",
+                    f"a {word} comprehension goes over a list or dict, and this is {a_kind(over)}",
                     expr.over.span,
                 ),
                 f"{word} comprehension should have got a list or dict to loop over, but got: "

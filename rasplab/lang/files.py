@@ -14,7 +14,7 @@ from rasplab.lang.parse import parse_module
 from rasplab.lang.scope import Scope
 from rasplab.lang.syntax import COMMANDS, Leave
 from rasplab.lang.tables import PACKAGE
-from rasplab.lang.values import Node, is_atom, kind
+from rasplab.lang.values import Node, a_kind, is_atom
 from rasplab.program import Program
 
 SUFFIX = ".rasp"
@@ -124,4 +124,4 @@ def _named(output: str, scope: Scope, elaborator: Elaborator) -> Node:
     if is_atom(value):
         text = Source(output, str(value))
         return elaborator.make.sop(value, Span(text, 0, len(text.text)))
-    raise RaspTypeError(f"{output} is a {kind(value)}; an output is an s-op or a selector")
+    raise RaspTypeError(f"{output} is {a_kind(value)}; an output is an s-op or a selector")

@@ -4,6 +4,7 @@ input."""
 from __future__ import annotations
 
 from rasplab.errors import RaspTypeError, Span
+from rasplab.interpret.faults import with_article
 from rasplab.program import Aggregate, Builder, Constant, Map, Node, Tokens
 
 ORDERED = ("<", "<=", ">", ">=")
@@ -62,9 +63,8 @@ class Kinds:
         if predicate not in ORDERED or not _clash(key, query):
             return
         like = f"select({texts[0]}, {texts[0]}, {predicate})"
-        article = "an" if query == "int" else "a"
         raise RaspTypeError(
-            f"select compares a {key} key with {article} {query} query",
+            f"select compares {with_article(key)} key with {with_article(query)} query",
             span,
             f"compare like kinds: {like}",
         )
@@ -75,11 +75,13 @@ class Kinds:
         kinds = [self.of(a) for a in args]
         if fn in ORDERED and _clash(*kinds):
             raise RaspTypeError(
-                f"`{fn}` compares a {kinds[0]} with a {kinds[1]}", spans[1], "compare like kinds"
+                f"`{fn}` compares {with_article(kinds[0])} with {with_article(kinds[1])}",
+                spans[1],
+                "compare like kinds",
             )
         if fn == "+" and _clash(*kinds):
             raise RaspTypeError(
-                f"`+` adds a {kinds[0]} and a {kinds[1]}",
+                f"`+` adds {with_article(kinds[0])} and {with_article(kinds[1])}",
                 spans[1],
                 "add two numbers, or join two strings",
             )

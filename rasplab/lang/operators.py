@@ -16,6 +16,7 @@ from rasplab.lang.values import (
     Selector,
     SOp,
     Value,
+    a_kind,
     describe,
     is_atom,
     is_function,
@@ -82,7 +83,7 @@ class Operators:
         values = ", ".join([plain_text(value)] * self.example_length())
         raise told(
             RaspTypeError(
-                f"a {kind(value)} cannot be an s-op",
+                f"{a_kind(value)} cannot be an s-op",
                 span,
                 "an s-op holds numbers, strings or bools",
             ),
@@ -94,7 +95,7 @@ class Operators:
         if isinstance(value, list | dict):
             return SOp(self.builder.add(Constant(frozen(value, span)), span), plain_text(value))
         if isinstance(value, Selector | Applied) or is_function(value):
-            message = f"a {kind(value)} is no operand here"
+            message = f"{a_kind(value)} is no operand here"
             raise told(
                 RaspTypeError(message, span), f"unsupported operand type: {kind(value)}", host=True
             )
@@ -126,7 +127,7 @@ class Operators:
             return self.map("indicator", [value], f"I({value.name})", span)
         raise told(
             RaspTypeError(
-                f"indicator takes an s-op, and this is a {kind(value)}", span, "write 1 if c else 0"
+                f"indicator takes an s-op, and this is {a_kind(value)}", span, "write 1 if c else 0"
             ),
             f"indicator operator expects s-op, got: {plain_text(value)}",
         )
@@ -198,13 +199,13 @@ class Operators:
         """aggregate(selector, values, default)."""
         if not isinstance(selector, Selector):
             error = RaspTypeError(
-                f"aggregate needs a selector, and this is a {kind(selector)}", spans[0], _SELECT
+                f"aggregate needs a selector, and this is {a_kind(selector)}", spans[0], _SELECT
             )
             raise told(error, f"Expected selector, got: {describe(selector)}")
         averaged = self.sop(values, spans[1])
         if isinstance(default, Node | Applied) or is_function(default):
             error = RaspTypeError(
-                f"the default of aggregate is a constant, and this is a {kind(default)}",
+                f"the default of aggregate is a constant, and this is {a_kind(default)}",
                 spans[2],
                 "choose position by position instead: a if selector_width(sel) > 0 else b",
             )
@@ -216,7 +217,7 @@ class Operators:
         """selector_width(selector)."""
         if not isinstance(selector, Selector):
             error = mixed_logic("and", span)
-            error.message = f"selector_width needs a selector, and this is a {kind(selector)}"
+            error.message = f"selector_width needs a selector, and this is {a_kind(selector)}"
             error.hint = _SELECT
             raise error
         return SOp(self.builder.add(SelectorWidth(selector.id), span))
@@ -236,7 +237,7 @@ def mixed_logic(op: str, span: Span) -> RaspTypeError:
 
 
 def _no_operator(op: str, operands: list[Value], span: Span) -> RaspTypeError:
-    kinds = " and ".join([f"a {kind(v)}" for v in operands])
+    kinds = " and ".join([f"{a_kind(v)}" for v in operands])
     return told(
         RaspTypeError(f"`{op}` does not take {kinds}", span),
         f"unsupported operand for {op}: {kinds}",
@@ -260,7 +261,7 @@ def frozen(value: Value, span: Span) -> Value:
         return tuple([(k, frozen(v, span)) for k, v in value.items()])
     if is_atom(value):
         return value
-    message = f"a {kind(value)} inside a list or dict cannot be looked up position by position"
+    message = f"{a_kind(value)} inside a list or dict cannot be looked up position by position"
     raise told(RaspTypeError(message, span), message, host=True)
 
 
@@ -309,7 +310,7 @@ def zipped(lists: list[Value], span: Span) -> list[list]:
     """zip(...) as a list of lists."""
     for i, part in enumerate(lists):
         if not isinstance(part, list):
-            error = RaspTypeError(f"zip takes lists, and operand {i + 1} is a {kind(part)}", span)
+            error = RaspTypeError(f"zip takes lists, and operand {i + 1} is {a_kind(part)}", span)
             raise told(
                 error,
                 f"attempting to zip lists, but {i + 1} -th element is not list: {describe(part)}",
@@ -334,6 +335,6 @@ def length(value: Value, span: Span) -> int:
         return len(value)
     hint = "the s-op `length` is how many tokens there are" if isinstance(value, Node) else None
     raise told(
-        RaspTypeError(f"len takes a list, and this is a {kind(value)}", span, hint),
+        RaspTypeError(f"len takes a list, and this is {a_kind(value)}", span, hint),
         f"attempting to compute length of non-list: {describe(value)}",
     )

@@ -17,7 +17,7 @@ from rasplab.lang.files import MAX_NESTED_LOADS, find, read_source
 from rasplab.lang.library import with_library
 from rasplab.lang.parse import is_unfinished, parse_module
 from rasplab.lang.scope import Scope
-from rasplab.lang.values import Applied, Node, Value, kind, plain_text
+from rasplab.lang.values import Applied, Node, Value, a_kind, plain_text
 from rasplab.program import Program
 
 EXAMPLE = "hello"
@@ -94,7 +94,7 @@ class Session:
         """
         value = self.scope.get(name)
         if not isinstance(value, Node):
-            raise RaspTypeError(f"{name} is a {kind(value)}, not an s-op or selector")
+            raise RaspTypeError(f"{name} is {a_kind(value)}, not an s-op or selector")
         named = {n: v.id for n, v in self.scope.variables.items() if isinstance(v, Node)}
         return self.elaborator.builder.program(value.id, named | {name: value.id})
 
@@ -137,7 +137,7 @@ class Session:
             value = list(value)
         if not isinstance(value, str | list):
             error = RaspTypeError(
-                f"an example is a string or a list, and this is a {kind(value)}", span
+                f"an example is a string or a list, and this is {a_kind(value)}", span
             )
             raise told(error, f"example not iterable: {plain_text(value)}")
         if which in ("both", "s-op"):

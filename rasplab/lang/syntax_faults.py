@@ -29,7 +29,7 @@ CHARACTERS = {
 
 FORMS = {
     "SELECT": "select takes keys, queries and a comparison: select(indices, 0, ==)",
-    "AGGREGATE": "aggregate takes a selector, values, and may take a default: aggregate(full_s, indices, 0)",
+    "AGGREGATE": "aggregate takes a selector, values, perhaps a default: aggregate(full_s, s)",
     "RANGE": "range takes one to three ints: range(3)",
     "ZIP": "zip takes one list or more: zip([1, 2], [3, 4])",
     "LEN": "len takes one list: len([1, 2])",
@@ -56,9 +56,8 @@ def unreadable(source: Source, at: int) -> RaspSyntaxError:
     if character in CHARACTERS:
         reason, hint = CHARACTERS[character]
         return RaspSyntaxError(reason, span, hint)
-    return RaspSyntaxError(
-        f"{character!r} is no part of RASP", span, "outside strings and comments only ASCII is read"
-    )
+    hint = None if character.isascii() else "only strings and comments take more than ASCII"
+    return RaspSyntaxError(f"{character!r} is no part of RASP", span, hint)
 
 
 def unexpected(
@@ -248,6 +247,12 @@ def _missing_between(case: _Case):
     return None
 
 
+def _else(case: _Case):
+    if "ELSE" in case.expected and not case.value_may_stand:
+        return case.fault("this `if` has no `else`", "write a if c else b")
+    return None
+
+
 def _early_end(case: _Case):
     if not case.at_end:
         return None
@@ -266,6 +271,7 @@ EXPLANATIONS = (
     _equals,
     _number,
     _keyword,
+    _else,
     _missing_between,
     _early_end,
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rasplab.interpret import Column, checked
+from rasplab.interpret.faults import with_article
 from rasplab.lang.scope import Scope
 from rasplab.lang.syntax import Expr, Statement
 
@@ -106,6 +107,11 @@ def kind(value: Value) -> str:
     if isinstance(value, Applied):
         return "value of a selector" if value.is_selector else "value of an s-op"
     return type(value).__name__
+
+
+def a_kind(value: Value) -> str:
+    """The word for the kind of a value, after "a" or "an"."""
+    return with_article(kind(value))
 
 
 def describe(value: Value, most: int | None = None) -> str:
