@@ -137,7 +137,7 @@ def test_output_is_the_last_sop_or_the_named_one():
 def test_names_and_spans_survive():
     """A program knows the text's names, and where each node was made."""
     program = parse("same = select(tokens, tokens, ==);\nhist = selector_width(same);")
-    assert dict(program.names).keys() == {"same", "hist"}
+    assert dict(program.names).keys() >= {"same", "hist"}
     assert program.labels[program.output] == "hist"
     assert program.span(program.id_of("same")).text == "select(tokens, tokens, ==)"
     assert program.span(program.id_of("hist")).source.line_column(
