@@ -281,4 +281,13 @@ class Builder:
         ids = {old: new for new, old in enumerate(order)}
         nodes = tuple(renumbered(self.nodes[old], ids) for old in order)
         kept = tuple((name, ids[old]) for name, old in (names or {}).items() if old in ids)
-        return Program(nodes, ids[output], kept, tuple(self.spans[old] for old in order))
+        spans = _inherited(nodes, [self.spans[old] for old in order])
+        return Program(nodes, ids[output], kept, spans)
+
+
+def _inherited(nodes: tuple[Node, ...], spans: list[Span | None]) -> tuple[Span | None, ...]:
+    """Spans where a node without one (made inside the library) has its user's."""
+    for i in reversed(range(len(nodes))):
+        for a in operands(nodes[i]):
+            spans[a] = spans[a] or spans[i]
+    return tuple(spans)

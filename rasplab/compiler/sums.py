@@ -24,13 +24,13 @@ class Range:
     @staticmethod
     def of_value(value) -> Range:
         """A single number."""
-        value = Fraction(value)
+        value = decimal(value)
         return Range(value, value, abs(value) or Fraction(1))
 
     @staticmethod
     def of_values(values) -> Range:
         """The range of listed numbers."""
-        numbers = [Fraction(v) for v in values]
+        numbers = [decimal(v) for v in values]
         return Range(min(numbers), max(numbers), common_unit(numbers))
 
     def scaled(self, factor: Fraction) -> Range:
@@ -50,9 +50,14 @@ class Range:
 
     def with_value(self, value) -> Range:
         """The range that also holds one more number."""
-        value = Fraction(value)
+        value = decimal(value)
         unit = common_unit([self.unit, value]) if value else self.unit
         return Range(min(self.low, value), max(self.high, value), unit, self.denominator)
+
+
+def decimal(value) -> Fraction:
+    """The number as it is written: 0.1 is a tenth, not the float nearest to it."""
+    return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
 
 
 def common_unit(numbers: list[Fraction]) -> Fraction:
@@ -122,28 +127,25 @@ class _Collector:
 
 
 class _Means(_Collector):
-    """Means of integers on a lattice: sums as bit sets (bit s set: offset + s can be a sum)."""
+    """Means of numbers on a lattice: sets of sums, counted in units from the smallest value."""
 
     def run(self):
         numbers = [Fraction(v) for v in self.operand.values]
         self.unit = common_unit(numbers)
         self.low = min(int(n / self.unit) for n in numbers)
-        steps = np.array([int(n / self.unit) - self.low for n in numbers])
+        steps = [int(n / self.unit) - self.low for n in numbers]
         width = int(self.widths.high.max())
-        if (int(steps.max()) * width + 1) * width > 4 * MAX_VALUES:
-            return self._range(width)
-        self.held = [self._bits(steps[row]) for row in self.operand.cells]
-        self._visit_cells()
-        if len(self.values) > MAX_VALUES:
+        make = _Bits.of if max(steps) * width < 64 * MAX_VALUES else _Sparse.of
+        self.held = [make(steps[k] for k in np.nonzero(row)[0]) for row in self.operand.cells]
+        self.nothing = make([0])
+        try:
+            self._visit_cells()
+        except _TooMany:
             return self._range(width)
         return self.result()
 
     def _range(self, width: int) -> Range:
         return Range.of_values(self.operand.values).mean(width).with_value(self.node.default)
-
-    @staticmethod
-    def _bits(steps: np.ndarray) -> int:
-        return sum(1 << int(s) for s in set(steps.tolist()))
 
     def _visit_cells(self) -> None:
         cells, cache = self.inferred.cells, {}
@@ -157,6 +159,8 @@ class _Means(_Collector):
             key = (tuple(held), bounds, exact)
             if key not in cache:
                 cache[key] = self._means(held, bounds, exact)
+                if len(self.values) > MAX_VALUES:
+                    raise _TooMany
             here = np.arange(cells.count) == cell
             for value in cache[key]:
                 self.allow(value, here)
@@ -164,33 +168,69 @@ class _Means(_Collector):
     def _means(self, held: list[int], bounds: tuple[int, int], exact: bool) -> list:
         low, high = bounds
         values = [self.node.default] if low == 0 else []
-        union = 0
-        for bits in held:
-            union |= bits
-        sums, total = 1, 1
+        union = _union(held, self.nothing)
+        sums = self.nothing
         for k in range(1, high + 1):
-            sums = _sumset(sums, held[k - 1] if exact else union)
+            sums = sums.plus(held[k - 1] if exact else union)
             if k >= max(low, 1):
                 values += self._quotients(sums, k)
-            total = sums
-        del total
+            if len(values) > 2 * MAX_VALUES:
+                raise _TooMany
         return values
 
-    def _quotients(self, sums: int, k: int) -> list:
-        values = []
-        for s in range(sums.bit_length()):
-            if sums >> s & 1:
-                mean = (s + k * self.low) * self.unit / k
-                values.append(int(mean) if mean.denominator == 1 else float(mean))
-        return values
+    def _quotients(self, sums, k: int) -> list:
+        means = ((s + k * self.low) * self.unit / k for s in sums.members())
+        return [int(m) if m.denominator == 1 else float(m) for m in means]
 
 
-def _sumset(a: int, b: int) -> int:
-    """Bit sets: every sum of a member of `a` and a member of `b`."""
-    result, shift = 0, 0
-    while b:
-        if b & 1:
-            result |= a << shift
-        b >>= 1
-        shift += 1
-    return result
+class _TooMany(Exception):
+    """More values than a ValueSet lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bits:
+    """A set of small numbers as the bits of one: sums of two sets are shifts."""
+
+    bits: int
+
+    @staticmethod
+    def of(members) -> _Bits:
+        """The set of `members`."""
+        return _Bits(sum(1 << s for s in set(members)))
+
+    def plus(self, other: _Bits) -> _Bits:
+        """Every sum of a member of each."""
+        result = 0
+        for shift in other.members():
+            result |= self.bits << shift
+        return _Bits(result)
+
+    def members(self) -> list[int]:
+        """The numbers, ascending."""
+        return [s for s, bit in enumerate(reversed(bin(self.bits)[2:])) if bit == "1"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sparse:
+    """A set of few large numbers."""
+
+    numbers: frozenset[int]
+
+    @staticmethod
+    def of(members) -> _Sparse:
+        """The set of `members`."""
+        return _Sparse(frozenset(members))
+
+    def plus(self, other: _Sparse) -> _Sparse:
+        """Every sum of a member of each. Raises _TooMany early: sums only grow in number."""
+        if len(self.numbers) > 2 * MAX_VALUES:
+            raise _TooMany
+        return _Sparse(frozenset(a + b for a in self.numbers for b in other.numbers))
+
+    def members(self) -> list[int]:
+        """The numbers, ascending."""
+        return sorted(self.numbers)
+
+
+def _union(sets: list, nothing):
+    return type(nothing).of(m for s in sets for m in s.members())

@@ -15,7 +15,7 @@ from rasplab.lang.scope import Scope
 from rasplab.lang.syntax import COMMANDS, Leave
 from rasplab.lang.tables import PACKAGE
 from rasplab.lang.values import Node, a_kind, is_atom
-from rasplab.program import Program
+from rasplab.program import Indices, Program, Tokens
 
 SUFFIX = ".rasp"
 MAX_NESTED_LOADS = 50
@@ -107,7 +107,18 @@ def _program(source: Source, output: str | None, folder: Path) -> Program:
         span = Span(source, 0, 0) if not source.text.strip() else None
         raise RaspValueError("this text makes no s-op", span, "assign one: result = indices;")
     names = {name: value.id for name, value in scope.variables.items() if isinstance(value, Node)}
-    return elaborator.builder.program(node.id, names)
+    return elaborator.builder.program(node.id, names | _library_names(elaborator, names))
+
+
+def _library_names(elaborator: Elaborator, names: dict[str, int]) -> dict[str, int]:
+    """The library's names (`length`, `full_s`) for nodes that the text does not name itself."""
+    nodes, taken = elaborator.builder.nodes, set(names.values())
+    return {
+        name: value.id
+        for name, value in elaborator.library.variables.items()
+        if isinstance(value, Node) and name not in names and value.id not in taken
+        if not isinstance(nodes[value.id], Tokens | Indices)
+    }
 
 
 def _named(output: str, scope: Scope, elaborator: Elaborator) -> Node:
