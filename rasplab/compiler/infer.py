@@ -156,6 +156,8 @@ class Inferred:
                 self._aggregate(i)
             case node:
                 self._elementwise(i, node)
+        if i in self.sets and len({isinstance(v, str) for v in self.sets[i].values}) > 1:
+            self.doubts.append((i, "mixing strings with other values"))
 
     # --- elementwise nodes -----------------------------------------------------------------------------------------
 
@@ -519,9 +521,19 @@ class Inferred:
             self.ranges[i] = result
         else:
             self.sets[i] = result
-        if widths.high.max() > 1 and not all(is_number(v) for v in self.sets[node.values].values):
-            kinds = sorted({type(v).__name__ for v in self.sets[node.values].values})
-            self.doubts.append((i, f"taking the mean of {' and '.join(kinds)} values"))
+        values = self.sets[node.values].values
+        if widths.high.max() > 1 and not all(is_number(v) for v in values):
+            if any(is_number(v) for v in values) and any(isinstance(v, bool) for v in values):
+                self._refuse_mixed_mean(i)
+            self.doubts.append((i, "taking the mean of values that are no numbers"))
+
+    def _refuse_mixed_mean(self, i: int) -> None:
+        """Whether bools may be averaged depends on the numbers beside them: that has no fixed form."""
+        raise CompileError(
+            f"{self.program.labels[i]!r} may take the mean of bools among numbers",
+            self.program.span(i),
+            "make them numbers first: indicator(...); or give the aggregate below a bool as default",
+        )
 
 
 class _TooLarge(Exception):
