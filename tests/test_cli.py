@@ -63,7 +63,7 @@ def test_run_json_of_a_selector_is_a_matrix(capsys, reverse):
 def test_run_trace_shows_every_name(capsys, reverse):
     """--trace: s-ops aligned under the tokens, selectors as grids."""
     out = call(capsys, "run", reverse, "abc", "--trace")[1]
-    assert out.startswith("tokens   a  b  c\nreverse  c  b  a\n\nflip\n")
+    assert out.startswith("tokens   a  b  c\nreverse  c  b  a\nlength   3  3  3\n\nflip\n")
 
 
 @pytest.mark.parametrize(
