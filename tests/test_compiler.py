@@ -177,3 +177,10 @@ def test_every_direction_has_one_writer_before_its_readers():
             assert all(layout.directions[d].time < head.time for f in forms for d, _ in f.terms)
         for _, _, neuron in layout.neurons:
             assert all(layout.directions[d].time < neuron.time for d, _ in neuron.pre.terms)
+
+
+@pytest.mark.parametrize("domain", [Domain(("a", "b"), 2000), Domain(tuple(range(10**6)), 20)])
+def test_domains_too_large_are_refused_at_once(domain):
+    """No minutes of work and no gigabytes: a sentence."""
+    with pytest.raises(CompileError, match="too large"):
+        compile_program(graph(reverse), domain)

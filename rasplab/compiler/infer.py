@@ -27,8 +27,8 @@ TOKEN, POSITION = -2, -1
 MAX_ROWS = 6000
 """Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""
 
-MAX_CELLS = 600_000_000
-"""Entries (cells x values) that the analysis may hold: a bound on memory, 1 byte each."""
+MAX_CELLS = 150_000_000
+"""Entries (cells x values) that one table of the analysis may hold: a bound on memory, 1 byte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ class Inferred:
 
     def __init__(self, program: Program, domain: Domain):
         self.program, self.domain = program, domain
+        _check_size(domain)
         self.cells = Cells(domain.max_len)
         self.sets: dict[int, ValueSet] = {}
         self.ranges: dict[int, Range] = {}
@@ -533,6 +534,16 @@ class Inferred:
             f"{self.program.labels[i]!r} may take the mean of bools among numbers",
             self.program.span(i),
             "make them numbers first: indicator(...); or give the aggregate below a bool as default",
+        )
+
+
+def _check_size(domain: Domain) -> None:
+    """Refuse a domain whose (length, position, value) table alone would not fit."""
+    n, widest = domain.max_len, max(domain.max_len, len(domain.vocab))
+    if n * (n + 1) // 2 * widest > MAX_CELLS:
+        raise CompileError(
+            f"a domain of {len(domain.vocab):,} tokens up to length {n:,} is too large to analyse",
+            hint=f"lengths x positions x values may be {MAX_CELLS:,}: max_len about 600 with as many tokens",
         )
 
 
