@@ -1,4 +1,5 @@
-"""rasplab: write RASP programs, compile them into transformers, and hold trained transformers against them.
+"""rasplab: write RASP programs, compile them into transformers, and hold trained transformers
+against them.
 
 Names are loaded when first used: `import rasplab` costs neither torch nor transformer_lens.
 """
@@ -41,12 +42,15 @@ def compile(  # noqa: A001 (the front door's word for it)
     basis: str = "compact",
     causal: bool = False,
 ) -> Compiled:
-    """Compile a program into transformer weights, exact on every input of 1 to max_len tokens of `vocab`.
+    """Compile a program into transformer weights, exact on every input of 1 to max_len tokens of
+    `vocab`.
 
     vocab   str, int, float or bool tokens; a string is read as its characters
-    basis   "compact": the smallest model; "one_hot": every value of a leaf is a direction of its own
+    basis   "compact": the smallest model; "one_hot": every value of a leaf is a direction of its
+            own
     causal  every selector sees keys up to the query only
-    Raises CompileError, with the place in the program, where no exact model exists; ValueError for bad arguments.
+    Raises CompileError, with the place in the program, where no exact model exists; ValueError for
+    bad arguments.
     """
     from rasplab.compiler import compile_program
     from rasplab.domain import make_domain

@@ -1,5 +1,5 @@
-"""What each command of the command line does: arguments in, text or JSON out, exit code back (floor
-7).
+"""What each command of the command line does: arguments in, text or JSON out, exit code back
+(floor 7).
 """
 
 from __future__ import annotations

@@ -1,18 +1,23 @@
-"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean) (floor 1)."""
+"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean)
+(floor 1).
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from math import isfinite
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from rasplab.errors import RaspValueError
 from rasplab.program import Atom, Value
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BOS = "BOS"
 """How the token at position 0 is shown."""
@@ -20,7 +25,9 @@ BOS = "BOS"
 
 @dataclass(frozen=True)
 class Domain:
-    """All sequences of 1 to max_len tokens of the vocabulary; `causal` masks every selector to keys <= query."""
+    """All sequences of 1 to max_len tokens of the vocabulary; `causal` masks every selector to keys
+    <= query.
+    """
 
     vocab: tuple[Atom, ...]
     max_len: int
@@ -38,7 +45,8 @@ class Domain:
     def encode(self, tokens: Sequence[Atom]) -> list[int]:
         """Vocabulary ids (from 0, BOS not counted) of an input.
 
-        Raises RaspValueError for a token outside the vocabulary, an empty input, or one longer than max_len.
+        Raises RaspValueError for a token outside the vocabulary, an empty input, or one longer than
+        max_len.
         """
         if not 1 <= len(tokens) <= self.max_len:
             raise RaspValueError(
@@ -48,8 +56,12 @@ class Domain:
         try:
             return [self._ids[type(t), t] for t in tokens]
         except KeyError:
-            token, position = next((t, i) for i, t in enumerate(tokens) if (type(t), t) not in self._ids)
-            shown = ", ".join(map(repr, self.vocab[:12])) + (", ..." if len(self.vocab) > 12 else "")
+            token, position = next(
+                (t, i) for i, t in enumerate(tokens) if (type(t), t) not in self._ids
+            )
+            shown = ", ".join(map(repr, self.vocab[:12])) + (
+                ", ..." if len(self.vocab) > 12 else ""
+            )
             raise RaspValueError(
                 f"{token!r} (position {position}) is not in the vocabulary",
                 hint=f"the vocabulary is {shown}; compile with one that holds {token!r}",
@@ -61,17 +73,25 @@ class Domain:
             yield from product(self.vocab, repeat=n)
 
     def sample(self, count: int, seed: int = 0) -> list[np.ndarray]:
-        """`count` random inputs as id arrays: lengths uniform in 1..max_len but a quarter at max_len.
+        """`count` random inputs as id arrays: lengths uniform in 1..max_len but a quarter at
+        max_len.
 
-        Half of them use few distinct tokens (1 to 4), so that repeats and ties occur at every length.
+        Half of them use few distinct tokens (1 to 4), so that repeats and ties occur at every
+        length.
         """
+        import numpy as np
+
         rng = np.random.default_rng(seed)
         lengths = rng.integers(1, self.max_len + 1, count)
         lengths[rng.random(count) < 0.25] = self.max_len
         samples = []
         for n in lengths:
             few = rng.random() < 0.5 and len(self.vocab) > 4
-            pool = rng.choice(len(self.vocab), rng.integers(1, 5), replace=False) if few else len(self.vocab)
+            pool = (
+                rng.choice(len(self.vocab), rng.integers(1, 5), replace=False)
+                if few
+                else len(self.vocab)
+            )
             samples.append(rng.choice(pool, n))
         return samples
 
@@ -80,9 +100,11 @@ class Domain:
 class Readout:
     """How logits [..., d_vocab_out] become values.
 
-    values  class c means values[c]: the largest logit wins; or, with `number`, the values that can occur
-    number  the single logit is the number itself, decoded to the nearest that can occur: of `values`, or,
-            where those are too many to list (values is None), of the multiples of unit/k for k <= denominator
+    values  class c means values[c]: the largest logit wins; or, with `number`, the values that can
+            occur
+    number  the single logit is the number itself, decoded to the nearest that can occur: of
+            `values`, or, where those are too many to list (values is None), of the multiples of
+            unit/k for k <= denominator
     """
 
     values: tuple[Value, ...] | None
@@ -93,19 +115,19 @@ class Readout:
     def decode(self, logits: np.ndarray) -> list:
         """The values of a [pos, d_vocab_out] array, one per position."""
         if not self.number:
-            return [self.values[c] for c in np.argmax(logits, axis=-1)]
+            return [self.values[c] for c in logits.argmax(axis=-1)]
         return [self._nearest(float(x)) for x in logits[..., 0]]
 
     @cached_property
-    def _sorted(self) -> tuple[np.ndarray, list]:
+    def _sorted(self) -> tuple[list[float], list]:
         ordered = sorted(self.values, key=float)
-        return np.array([float(v) for v in ordered]), ordered
+        return [float(v) for v in ordered], ordered
 
     def _nearest(self, x: float) -> Value:
         if self.values is not None:
             numbers, ordered = self._sorted
-            i = int(np.clip(np.searchsorted(numbers, x), 1, max(1, len(numbers) - 1)))
-            return ordered[i - 1] if i == len(numbers) or x - numbers[i - 1] <= numbers[i] - x else ordered[i]
+            i = min(bisect_left(numbers, x), len(numbers) - 1)
+            return ordered[i - 1] if i and x - numbers[i - 1] <= numbers[i] - x else ordered[i]
         value = Fraction(x / float(self.unit)).limit_denominator(self.denominator) * self.unit
         return int(value) if value.denominator == 1 else float(value)
 
@@ -117,7 +139,10 @@ def make_domain(vocab: Iterable, max_len: int, causal: bool = False) -> Domain:
         raise ValueError("vocab is empty; it needs at least one token")
     for token in tokens:
         if not isinstance(token, int | float | str):
-            raise ValueError(f"vocab holds {token!r} of type {type(token).__name__}; tokens are str, int, float, bool")
+            raise ValueError(
+                f"vocab holds {token!r} of type {type(token).__name__}; "
+                "tokens are str, int, float, bool"
+            )
         if isinstance(token, float) and not isfinite(token):
             raise ValueError(f"vocab holds {token!r}; tokens are finite")
     if len({(type(t), t) for t in tokens}) < len(tokens):

@@ -1,5 +1,5 @@
-"""The REPL: a plain transcript when its output is no terminal, a friendlier loop when it is (floor
-7)."""
+"""The REPL: a plain transcript when its output is no terminal, a friendlier loop when it is
+(floor 7)."""
 
 from __future__ import annotations
 

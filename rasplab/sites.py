@@ -1,7 +1,8 @@
-"""The places of a transformer that a circuit speaks of: Site, Port, Edge, in forward order (floor 0).
+"""The places of a transformer that a circuit speaks of: Site, Port, Edge, in forward order
+(floor 0).
 
-Text forms: `tok_embed`, `pos_embed`, `L1H0`, `L1M`, `unembed` for sites; `L1H0.q`, `L1M.in`, `unembed.in` for ports.
-Token and position embeddings are two sites.
+Text forms: `tok_embed`, `pos_embed`, `L1H0`, `L1M`, `unembed` for sites; `L1H0.q`, `L1M.in`,
+`unembed.in` for ports. Token and position embeddings are two sites.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ class Site:
 
     @property
     def time(self) -> int:
-        """When it writes: 0 embeddings, 2l+1 heads of layer l, 2l+2 its MLP; the unembedding comes last."""
+        """When it writes: 0 embeddings, 2l+1 heads of layer l, 2l+2 its MLP; the unembedding comes
+        last.
+        """
         if self.kind == "unembed":
             return 1 << 30
-        return {"tok_embed": 0, "pos_embed": 0, "head": 2 * self.layer + 1, "mlp": 2 * self.layer + 2}[self.kind]
+        return {
+            "tok_embed": 0,
+            "pos_embed": 0,
+            "head": 2 * self.layer + 1,
+            "mlp": 2 * self.layer + 2,
+        }[self.kind]
 
     def _order(self) -> tuple:
         return (self.time, KINDS.index(self.kind), self.head)
@@ -37,7 +45,9 @@ class Site:
         return self._order() < other._order()
 
     def __str__(self) -> str:
-        return {"head": f"L{self.layer}H{self.head}", "mlp": f"L{self.layer}M"}.get(self.kind, self.kind)
+        return {"head": f"L{self.layer}H{self.head}", "mlp": f"L{self.layer}M"}.get(
+            self.kind, self.kind
+        )
 
     @staticmethod
     def parse(text: str) -> Site:
@@ -53,7 +63,9 @@ class Site:
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Port:
-    """Where a site reads the residual stream: q, k or v of a head, `in` of an MLP or the unembedding."""
+    """Where a site reads the residual stream: q, k or v of a head, `in` of an MLP or the
+    unembedding.
+    """
 
     site: Site
     name: str

@@ -1,4 +1,6 @@
-"""Weights of a decoder-style transformer as plain arrays: what the compiler makes and models load (floor 1)."""
+"""Weights of a decoder-style transformer as plain arrays: what the compiler makes and models load
+(floor 1).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All parameters; x @ W + b everywhere. Scores are q.k / sqrt(d_head) + mask; the MLP is relu; no LayerNorm.
+    """All parameters; x @ W + b everywhere. Scores are q.k / sqrt(d_head) + mask; the MLP is relu;
+    no LayerNorm.
 
     W_E [d_vocab, d_model]     row 0 is BOS, row 1 + t is token t of the vocabulary
     W_pos [n_ctx, d_model]     row 0 is BOS's position; RASP position i is row i + 1
     W_Q, W_K, W_V [layer, head, d_model, d_head]    b_Q, b_K, b_V [layer, head, d_head]
     W_O [layer, head, d_head, d_model]              b_O [layer, d_model]
-    W_in [layer, d_model, d_mlp]  b_in [layer, d_mlp]  W_out [layer, d_mlp, d_model]  b_out [layer, d_model]
+    W_in [layer, d_model, d_mlp]  b_in [layer, d_mlp]  W_out [layer, d_mlp, d_model]  b_out [layer,
+                                  d_model]
     W_U [d_model, d_vocab_out]    no bias
     """
 
@@ -53,7 +57,12 @@ class Weights:
         """n_layers, n_heads, d_head, d_model, d_mlp, d_vocab, d_vocab_out, n_ctx."""
         n_layers, n_heads, d_model, d_head = self.W_Q.shape
         return {
-            "n_layers": n_layers, "n_heads": n_heads, "d_head": d_head, "d_model": d_model,
-            "d_mlp": self.W_in.shape[2], "d_vocab": self.W_E.shape[0], "d_vocab_out": self.W_U.shape[1],
+            "n_layers": n_layers,
+            "n_heads": n_heads,
+            "d_head": d_head,
+            "d_model": d_model,
+            "d_mlp": self.W_in.shape[2],
+            "d_vocab": self.W_E.shape[0],
+            "d_vocab_out": self.W_U.shape[1],
             "n_ctx": self.W_pos.shape[0],
-        }  # fmt: skip
+        }

@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """`grammars` or `circuits`: beside the package in a checkout, inside it in an installed wheel."""
+    """`grammars` or `circuits`: beside the package in a checkout, inside it in a wheel."""
     installed = HERE / f"_{folder}"
     return installed if installed.is_dir() else HERE.parent / folder
 

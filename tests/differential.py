@@ -1,5 +1,7 @@
-"""A slow study, not a test: `python tests/differential.py FIRST LAST BASIS` compiles generated programs in a range of
-seeds and holds each against the interpreter on up to 60 inputs; prints every mismatch and what was refused."""
+"""A slow study, not a test: `python tests/differential.py FIRST LAST BASIS` compiles generated
+programs in a range of
+seeds and holds each against the interpreter on up to 60 inputs; prints every mismatch and what was
+refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Seeded random programs over the whole node set, for contract tests: legal on their domain more often than not."""
+"""Seeded random programs over the whole node set, for contract tests: legal on their domain more
+often than not.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,16 @@ import numpy as np
 
 from rasplab.domain import Domain
 from rasplab.program import (
-    Aggregate, Builder, Combine, Constant, Indices, Map, Program, Select, SelectorWidth, Tokens,
+    Aggregate,
+    Builder,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Program,
+    Select,
+    SelectorWidth,
+    Tokens,
 )  # fmt: skip
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -39,8 +50,18 @@ class Generator:
 
     def grow(self) -> None:
         """Add one node of a random type."""
-        make = [self._arithmetic, self._compare, self._logic, self._choose, self._select, self._select,
-                self._combine, self._aggregate, self._aggregate, self._width]  # fmt: skip
+        make = [
+            self._arithmetic,
+            self._compare,
+            self._logic,
+            self._choose,
+            self._select,
+            self._select,
+            self._combine,
+            self._aggregate,
+            self._aggregate,
+            self._width,
+        ]
         make[self.rng.integers(len(make))]()
 
     def _add(self, kind: str, node) -> None:
@@ -60,7 +81,9 @@ class Generator:
 
     def _compare(self):
         kind = self._kind()
-        self._add("bool", Map(str(self.rng.choice(COMPARISONS)), (self.pick(kind), self.pick(kind))))
+        self._add(
+            "bool", Map(str(self.rng.choice(COMPARISONS)), (self.pick(kind), self.pick(kind)))
+        )
 
     def _logic(self):
         if self.rng.random() < 0.3:
@@ -68,7 +91,10 @@ class Generator:
         elif self.rng.random() < 0.3:
             self._add("number", Map("indicator", (self.pick("bool"),)))
         else:
-            self._add("bool", Map(str(self.rng.choice(["and", "or"])), (self.pick("bool"), self.pick("bool"))))
+            self._add(
+                "bool",
+                Map(str(self.rng.choice(["and", "or"])), (self.pick("bool"), self.pick("bool"))),
+            )
 
     def _choose(self):
         kind = self._kind()
@@ -76,7 +102,9 @@ class Generator:
 
     def _select(self):
         kind = self._kind()
-        self._add("selector", Select(self.pick(kind), self.pick(kind), str(self.rng.choice(COMPARISONS))))
+        self._add(
+            "selector", Select(self.pick(kind), self.pick(kind), str(self.rng.choice(COMPARISONS)))
+        )
 
     def _selector(self) -> int:
         if not self.pool["selector"]:
@@ -100,7 +128,9 @@ class Generator:
     def _one_key(self) -> int:
         """A selector of at most one key: positions compared for equality."""
         indices = self.builder.add(Indices())
-        shifted = self.builder.add(Map("-", (indices, self.builder.add(Constant(int(self.rng.integers(3)))))))
+        shifted = self.builder.add(
+            Map("-", (indices, self.builder.add(Constant(int(self.rng.integers(3))))))
+        )
         return self.builder.add(Select(indices, shifted, "=="))
 
     def _width(self):

@@ -40,7 +40,7 @@ def test_run_gives_values(model):
 
 @pytest.mark.parametrize("name", ["reverse", "shift_2", "induction", "dyck2"])
 def test_attention_pattern_is_the_selector(name):
-    """Every head that carries values attends as its selector says, normalised, empty rows on BOS."""
+    """A head that carries values attends as its selector says, normalised, empty rows on BOS."""
     row = entry(name)
     compiled = rasplab.compile(rasplab.load(row.path), row.domain.vocab, row.domain.max_len)
     trace = rasplab.evaluate(compiled.program, list(row.sample))
@@ -54,7 +54,9 @@ def test_attention_pattern_is_the_selector(name):
 
 @pytest.mark.parametrize("keys", ["indices", "length - 1", "0"])
 def test_hook_edit_changes_the_output_as_the_interpreter_says(compiled, model, keys):
-    """Imposing another selector on the compiled head gives what the program with that selector gives."""
+    """Imposing another selector on the compiled head gives what the program with that selector
+    gives.
+    """
     layer, head = head_of(compiled, "flip")
     edited = rasplab.parse(TEXT.replace("length - 1 - indices", f"({keys})"))
     trace = rasplab.evaluate(edited, "abcd")
@@ -64,7 +66,9 @@ def test_hook_edit_changes_the_output_as_the_interpreter_says(compiled, model, k
 
 
 def test_every_part_names_its_s_op_and_place(compiled):
-    """Heads, neurons and residual directions lead back to a node of the program, and it to the text."""
+    """Heads, neurons and residual directions lead back to a node of the program, and it to the
+    text.
+    """
     program, layout = compiled.program, compiled.layout
     for direction in layout.directions:
         assert direction.label
@@ -87,7 +91,10 @@ def test_save_and_load(compiled, tmp_path):
     loaded = rasplab.load_compiled(tmp_path / "a")
     assert loaded.program.digest == compiled.program.digest
     assert loaded.listing() == compiled.listing()
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["compiled.json", "weights.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "compiled.json",
+        "weights.safetensors",
+    ]
 
 
 def test_the_safetensors_file_holds_the_weights(compiled, tmp_path):

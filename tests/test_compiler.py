@@ -1,4 +1,6 @@
-"""The compiler's contract: the model says what the interpreter says, or the program is refused with a reason."""
+"""The compiler's contract: the model says what the interpreter says, or the program is refused with
+a reason.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,25 @@ from rasplab.domain import Domain, make_domain
 from rasplab.errors import CompileError, RaspError
 from rasplab.interpret import evaluate
 from rasplab.program import (
-    Aggregate, Builder, Combine, Constant, Indices, Map, Select, SelectorWidth, Tokens,
+    Aggregate,
+    Builder,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
 )  # fmt: skip
 
 
 def same(want, got) -> bool:
-    """Equal values of equal kinds; floats up to their last digits (decoding gives the nearest rational)."""
-    if isinstance(want, bool) != isinstance(got, bool) or isinstance(want, str) != isinstance(got, str):
+    """Equal values of equal kinds; floats up to their last digits (decoding gives the nearest
+    rational).
+    """
+    if isinstance(want, bool) != isinstance(got, bool) or isinstance(want, str) != isinstance(
+        got, str
+    ):
         return False
     return want == got if isinstance(want, str) else abs(want - got) <= 1e-9 * max(1, abs(want))
 
@@ -26,7 +40,9 @@ def same(want, got) -> bool:
 def outputs(compiled, ids) -> list:
     """What the weights say, in numpy and in the dtype of the certificate."""
     dtype = np.dtype(compiled.certificate.dtype)
-    return compiled.readout.decode(forward(compiled.weights, np.array(ids)[None], compiled.domain.causal, dtype)[0])
+    return compiled.readout.decode(
+        forward(compiled.weights, np.array(ids)[None], compiled.domain.causal, dtype)[0]
+    )
 
 
 def mismatches(compiled, inputs) -> list:
@@ -65,7 +81,9 @@ def test_generated_programs_are_exact_or_refused(basis):
 
 
 def test_generator_reaches_every_node_type():
-    """The random programs cover the whole node set and all domains, or the test above would say little."""
+    """The random programs cover the whole node set and all domains, or the test above would say
+    little.
+    """
     programs = [random_program(seed) for seed in range(300)]
     seen = {type(node) for program, _ in programs for node in program.nodes}
     assert seen == {Tokens, Indices, Constant, Map, Select, Combine, Aggregate, SelectorWidth}
@@ -97,16 +115,22 @@ LETTERS = tuple("abcdefghijklmnopqrstuvwxyzABCDEF")
 @pytest.mark.parametrize("basis", ["compact", "one_hot"])
 @pytest.mark.parametrize("make", [hist, reverse, sort])
 def test_exact_at_length_32(make, basis):
-    """Vocabulary 16, length 32, where Tracr at its default is wrong on every input: 0 of 200 inputs differ."""
+    """Vocabulary 16, length 32, where Tracr at its default is wrong on every input: 0 of 200 inputs
+    differ.
+    """
     domain = Domain(LETTERS[:16], 32)
     assert mismatches(compile_program(graph(make), domain, basis), domain.sample(200, 1)) == []
 
 
 @pytest.mark.parametrize(
-    ("make", "dense", "nonzero", "layers"), [(reverse, 3000, 600, 2), (hist, 2000, 350, 1)], ids=["reverse", "hist"]
+    ("make", "dense", "nonzero", "layers"),
+    [(reverse, 3000, 600, 2), (hist, 2000, 350, 1)],
+    ids=["reverse", "hist"],
 )
 def test_compact_models_are_small(make, dense, nonzero, layers):
-    """At vocabulary 32 and length 32 reverse takes 2 layers (Tracr: 4) and a thousandth of Tracr's weights."""
+    """At vocabulary 32 and length 32 reverse takes 2 layers (Tracr: 4) and a thousandth of Tracr's
+    weights.
+    """
     compiled = compile_program(graph(make), Domain(LETTERS, 32))
     assert compiled.n_params <= dense
     assert compiled.nonzero_params <= nonzero
@@ -125,7 +149,11 @@ def test_pattern_is_the_selector_normalised():
 
 def test_mean_of_strings_is_refused_with_an_input():
     """Averaging strings is illegal on some input: the refusal shows it."""
-    program = graph(lambda add: add(Aggregate(add(Select(add(Constant(1)), add(Constant(1)), "==")), add(Tokens()), "-")))
+    program = graph(
+        lambda add: add(
+            Aggregate(add(Select(add(Constant(1)), add(Constant(1)), "==")), add(Tokens()), "-")
+        )
+    )
     with pytest.raises(CompileError, match="fails on the input"):
         compile_program(program, Domain(("a", "b"), 3))
 
@@ -147,7 +175,13 @@ def test_a_selector_is_no_output():
 
 @pytest.mark.parametrize(
     ("vocab", "max_len", "message"),
-    [("", 3, "empty"), ("aa", 3, "twice"), ("ab", 0, "at least 1"), ([None], 2, "NoneType"), ("ab", True, "max_len")],
+    [
+        ("", 3, "empty"),
+        ("aa", 3, "twice"),
+        ("ab", 0, "at least 1"),
+        ([None], 2, "NoneType"),
+        ("ab", True, "max_len"),
+    ],
 )
 def test_bad_domains_are_refused(vocab, max_len, message):
     """A domain that cannot be one: ValueError naming what is wrong."""
@@ -165,7 +199,9 @@ def test_unknown_tokens_and_long_inputs_are_refused():
 
 
 def test_every_direction_has_one_writer_before_its_readers():
-    """Layout invariant, over random programs: no part reads what is written at the same time or later."""
+    """Layout invariant, over random programs: no part reads what is written at the same time or
+    later.
+    """
     for seed in range(60):
         program, domain = random_program(seed)
         try:

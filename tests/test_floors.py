@@ -46,4 +46,6 @@ def test_imports_go_down(path):
     assert part in FLOOR, f"{part} has no floor"
     for name in imports(path):
         down = FLOOR[name] < FLOOR[part] or name == part or FLOOR[name] == FLOOR[part]
-        assert down or (part, name) in UPWARD, f"{part} (floor {FLOOR[part]}) imports {name} (floor {FLOOR[name]})"
+        assert down or (part, name) in UPWARD, (
+            f"{part} (floor {FLOOR[part]}) imports {name} (floor {FLOOR[name]})"
+        )

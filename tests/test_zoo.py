@@ -1,4 +1,4 @@
-"""Every zoo program: its sample, its compiled model against the interpreter, its circuit on file."""
+"""Every zoo program: its sample, its compiled model, its circuit on file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ NAMES = list(entries())
 def test_sample(name):
     """The index's sample input gives the index's output, value and kind."""
     row = entry(name)
-    got = rasplab.evaluate(rasplab.load(row.path), list(row.sample), causal=row.domain.causal).output
+    got = rasplab.evaluate(
+        rasplab.load(row.path), list(row.sample), causal=row.domain.causal
+    ).output
     assert [(v, type(v) is bool) for v in got] == [(v, type(v) is bool) for v in row.output]
 
 
@@ -33,7 +35,7 @@ def test_compiled_model_is_exact(name, basis):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_circuit_on_file_is_current(name):
-    """circuits/truth/NAME.json is what the compiler gives today (`make circuits` writes it anew)."""
+    """circuits/truth/NAME.json is what the compiler gives today (`make circuits`)."""
     row = entry(name)
     circuit = rasplab.circuit_of(compile_program(rasplab.load(row.path), row.domain))
     stored = (shipped("circuits") / "truth" / f"{name}.json").read_text(encoding="utf-8")
@@ -43,7 +45,9 @@ def test_circuit_on_file_is_current(name):
 
 @pytest.mark.parametrize("name", ["length", "reverse", "hist", "sort"])
 def test_exact_at_vocabulary_16_length_32(name):
-    """1,000 random inputs each, where the predecessor's default setting is wrong on every input but hist's."""
+    """1,000 random inputs each, where the predecessor's default setting is wrong on every input but
+    hist's.
+    """
     compiled = rasplab.compile(rasplab.load(entry(name).path), "abcdefghijklmnop", 32)
     report = rasplab.verify(compiled.to_model(device="cpu"), max_inputs=1000)
     assert (report.checked, report.mismatches) == (1000, 0), report.counterexample

@@ -1,4 +1,6 @@
-"""`python -m rasplab.circuit`: write the true circuit of every zoo program to circuits/truth/NAME.json."""
+"""`python -m rasplab.circuit`: write the true circuit of every zoo program to
+circuits/truth/NAME.json.
+"""
 
 from rasplab.circuit.truth import circuit_of
 from rasplab.compiler import compile_program

@@ -15,7 +15,8 @@ class Circuit:
     edges    sorted, each once
     carries  what each edge carries: labels of s-ops, in the order of `edges`
     labels   what each site does, for every site of an edge: (site, text), sorted
-    places   where in the source each site comes from: (site, "file:line:column"), those that have one
+    places   where in the source each site comes from: (site, "file:line:column"), those that have
+             one
     """
 
     edges: tuple[Edge, ...]
@@ -35,7 +36,10 @@ class Circuit:
     def to_json(self) -> str:
         """Sorted, indented JSON; `Circuit.from_json` gives an equal circuit back."""
         rows = {
-            "edges": [[str(e.src), str(e.dst), list(c)] for e, c in zip(self.edges, self.carries, strict=True)],
+            "edges": [
+                [str(e.src), str(e.dst), list(c)]
+                for e, c in zip(self.edges, self.carries, strict=True)
+            ],
             "labels": {str(s): text for s, text in self.labels},
             "places": {str(s): text for s, text in self.places},
         }
@@ -54,12 +58,16 @@ class Circuit:
         )
 
     def to_networkx(self):
-        """A networkx MultiDiGraph of site names; an edge's key is the port, its `carries` a list of labels."""
+        """A networkx MultiDiGraph of site names; an edge's key is the port, its `carries` a list of
+        labels.
+        """
         import networkx
 
         graph = networkx.MultiDiGraph()
         for site in self.sites:
             graph.add_node(str(site), label=self.label(site), layer=site.layer, kind=site.kind)
         for edge, carries in zip(self.edges, self.carries, strict=True):
-            graph.add_edge(str(edge.src), str(edge.dst.site), key=edge.dst.name, carries=list(carries))
+            graph.add_edge(
+                str(edge.src), str(edge.dst.site), key=edge.dst.name, carries=list(carries)
+            )
         return graph

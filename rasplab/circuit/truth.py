@@ -11,8 +11,8 @@ from rasplab.sites import Edge, Port, Site
 def circuit_of(compiled: Compiled) -> Circuit:
     """Structural truth: an edge where a port reads a direction that a site writes.
 
-    The direction that is 1 at tokens and 0 at BOS belongs to tok_embed; edges that carry only it are bookkeeping and
-    are labelled so.
+    The direction that is 1 at tokens and 0 at BOS belongs to tok_embed; edges that carry only it
+    are bookkeeping and are labelled so.
     """
     carried: dict[Edge, set[str]] = {}
     layout = compiled.layout
@@ -46,8 +46,10 @@ def circuit_of(compiled: Compiled) -> Circuit:
 def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
     program = compiled.program
     labels = {
-        Site("tok_embed"): "tokens", Site("pos_embed"): "indices", Site("unembed"): program.labels[program.output],
-    }  # fmt: skip
+        Site("tok_embed"): "tokens",
+        Site("pos_embed"): "indices",
+        Site("unembed"): program.labels[program.output],
+    }
     places = {}
     for site, nodes in compiled.site_nodes().items():
         labels[site] = ", ".join(dict.fromkeys(program.labels[n] for n in nodes))

@@ -1,12 +1,16 @@
-"""The compiler: a RASP program and a finite domain become transformer weights that say what the interpreter says.
+"""The compiler: a RASP program and a finite domain become transformer weights that say what the
+interpreter says.
 
 The stages, in order:
-  infer      which values every s-op can take, at every length and position      infer.py (sums.py, order.py)
-  lower      s-ops to linear forms, heads and neurons over named directions      lower.py (attend.py, join.py, hinges.py)
+  infer      which values every s-op can take, at every length and position      infer.py (sums.py,
+             order.py)
+  lower      s-ops to linear forms, heads and neurons over named directions      lower.py
+             (attend.py, join.py, hinges.py)
   read out   the output s-op to logits                                           readout.py
   place      what is needed gets a layer, a head, an index                       place.py
   assemble   the layout to dense arrays                                          assemble.py
-`normalize.py` holds the normal forms of selectors, `forms.py` the residual stream that lowering designs.
+`normalize.py` holds the normal forms of selectors, `forms.py` the residual stream that lowering
+designs.
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ class Compiled:
     """A program as transformer weights, with every stage that led there.
 
     certificate  bound on the numerical error of the read-out, and the dtype it holds in
-    checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of the domain
+    checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of
+             the domain
     seconds  how long compilation took
     """
 
@@ -73,17 +78,23 @@ class Compiled:
         }
 
     def listing(self) -> str:
-        """The model as text: layer by layer, each head, neuron group and residual direction with its place."""
+        """The model as text: layer by layer, each head, neuron group and residual direction with
+        its place.
+        """
         from rasplab.compiler.listing import listing
 
         return listing(self)
 
     def to_model(self, device: str = "auto", dtype: str | None = None):
-        """The weights in a TransformerLens model (rasplab.model.lens.LensModel), in the certificate's dtype."""
+        """The weights in a TransformerLens model (rasplab.model.lens.LensModel), in the
+        certificate's dtype.
+        """
         from rasplab.model.lens import load_weights
 
         dtype = dtype or self.certificate.dtype
-        return load_weights(self.weights, self.domain, self.readout, device=device, dtype=dtype, compiled=self)
+        return load_weights(
+            self.weights, self.domain, self.readout, device=device, dtype=dtype, compiled=self
+        )
 
     def save(self, folder) -> None:
         """Write weights.safetensors and compiled.json into `folder`, whole or not at all."""
@@ -97,7 +108,11 @@ class Compiled:
         for layer, i, head in self.layout.heads:
             nodes.setdefault(Site("head", layer, i), []).extend(head.nodes)
         for direction, site in zip(self.layout.directions, self.layout.writers, strict=True):
-            if site.kind == "mlp" and direction.node is not None and direction.node not in nodes.setdefault(site, []):
+            if (
+                site.kind == "mlp"
+                and direction.node is not None
+                and direction.node not in nodes.setdefault(site, [])
+            ):
                 nodes[site].append(direction.node)
         return nodes
 
@@ -105,7 +120,8 @@ class Compiled:
 def compile_program(program: Program, domain: Domain, basis: str = "compact") -> Compiled:
     """Compile `program` for `domain`.
 
-    Raises CompileError, with the place, for a program that has no exact model there; ValueError for a bad basis.
+    Raises CompileError, with the place, for a program that has no exact model there; ValueError for
+    a bad basis.
     """
     if basis not in BASES:
         raise ValueError(f"basis is {basis!r}; it can be {' or '.join(BASES)}")
@@ -122,7 +138,16 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     weights = assemble(layout, forms, domain)
     seconds = time.perf_counter() - start
     return Compiled(
-        program, domain, basis, layout, tuple(forms), readout, certificate, weights, checked, seconds
+        program,
+        domain,
+        basis,
+        layout,
+        tuple(forms),
+        readout,
+        certificate,
+        weights,
+        checked,
+        seconds,
     )
 
 
@@ -157,7 +182,7 @@ def _check_doubts(inferred: Inferred) -> str:
             raise CompileError(
                 f"the program fails on the input {list(tokens)!r}: {error.message}",
                 error.span or inferred.program.span(node),
-                "change the program so that every input of the vocabulary is legal, or compile for another vocabulary",
+                "make every input of the vocabulary legal, or compile for another vocabulary",
             ) from error
     return "run"
 

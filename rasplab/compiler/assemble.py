@@ -11,7 +11,8 @@ from rasplab.weights import Weights
 
 
 def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
-    """Dense float64 weights; scores are q.k / sqrt(d_head), so sqrt(d_head) is folded into W_Q and b_Q.
+    """Dense float64 weights; scores are q.k / sqrt(d_head), so sqrt(d_head) is folded into W_Q and
+    b_Q.
 
     read_out  one form per logit; its constant is read from direction 0, which is 1 at every token
     """
@@ -54,8 +55,12 @@ def _read(matrix: np.ndarray, bias: np.ndarray, column: int, form: Form) -> None
     bias[column] = form.const
 
 
-def forward(weights: Weights, ids: np.ndarray, causal: bool = False, dtype=np.float64) -> np.ndarray:
-    """Logits [batch, pos, d_vocab_out] at the tokens (BOS dropped), for vocabulary ids [batch, pos]."""
+def forward(
+    weights: Weights, ids: np.ndarray, causal: bool = False, dtype=np.float64
+) -> np.ndarray:
+    """Logits [batch, pos, d_vocab_out] at the tokens (BOS dropped), for vocabulary ids [batch,
+    pos].
+    """
     w = Weights(**{name: a.astype(dtype) for name, a in weights.arrays().items()})
     tokens = np.concatenate([np.zeros((len(ids), 1), int), ids + 1], 1)
     n = tokens.shape[1]

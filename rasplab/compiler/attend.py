@@ -1,11 +1,11 @@
 """Selectors as attention heads (floor 3).
 
-A head computes q.k. Within a row every selected key scores the same level, BOS half a gap below it (or exactly the
-level, in a head that counts), every other key at least a gap below. The softmax is then the selector, normalised, with
-empty rows on BOS; what leaks is below n * exp(-GAP / 2).
+A head computes q.k. Within a row every selected key scores the same level, BOS half a gap below it
+(or exactly the level, in a head that counts), every other key at least a gap below. The softmax is
+then the selector, normalised, with empty rows on BOS; what leaks is below n * exp(-GAP / 2).
 
-Every head has one pair for BOS: its key is 1 at BOS only, its query gives BOS its score at tokens, and at BOS
-itself a high one, so that BOS attends to BOS and holds known values.
+Every head has one pair for BOS: its key is 1 at BOS only, its query gives BOS its score at tokens,
+and at BOS itself a high one, so that BOS attends to BOS and holds known values.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from itertools import combinations
 import numpy as np
 
 from rasplab.compiler.forms import REAL, Direction, Form, Head, after
-from rasplab.compiler.infer import is_number
 from rasplab.compiler.normalize import Conjunct, conjunction, normal_and, normal_or
-from rasplab.errors import CompileError
+from rasplab.compiler.values import is_number
 
 GAP = 64.0
-"""Score difference of selected and unselected; what leaks to or from BOS is exp(-32) = 1e-14 a key."""
+"""Score difference of selected and unselected; what leaks to or from BOS is exp(-32) = 1e-14 a key.
+"""
 
 MAX_CODE = 16.0
 """Largest centred code of a compact equality: 2 * GAP * MAX_CODE^2 in float32 is good to 0.003."""
@@ -35,7 +35,9 @@ NOT_REAL = Form(((REAL, -1.0),), 1.0)
 
 @dataclass(frozen=True)
 class Part:
-    """A width counted by one head: share = 1/(1+w) with its error, w at most `most`; sign in the sum."""
+    """A width counted by one head: share = 1/(1+w) with its error, w at most `most`; sign in the
+    sum.
+    """
 
     sign: int
     share: Form
@@ -45,7 +47,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Scores:
-    """Query and key forms whose products add up to 0 at least GAP apart; `level` is a row's score when selected."""
+    """Query and key forms whose products add up to 0 at least GAP apart; `level` is a row's score
+    when selected.
+    """
 
     pairs: tuple[tuple[Form, Form], ...]
     level: Form
@@ -66,7 +70,9 @@ class Attention:
         return self.lowering.stream
 
     def at_most_one(self, leaf: int) -> bool:
-        """Whether the aggregate never takes a mean: one key at most is selected, or values are no numbers."""
+        """Whether the aggregate never takes a mean: one key at most is selected, or values are no
+        numbers.
+        """
         node = self.program.nodes[leaf]
         if node.values in self.inferred.ranges:
             return False
@@ -74,12 +80,14 @@ class Attention:
         return not numbers or bool(self._widths(node.selector).high.max() <= 1)
 
     def _widths(self, selector: int):
-        return self.inferred.widths(normal_and(self.program, selector))
+        return self.inferred.selectors.widths(normal_and(self.program, selector))
 
-    # --- heads that carry values ---------------------------------------------------------------------------------------
+    # --- heads that carry values ------------------------------------------------------------------
 
-    def carry(self, leaf: int, forms: list[Form], defaults: list[float], labels: list[str]) -> list[Form]:
-        """What the aggregate's head moves: each form from the selected keys, its default from BOS."""
+    def carry(
+        self, leaf: int, forms: list[Form], defaults: list[float], labels: list[str]
+    ) -> list[Form]:
+        """What the aggregate's head moves: each form from selected keys, its default from BOS."""
         node = self.program.nodes[leaf]
         conjuncts = normal_and(self.program, node.selector)
         results = []
@@ -99,7 +107,13 @@ class Attention:
                 return Form.of(direction)
         size = max(self.stream.size(value), abs(bos))
         single = self.at_most_one(leaf)
-        blurred = 1.0 if head.error > GAP / 8 else self.stream.ulp if single else self.stream.ulp + 2 * head.error
+        blurred = (
+            1.0
+            if head.error > GAP / 8
+            else self.stream.ulp
+            if single
+            else self.stream.ulp + 2 * head.error
+        )
         error = self.stream.error(value) + size * (blurred + self._leak())
         direction = self.stream.add(Direction(label, leaf, "head", head.time, bos, size, error))
         head.outs.append((value, direction))
@@ -107,19 +121,22 @@ class Attention:
             head.nodes.append(leaf)
         return Form.of(direction)
 
-    # --- heads that count ----------------------------------------------------------------------------------------------
+    # --- heads that count -------------------------------------------------------------------------
 
     def width_parts(self, leaf: int) -> list[Part]:
-        """The heads whose widths add up to this width: one, or one per term of an `or` and per overlap."""
+        """The heads whose widths add up to this width: one, or one per term of an `or` and per
+        overlap.
+        """
         if leaf not in self._parts:
             selector = self.program.nodes[leaf].selector
             self._parts[leaf] = [
-                self._count(leaf, selector, conjuncts, sign) for sign, conjuncts in self._terms(selector)
+                self._count(leaf, selector, conjuncts, sign)
+                for sign, conjuncts in self._terms(selector)
             ]
         return self._parts[leaf]
 
     def _terms(self, selector: int) -> list[tuple[int, tuple[Conjunct, ...]]]:
-        """Inclusion and exclusion over the terms of an `or`, without overlaps that select nothing."""
+        """Inclusion and exclusion over the terms of an `or`; overlaps that select nothing go."""
         whole = normal_and(self.program, selector)
         if all(len(c.keys) == 1 and len(c.queries) == 1 for c in whole):
             return [(1, whole)]
@@ -132,7 +149,7 @@ class Attention:
                 met = chosen[0]
                 for term in chosen[1:]:
                     met = conjunction(met, term)
-                if all(self.inferred.predicate(c)[2].any() for c in met):
+                if all(self.inferred.selectors.predicate(c)[2].any() for c in met):
                     signed.append((1 if k % 2 else -1, met))
         return signed
 
@@ -140,29 +157,39 @@ class Attention:
         head = self._head(conjuncts, selector, counts=True, ready=0)
         if leaf not in head.nodes:
             head.nodes.append(leaf)
-        most = int(self.inferred.widths(conjuncts).high.max())
-        # an error e of the scores moves 1/(1+w) by 2e u(1-u), so w by 2e w; the steepest piece of w(u) is (1+w)^2
+        most = int(self.inferred.selectors.widths(conjuncts).high.max())
+        # an error e of the scores moves 1/(1+w) by 2e u(1-u), so w by 2e w; the steepest piece of
+        # w(u) is (1+w)^2
         error = 2 * (head.error + 4 * self.stream.ulp) / (1 + most)
         honest = head.error / 2 + 4 * self.stream.ulp
         for value, direction in head.outs:
             if value == NOT_REAL:
                 return Part(sign, Form.of(direction), error, most)
-        label = f"1/(1+{self.program.labels[leaf]})" if sign == 1 else f"1/(1+overlap of {self.program.labels[leaf]})"
+        label = (
+            f"1/(1+{self.program.labels[leaf]})"
+            if sign == 1
+            else f"1/(1+overlap of {self.program.labels[leaf]})"
+        )
         direction = self.stream.add(Direction(label, leaf, "head", head.time, 1.0, 1.0, honest))
         head.outs.append((NOT_REAL, direction))
         return Part(sign, Form.of(direction), error, most)
 
-    # --- queries and keys ----------------------------------------------------------------------------------------------
+    # --- queries and keys -------------------------------------------------------------------------
 
     def _head(self, conjuncts, selector: int, counts: bool, ready: int) -> Head:
-        may_be_empty = bool((self.inferred.widths(conjuncts).low == 0).any())
+        may_be_empty = bool((self.inferred.selectors.widths(conjuncts).low == 0).any())
         need_level = counts or may_be_empty
         scores = self._all_scores(conjuncts, need_level)
-        time = after(max(ready, self.stream.time(*(f for pair in scores.pairs for f in pair), scores.level)), 1)
+        time = after(
+            max(ready, self.stream.time(*(f for pair in scores.pairs for f in pair), scores.level)),
+            1,
+        )
         key = (conjuncts, counts, time)
         if key not in self._heads:
             label = self.program.labels[selector]
-            pairs = [(self.stream.at_bos(q, 0.0), self.stream.at_bos(k, 0.0)) for q, k in scores.pairs]
+            pairs = [
+                (self.stream.at_bos(q, 0.0), self.stream.at_bos(k, 0.0)) for q, k in scores.pairs
+            ]
             pairs.append((self._bos_query(scores, counts, need_level), NOT_REAL))
             head = Head(label, [], selector, time, counts, pairs, self._score_error(pairs))
             self._heads[key] = head
@@ -198,7 +225,7 @@ class Attention:
         return Scores(tuple(pairs), level)
 
     def _conjunct_scores(self, conjunct: Conjunct, need_level: bool) -> Scores:
-        keys, queries, table = self.inferred.predicate(conjunct)
+        keys, queries, table = self.inferred.selectors.predicate(conjunct)
         key_class, query_class = _classes(table), _classes(table.T)
         small = table[np.ix_(_first(key_class), _first(query_class))]
         if small.all():
@@ -211,11 +238,15 @@ class Attention:
 
     def _side(self, nodes: tuple[int, ...], tables: np.ndarray) -> list[Form]:
         """Forms of functions of a tuple of s-ops: tables [tuple value, target]."""
-        leaves, column = self.inferred.tuples(nodes)
-        return self.lowering.forms(leaves, tables[column.codes], nodes[0] if len(nodes) == 1 else None)
+        leaves, column = self.inferred.selectors.tuples(nodes)
+        return self.lowering.forms(
+            leaves, tables[column.codes], nodes[0] if len(nodes) == 1 else None
+        )
 
     def _by_table(self, conjunct: Conjunct, small: np.ndarray, key_class, query_class) -> Scores:
-        """One side one-hot over its classes, the other side rows of the table: 0 if selected, else -GAP."""
+        """One side one-hot over its classes, the other side rows of the table: 0 if selected, else
+        -GAP.
+        """
         key_wide, query_wide = ~small.all(1), ~small.all(0)
         if query_wide.sum() <= key_wide.sum():
             chosen = np.nonzero(query_wide)[0]
@@ -229,18 +260,24 @@ class Attention:
         return Scores(tuple(zip(q, k, strict=True)), Form())
 
     def _equality_codes(self, conjunct, keys, queries, small, key_class, query_class):
-        """Numbers for keys and queries, equal exactly where selected, at least 1 apart elsewhere; None if none fit."""
+        """Numbers for keys and queries, equal exactly where selected, at least 1 apart elsewhere;
+        None if none fit.
+        """
         if small.sum(0).max(initial=0) > 1 or small.sum(1).max(initial=0) > 1:
             return None
         natural = self._natural_codes(conjunct, keys, queries, small, key_class, query_class)
         return natural or self._rank_codes(small, key_class, query_class)
 
     def _natural_codes(self, conjunct, keys, queries, small, key_class, query_class):
-        """The numbers themselves, where the selector compares numbers: they keep linear expressions free."""
+        """The numbers themselves, where the selector compares numbers: they keep linear expressions
+        free.
+        """
         if len(conjunct.keys) > 1 or len(conjunct.queries) > 1:
             return None
         values = [v[0] for v in (*keys.values, *queries.values) if isinstance(v, tuple)]
-        if len(values) < len(keys.values) + len(queries.values) or not all(is_number(v) for v in values):
+        if len(values) < len(keys.values) + len(queries.values) or not all(
+            is_number(v) for v in values
+        ):
             return None
         numbers = np.array([float(v) for v in values])
         distinct = np.unique(numbers)
@@ -271,7 +308,7 @@ class Attention:
         return (keys - middle)[key_class], (queries - middle)[query_class]
 
     def _equality(self, conjunct, key_codes, query_codes, need_level: bool) -> Scores:
-        """GAP * (2ab - b^2) = GAP * (a^2 - (a-b)^2): level GAP * a^2 where query a meets key b = a."""
+        """GAP * (2ab - b^2) = GAP * (a^2 - (a-b)^2): level GAP * a^2 where query a meets key a."""
         keys = self._side(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
         wanted = [query_codes, query_codes**2] if need_level else [query_codes]
         queries = self._side(conjunct.queries, np.column_stack(wanted))
@@ -283,17 +320,11 @@ class Attention:
 def _classes(table: np.ndarray) -> np.ndarray:
     """A class number per row: equal rows share one; numbered by first appearance."""
     ids: dict[bytes, int] = {}
-    return np.array([ids.setdefault(row.tobytes(), len(ids)) for row in np.ascontiguousarray(table)])
+    return np.array(
+        [ids.setdefault(row.tobytes(), len(ids)) for row in np.ascontiguousarray(table)]
+    )
 
 
 def _first(classes: np.ndarray) -> np.ndarray:
     """The first member of every class."""
     return np.unique(classes, return_index=True)[1]
-
-
-def check_selectors(program, selector: int) -> None:
-    """Raises CompileError for a selector where an s-op is needed."""
-    raise CompileError(
-        "the output is a selector; a model gives s-ops", program.span(selector),
-        "aggregate it, or take selector_width of it",
-    )  # fmt: skip

@@ -1,7 +1,8 @@
 """Compiled models on disk: weights.safetensors and compiled.json in a folder (floor 3).
 
-A compiled model is a pure function of program, domain and basis; loading compiles again and holds the stored weights
-against the result, so a loaded model has every stage and a damaged file is found out.
+A compiled model is a pure function of program, domain and basis; loading compiles again and holds
+the stored weights against the result, so a loaded model has every stage and a damaged file is found
+out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,24 @@ import numpy as np
 from rasplab.compiler import Compiled, compile_program
 from rasplab.domain import Domain
 from rasplab.errors import FileError, Source, Span
-from rasplab.program import Aggregate, Combine, Constant, Indices, Map, Node, Program, Select, SelectorWidth, Tokens
+from rasplab.program import (
+    Aggregate,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Node,
+    Program,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
 
 FORMAT = 1
-NODE_TYPES = {t.__name__: t for t in (Tokens, Indices, Constant, Map, Select, Combine, Aggregate, SelectorWidth)}
+NODE_TYPES = {
+    t.__name__: t
+    for t in (Tokens, Indices, Constant, Map, Select, Combine, Aggregate, SelectorWidth)
+}
 
 
 def save(compiled: Compiled, folder: str | Path) -> None:
@@ -33,7 +48,9 @@ def save(compiled: Compiled, folder: str | Path) -> None:
         write_whole(folder / "weights.safetensors", to_bytes(arrays))
         write_whole(folder / "compiled.json", _json(compiled).encode())
     except OSError as error:
-        raise FileError(f"cannot write {folder}: {error.strerror}", hint="choose another folder with -o") from None
+        raise FileError(
+            f"cannot write {folder}: {error.strerror}", hint="choose another folder with -o"
+        ) from None
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -50,14 +67,20 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def load_compiled(folder: str | Path) -> Compiled:
-    """The compiled model in `folder`. Raises FileError if it is missing, damaged, or of another version."""
+    """The compiled model in `folder`. Raises FileError if it is missing, damaged, or of another
+    version.
+    """
     folder = Path(folder)
     if not (folder / "compiled.json").is_file():
-        raise FileError(f"no compiled model in {folder}", hint="write one with `rasplab compile FILE -o DIR`")
+        raise FileError(
+            f"no compiled model in {folder}", hint="write one with `rasplab compile FILE -o DIR`"
+        )
     try:
         row = json.loads((folder / "compiled.json").read_text(encoding="utf-8"))
         if row["format"] != FORMAT:
-            raise FileError(f"{folder} has format {row['format']}, this rasplab reads {FORMAT}", hint=_AGAIN)
+            raise FileError(
+                f"{folder} has format {row['format']}, this rasplab reads {FORMAT}", hint=_AGAIN
+            )
         domain = Domain(tuple(row["vocab"]), row["max_len"], row["causal"])
         compiled = compile_program(_program(row), domain, row["basis"])
     except (ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
@@ -92,9 +115,12 @@ def _json(compiled: Compiled) -> str:
         "names": list(program.names),
         "sources": [[Path(s.name).name, s.text] for s in sources],
         "spans": [[sources.index(s.source), s.start, s.stop] if s else None for s in program.spans],
-        "vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal, "basis": compiled.basis,
+        "vocab": list(domain.vocab),
+        "max_len": domain.max_len,
+        "causal": domain.causal,
+        "basis": compiled.basis,
         "shape": compiled.weights.shape(),
-    }  # fmt: skip
+    }
     return json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

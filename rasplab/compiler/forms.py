@@ -1,7 +1,9 @@
-"""The residual stream while it is being designed: directions, linear forms over them, heads and neurons (floor 3).
+"""The residual stream while it is being designed: directions, linear forms over them, heads and
+neurons (floor 3).
 
-Time counts half layers: the embeddings write at 0, the heads of layer l at 2l+1, its MLP at 2l+2. Every direction has
-one writer. At position 0 (BOS) every direction has a known value, because BOS attends only to itself.
+Time counts half layers: the embeddings write at 0, the heads of layer l at 2l+1, its MLP at 2l+2.
+Every direction has one writer. At position 0 (BOS) every direction has a known value, because BOS
+attends only to itself.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ class Direction:
     """One residual direction.
 
     label  what it holds; node: the s-op it serves (None for bookkeeping)
-    site   "tok", "pos" (then `table` is what the embedding writes per token or position), "head" or "mlp"
+    site   "tok", "pos" (then `table` is what the embedding writes per token or position), "head" or
+           "mlp"
     bos    its value at BOS; size: bound on its absolute value; error: bound on its numerical error
     """
 
@@ -63,9 +66,11 @@ class Form:
 
 @dataclass
 class Head:
-    """A head: q and k as pairs of forms (their products are summed), and for each output a value form.
+    """A head: q and k as pairs of forms (their products are summed), and for each output a value
+    form.
 
-    counts  BOS is scored like a selected key: the head gives 1 / (1 + width) where the value is 1 at BOS
+    counts  BOS is scored like a selected key: the head gives 1 / (1 + width) where the value is 1
+            at BOS
     error   bound on the numerical error of a score
     """
 

@@ -45,8 +45,8 @@ def fit(points: np.ndarray, targets: np.ndarray, s_error: float, ulp: float) -> 
     targets  [point, target]; NaN where any value does
     s_error  bound on the error of the argument at run time
     ulp      relative rounding of the arithmetic
-    Plateaus (two neurons a step, errors of s die) are taken where they cost no more, or where lines would let
-    through more than RESOLUTION roundings of the smallest step of a target.
+    Plateaus (two neurons a step, errors of s die) are taken where they cost no more, or where lines
+    would let through more than RESOLUTION roundings of the smallest step of a target.
     """
     targets = np.column_stack([_filled(points, t) for t in targets.T])
     lines = _best_side(points, targets, 0.0, ulp)
@@ -83,7 +83,9 @@ def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> Hinges | N
     if not len(changes):
         return None
     gaps = points[changes + 1] - points[changes]
-    knots = np.column_stack([points[changes] + gaps / 4, points[changes + 1] - gaps / 4]).reshape(-1)
+    knots = np.column_stack([points[changes] + gaps / 4, points[changes + 1] - gaps / 4]).reshape(
+        -1
+    )
     values = np.stack([targets[changes], targets[changes + 1]], 1).reshape(-1, targets.shape[1])
     return _best_side(knots, values, float(gaps.min()) / 4, ulp, flat_ends=True, at=points)
 

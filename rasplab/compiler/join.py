@@ -1,8 +1,9 @@
 """Functions of several leaves: find one linear form on which few neurons compute them (floor 3).
 
-Candidates differ in what is added up (leaves, or expressions over them) and how each part is scaled: numbers as they
-are with coefficients 1 and -1 (so `a == b`, `a < b`, sums of flags fold together), or mixed radix over classes of
-values that behave alike. The best is taken: first those whose gaps are wide enough for the errors, then fewest half layers, then neurons.
+Candidates differ in what is added up (leaves, or expressions over them) and how each part is
+scaled: numbers as they are with coefficients 1 and -1 (so `a == b`, `a < b`, sums of flags fold
+together), or mixed radix over classes of values that behave alike. The best is taken: first those
+whose gaps are wide enough for the errors, then fewest half layers, then neurons.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from rasplab.compiler import hinges
 from rasplab.compiler.forms import Form
-from rasplab.compiler.infer import Column, Fault, is_number
+from rasplab.compiler.values import Column, Fault, is_number, value_key
 from rasplab.program import Aggregate, Map, SelectorWidth
 
 MAX_NEURONS = 3000
@@ -27,14 +28,17 @@ MANY_NEURONS = 300
 
 
 RISK = 1e-3
-"""Rounding of a step of height 1, where steep pieces add up, that is still harmless to what reads it."""
+"""Rounding of a step of height 1, where steep pieces add up, that is still harmless to what reads
+it.
+"""
 
 
 @dataclass(frozen=True)
 class Scalar:
     """One number per value of a variable.
 
-    late: half layers it comes after the earliest; form: makes it; error: bound on its numerical error
+    late: half layers it comes after the earliest; form: makes it; error: bound on its numerical
+    error
     """
 
     table: np.ndarray
@@ -54,15 +58,19 @@ class Variable:
 
 @dataclass(frozen=True)
 class Argument:
-    """The linear form: parts (form maker, coefficient), its value on every row, and what it costs."""
+    """The linear form: parts (form maker, coefficient), its value on every row, its cost."""
 
     parts: tuple[tuple[Callable[[], Form], float], ...]
     points: np.ndarray
     cost: tuple
 
 
-def best_argument(lowering, leaves: tuple[int, ...], targets: np.ndarray, node: int | None) -> Argument | None:
-    """The cheapest linear form that determines every target; None if all need more than MAX_NEURONS."""
+def best_argument(
+    lowering, leaves: tuple[int, ...], targets: np.ndarray, node: int | None
+) -> Argument | None:
+    """The cheapest linear form that determines every target; None if all need more than
+    MAX_NEURONS.
+    """
     best = None
     for frontier in _frontiers(lowering, leaves, node):
         variables = [_variable(lowering, item, leaves, frontier, targets) for item in frontier]
@@ -73,7 +81,9 @@ def best_argument(lowering, leaves: tuple[int, ...], targets: np.ndarray, node: 
 
 
 def _frontiers(lowering, leaves: tuple[int, ...], node: int | None) -> list[tuple[int, ...]]:
-    """Sets of nodes (or leaves) that determine the function: the leaves, and cuts through its expression."""
+    """Sets of nodes (or leaves) that determine the function: the leaves, and cuts through its
+    expression.
+    """
     found = [leaves]
     if node is None or node < 0 or not isinstance(lowering.program.nodes[node], Map):
         return found
@@ -106,7 +116,9 @@ def _variable(lowering, item: int, leaves, frontier, targets: np.ndarray) -> Var
 
 
 def _sum_lateness(lowering, item: int) -> int:
-    """Half layers that the number itself waits: none for a sum of tokens, positions and what heads carry."""
+    """Half layers that the number itself waits: none for a sum of tokens, positions and what heads
+    carry.
+    """
     if item < 0 or lowering.inferred.leaf_sets[item] == (item,):
         return 2
     terms = lowering.inferred.linear(item)
@@ -129,8 +141,10 @@ def _lateness(lowering, item: int) -> int:
 
 
 def _numeric(lowering, item: int, column: Column, late: int):
-    """The numbers themselves, and what attention gives before any neuron: 1/(1+width), or a mean."""
-    if not all(is_number(v) or isinstance(v, bool) for v in column.values if not isinstance(v, Fault)):
+    """The numbers themselves, and what attention gives before neurons: 1/(1+width), or a mean."""
+    if not all(
+        is_number(v) or isinstance(v, bool) for v in column.values if not isinstance(v, Fault)
+    ):
         return
     numbers = np.array([np.nan if isinstance(v, Fault) else float(v) for v in column.values])
     node = lowering.program.nodes[item] if item >= 0 else None
@@ -148,17 +162,17 @@ def _numeric(lowering, item: int, column: Column, late: int):
 
 def _make(lowering, item: int, column: Column, table: np.ndarray) -> Form:
     """The form of a table by code of the item's column."""
-    if item in lowering.inferred.sets and len(column.values) == len(lowering.inferred.sets[item].values):
-        if item < 0 or lowering.inferred.leaf_sets[item] == (item,):
-            return lowering.leaf_forms(item, table[:, None])[0]
-    leaves = lowering.inferred.leaf_sets[item]
+    inferred = lowering.inferred
+    complete = item in inferred.sets and len(column.values) == len(inferred.sets[item].values)
+    if complete and (item < 0 or inferred.leaf_sets[item] == (item,)):
+        return lowering.leaf_forms(item, table[:, None])[0]
+    leaves = inferred.leaf_sets[item]
     own = lowering.inferred.column(item, leaves)
     return lowering.forms(leaves, _by_value(column, own, table)[own.codes][:, None], item)[0]
 
 
 def _by_value(column: Column, own: Column, table: np.ndarray) -> np.ndarray:
     """The table reordered from one column's values to another's."""
-    from rasplab.compiler.infer import value_key
 
     ids = {value_key(v): k for k, v in enumerate(column.values)}
     rows = np.array([ids.get(value_key(v), -1) for v in own.values])
@@ -169,12 +183,16 @@ def _classes(column: Column, others: list[np.ndarray], targets: np.ndarray) -> n
     """A class number per value: values that give the same targets in every context share one."""
     context = np.zeros(len(column.codes), int)
     for codes in others:
-        context = np.unique(context * (int(codes.max()) + 1) + codes, return_inverse=True)[1].reshape(-1)
+        context = np.unique(context * (int(codes.max()) + 1) + codes, return_inverse=True)[
+            1
+        ].reshape(-1)
     behaviour = np.full((len(column.values), int(context.max()) + 1, targets.shape[1]), np.nan)
     behaviour[column.codes, context] = targets
     classes, kept = np.zeros(len(column.values)), []
     for value in _value_order(column):
-        number = next((k for k, other in enumerate(kept) if _agree(behaviour[value], other)), len(kept))
+        number = next(
+            (k for k, other in enumerate(kept) if _agree(behaviour[value], other)), len(kept)
+        )
         if number == len(kept):
             kept.append(behaviour[value].copy())
         else:
@@ -219,8 +237,14 @@ def _choices(variables: list[Variable]):
 
 
 def _mixed_radix(variables: list[Variable], targets: np.ndarray, ulp: float):
-    """Variables as digits of one number, in several orders; digits are classes, or numbers that come earlier."""
-    orders = permutations(range(len(variables))) if len(variables) <= 3 else [tuple(range(len(variables)))]
+    """Variables as digits of one number, in several orders; digits are classes, or numbers that
+    come earlier.
+    """
+    orders = (
+        permutations(range(len(variables)))
+        if len(variables) <= 3
+        else [tuple(range(len(variables)))]
+    )
     for order in orders:
         for early in (False, True):
             chosen = [v.numeric[0] if early and _earlier(v) else v.classes for v in variables]
@@ -234,7 +258,9 @@ def _earlier(variable: Variable) -> bool:
 
 
 def _digit_weights(chosen: list[Scalar], order: tuple[int, ...]) -> list[float]:
-    """Weights that keep every combination apart: a digit's smallest step exceeds all that later digits add."""
+    """Weights that keep every combination apart: a digit's smallest step exceeds all that later
+    digits add.
+    """
     weights, reach, gap = [0.0] * len(chosen), 0.0, 0.0
     for at in reversed(order):
         table = np.unique(chosen[at].table[~np.isnan(chosen[at].table)])
@@ -248,7 +274,9 @@ def _digit_weights(chosen: list[Scalar], order: tuple[int, ...]) -> list[float]:
 
 
 def _argument(variables, chosen, coefficients, targets, ulp) -> Argument | None:
-    """The candidate with its cost, if it determines the targets with neurons enough and gaps wide enough."""
+    """The candidate with its cost, if it determines the targets with neurons enough and gaps wide
+    enough.
+    """
     points = np.zeros(len(targets))
     for variable, scalar, coefficient in zip(variables, chosen, coefficients, strict=True):
         points = points + coefficient * scalar.table[variable.codes]
@@ -271,7 +299,9 @@ def _argument(variables, chosen, coefficients, targets, ulp) -> Argument | None:
     gap = float(np.diff(unique).min(initial=np.inf))
     if neurons > MAX_NEURONS or gap < 1e-9 * size:
         return None
-    error = sum(abs(c) * s.error for c, s in zip(coefficients, chosen, strict=True)) + 8 * ulp * size
+    error = (
+        sum(abs(c) * s.error for c, s in zip(coefficients, chosen, strict=True)) + 8 * ulp * size
+    )
     risky = 4 * error > gap or 4 * ulp * size * neurons > RISK * gap
     late = max(s.late for s in chosen)
     parts = tuple((s.form, float(c)) for s, c in zip(chosen, coefficients, strict=True))

@@ -1,4 +1,6 @@
-"""A compiled model as text: what sits where, which s-op it serves, and where that stands in the source (floor 3)."""
+"""A compiled model as text: what sits where, which s-op it serves, and where that stands in the
+source (floor 3).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,16 @@ def listing(compiled) -> str:
     """Layer by layer: heads, neuron groups, residual directions, each with its s-op and place."""
     layout, shape = compiled.layout, compiled.weights.shape()
     sizes = ", ".join(f"{name} {size}" for name, size in shape.items())
-    lines = [sizes, f"{compiled.n_params:,} parameters, {compiled.nonzero_params:,} not 0", "", "residual directions"]
+    lines = [
+        sizes,
+        f"{compiled.n_params:,} parameters, {compiled.nonzero_params:,} not 0",
+        "",
+        "residual directions",
+    ]
     for k, (direction, site) in enumerate(zip(layout.directions, layout.writers, strict=True)):
-        lines.append(f"  {k:>3}  {str(site):<10} {direction.label}{_place(compiled, direction.node)}")
+        lines.append(
+            f"  {k:>3}  {str(site):<10} {direction.label}{_place(compiled, direction.node)}"
+        )
     for layer in range(layout.n_layers):
         lines += ["", f"layer {layer}", *_heads(compiled, layer), *_neurons(compiled, layer)]
     return "\n".join(lines)
@@ -26,8 +35,12 @@ def _heads(compiled, layer: int) -> list[str]:
     lines = []
     for at, i, head in compiled.layout.heads:
         if at == layer:
-            lines.append(f"  L{layer}H{i}: {compiled.heads[layer, i]}{_place(compiled, head.selector)}")
-            lines += [f"    q {_text(compiled, q)}  .  k {_text(compiled, k)}" for q, k in head.pairs[:4]]
+            lines.append(
+                f"  L{layer}H{i}: {compiled.heads[layer, i]}{_place(compiled, head.selector)}"
+            )
+            lines += [
+                f"    q {_text(compiled, q)}  .  k {_text(compiled, k)}" for q, k in head.pairs[:4]
+            ]
             if len(head.pairs) > 4:
                 lines.append(f"    ... {len(head.pairs) - 4} more pairs")
     return lines
@@ -39,7 +52,10 @@ def _neurons(compiled, layer: int) -> list[str]:
         if at == layer:
             key = tuple(dict.fromkeys(compiled.layout.directions[d].label for d in neuron.outs))
             groups[key] = groups.get(key, 0) + 1
-    return [f"  L{layer}M: {count} neurons -> {', '.join(labels[:6])}" for labels, count in groups.items()]
+    return [
+        f"  L{layer}M: {count} neurons -> {', '.join(labels[:6])}"
+        for labels, count in groups.items()
+    ]
 
 
 def _text(compiled, form: Form) -> str:

@@ -1,7 +1,9 @@
-"""From s-ops to linear forms over residual directions: embeddings, heads and neurons are made on demand (floor 3).
+"""From s-ops to linear forms over residual directions: embeddings, heads and neurons are made on
+demand (floor 3).
 
-Everything is asked for as a *target*: a number for every row of a joint leaf table. `forms` answers with linear forms,
-trying in order: a constant; a function of one leaf; a sum of functions of single leaves; neurons on one linear form.
+Everything is asked for as a *target*: a number for every row of a joint leaf table. `forms` answers
+with linear forms, trying in order: a constant; a function of one leaf; a sum of functions of single
+leaves; neurons on one linear form.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import numpy as np
 
 from rasplab.compiler import hinges
 from rasplab.compiler.forms import REAL, Direction, Form, Stream, after
-from rasplab.compiler.infer import POSITION, TOKEN, Inferred, is_number, value_key
+from rasplab.compiler.infer import Inferred
 from rasplab.compiler.join import best_argument
+from rasplab.compiler.values import POSITION, TOKEN, is_number, value_key
 from rasplab.errors import CompileError
 from rasplab.program import Aggregate, SelectorWidth
 
@@ -31,7 +34,12 @@ class Lowering:
     def __init__(self, inferred: Inferred, basis: str, dtype: str = "float32"):
         from rasplab.compiler.attend import Attention
 
-        self.inferred, self.program, self.basis, self.dtype = inferred, inferred.program, basis, dtype
+        self.inferred, self.program, self.basis, self.dtype = (
+            inferred,
+            inferred.program,
+            basis,
+            dtype,
+        )
         self.stream = Stream(dtype)
         self.features: dict[int, list[tuple[np.ndarray, Form]]] = {}
         self.one_hots: dict[int, list[Form]] = {}
@@ -41,7 +49,7 @@ class Lowering:
         real = self.stream.add(Direction("real token (not BOS)", None, "tok", 0, table=ones))
         assert real == REAL
 
-    # --- what consumers ask for --------------------------------------------------------------------------------------
+    # --- what consumers ask for -------------------------------------------------------------------
 
     def node_forms(self, node: int, tables: np.ndarray) -> list[Form]:
         """Forms of functions of one s-op: tables [value of its set, target]."""
@@ -68,8 +76,12 @@ class Lowering:
             form = form + self.scalar(leaf).scaled(float(coefficient))
         return form
 
-    def forms(self, leaves: tuple[int, ...], targets: np.ndarray, node: int | None = None) -> list[Form]:
-        """Linear forms that take targets [row, target] on the rows of joint(leaves); NaN rows may take any value."""
+    def forms(
+        self, leaves: tuple[int, ...], targets: np.ndarray, node: int | None = None
+    ) -> list[Form]:
+        """Linear forms that take targets [row, target] on the rows of joint(leaves); NaN rows may
+        take any value.
+        """
         results: list[Form | None] = [None] * targets.shape[1]
         waiting: dict[int, list[tuple[int, np.ndarray]]] = {}
         joint: list[int] = []
@@ -92,7 +104,9 @@ class Lowering:
             for (t, _), form in zip(asked, self.leaf_forms(leaves[at], tables, node), strict=True):
                 results[t] = form
         if joint:
-            for t, form in zip(joint, self._joint_forms(leaves, targets[:, joint], node), strict=True):
+            for t, form in zip(
+                joint, self._joint_forms(leaves, targets[:, joint], node), strict=True
+            ):
                 results[t] = form
         return results
 
@@ -111,7 +125,7 @@ class Lowering:
                 form = form + self.leaf_forms(leaf, _padded(table, self._size(leaf))[:, None])[0]
         return form
 
-    # --- functions of one leaf ---------------------------------------------------------------------------------------
+    # --- functions of one leaf --------------------------------------------------------------------
 
     def leaf_forms(self, leaf: int, tables: np.ndarray, node: int | None = None) -> list[Form]:
         """Forms of functions of one leaf: tables [value, target], NaN where any value does."""
@@ -130,7 +144,9 @@ class Lowering:
         return found
 
     def _known(self, leaf: int, table: np.ndarray) -> Form | None:
-        """A form for the table from what the leaf already has: a constant, a multiple of one feature, or one-hot."""
+        """A form for the table from what the leaf already has: a constant, a multiple of one
+        feature, or one-hot.
+        """
         care = ~np.isnan(table)
         if not care.any() or np.ptp(table[care]) < EXACT:
             return Form((), float(table[care][0]) if care.any() else 0.0)
@@ -184,7 +200,9 @@ class Lowering:
         return Form.of(self.stream.add(Direction(label, None, site, 0, 0.0, size, 0.0, numbers)))
 
     def table_label(self, leaf: int, table: np.ndarray) -> str:
-        """What a feature of a leaf is called: a scalar by the leaf's name, a one-hot entry by its value."""
+        """What a feature of a leaf is called: a scalar by the leaf's name, a one-hot entry by its
+        value.
+        """
         name = {TOKEN: "token", POSITION: "position"}.get(leaf) or self.program.labels[leaf]
         values = self.inferred.sets[leaf].values
         hot = np.nonzero(np.nan_to_num(table))[0]
@@ -193,17 +211,22 @@ class Lowering:
         numbers = [float(v) if is_number(v) else k for k, v in enumerate(values)]
         return name if _multiple(np.array(numbers), table) else f"f({name})"
 
-    # --- leaves that attention makes ---------------------------------------------------------------------------------
+    # --- leaves that attention makes --------------------------------------------------------------
 
     def _width_forms(self, leaf: int, tables: np.ndarray) -> list[Form]:
-        """Neurons on 1/(1+w); where the selector is an `or` of parts counted apart, on the sum of their widths."""
+        """Neurons on 1/(1+w); where the selector is an `or` of parts counted apart, on the sum of
+        their widths.
+        """
         widths = np.array(self.inferred.sets[leaf].values, float)
         parts = self.attention.width_parts(leaf)
         if len(parts) > 1:
             total = self._sum_of_parts(leaf, parts)
             if not any(f is total for _, f in self.features.get(leaf, [])):
                 self.features.setdefault(leaf, []).append((widths, total))
-            return [self._known(leaf, t) or self.on_form(total, widths, t[:, None], leaf)[0] for t in tables.T]
+            return [
+                self._known(leaf, t) or self.on_form(total, widths, t[:, None], leaf)[0]
+                for t in tables.T
+            ]
         share, error = parts[0].share, parts[0].error
         return self.on_form(share, 1 / (1 + widths), tables, leaf, error)
 
@@ -211,7 +234,9 @@ class Lowering:
         total = Form()
         for part in parts:
             numbers = np.arange(part.most + 1, dtype=float)
-            counted = self.on_form(part.share, 1 / (1 + numbers), numbers[:, None], leaf, part.error)[0]
+            counted = self.on_form(
+                part.share, 1 / (1 + numbers), numbers[:, None], leaf, part.error
+            )[0]
             total = total + counted.scaled(part.sign)
         return total
 
@@ -237,7 +262,7 @@ class Lowering:
         return self.means[leaf]
 
     def _carried(self, leaf: int, tables: np.ndarray) -> list[Form]:
-        """An aggregate of one key at most: any function of its value is carried by the head itself."""
+        """An aggregate of one key at most: the head itself carries any function of its value."""
         node = self.program.nodes[leaf]
         ids = {value_key(v): k for k, v in enumerate(self.inferred.sets[leaf].values)}
         operand = self.inferred.sets[node.values]
@@ -250,25 +275,35 @@ class Lowering:
         return self.attention.carry(leaf, forms, [float(d) for d in defaults], labels)
 
     def _cut_forms(self, node: int, tables: np.ndarray) -> list[Form]:
-        """A Map that stands alone because its joint table was too large: neurons over its operands."""
+        """A Map that stands alone as its joint table was too large: neurons over its operands."""
         leaves = self.inferred.leaf_sets[node]
         column = self.inferred.column(node, leaves)
         ids = {value_key(v): k for k, v in enumerate(self.inferred.sets[node].values)}
         rows = np.array([ids.get(value_key(v), -1) for v in column.values])[column.codes]
         return self.forms(leaves, np.where((rows >= 0)[:, None], tables[rows], np.nan), node)
 
-    # --- neurons -----------------------------------------------------------------------------------------------------
+    # --- neurons ----------------------------------------------------------------------------------
 
     def on_form(
-        self, form: Form, points: np.ndarray, targets: np.ndarray, node: int | None, error: float | None = None
+        self,
+        form: Form,
+        points: np.ndarray,
+        targets: np.ndarray,
+        node: int | None,
+        error: float | None = None,
     ) -> list[Form]:
-        """Functions of one linear form: points [row] are its values, targets [row, target] what to take there."""
+        """Functions of one linear form: points [row] are its values, targets [row, target] what to
+        take there.
+        """
         order, targets = _grouped(points, targets)
         s_error = self.stream.error(form) if error is None else error
         ulp = self.stream.ulp
         fit = hinges.fit(order, targets, s_error + ulp * self.stream.size(form), ulp)
         time = after(self.stream.time(form), 0)
-        outs = [self._neuron_direction(node, targets[:, t], fit, t, s_error, time) for t in range(targets.shape[1])]
+        outs = [
+            self._neuron_direction(node, targets[:, t], fit, t, s_error, time)
+            for t in range(targets.shape[1])
+        ]
         for b, weights in zip(fit.breaks, fit.weights, strict=True):
             neuron = self.stream.neuron(form.plus(-float(b)).scaled(fit.side), time, node)
             for d, w in zip(outs, weights, strict=True):
@@ -295,7 +330,9 @@ class Lowering:
         self.stream.directions[direction] = replace(self.stream.directions[direction], bos=value)
 
     def _joint_forms(self, leaves, targets: np.ndarray, node: int | None) -> list[Form]:
-        """Functions that need several leaves at once: neurons on the linear form that needs the fewest."""
+        """Functions that need several leaves at once: neurons on the linear form that needs the
+        fewest.
+        """
         label = self.program.labels[node] if node is not None else "a selector's operands"
         argument = best_argument(self, leaves, targets, node)
         if argument is None:
@@ -311,7 +348,7 @@ class Lowering:
 
 
 def _single_leaf(codes: np.ndarray, target: np.ndarray) -> tuple[int, np.ndarray] | None:
-    """(-1, [constant]), or (leaf position, table by code) when the target depends on one leaf only."""
+    """(-1, [constant]), or (leaf position, table by code) where one leaf alone decides."""
     care = ~np.isnan(target)
     if not care.any() or np.ptp(target[care]) < EXACT:
         return -1, target[care][:1] if care.any() else np.zeros(1)
@@ -324,7 +361,9 @@ def _single_leaf(codes: np.ndarray, target: np.ndarray) -> tuple[int, np.ndarray
 
 
 def additive(codes: np.ndarray, target: np.ndarray) -> tuple[float, list[np.ndarray]] | None:
-    """target = const + sum over leaves of a table by code (each table 0 at its first code), or None."""
+    """target = const + sum over leaves of a table by code (each table 0 at its first code), or
+    None.
+    """
     care = ~np.isnan(target)
     codes, target = codes[care], target[care]
     sizes = [int(c.max()) + 1 for c in codes.T]
@@ -338,7 +377,10 @@ def additive(codes: np.ndarray, target: np.ndarray) -> tuple[float, list[np.ndar
     solution = _solve(codes, target, starts)
     if solution is None:
         return None
-    tables = [np.concatenate([[0.0], solution[a + 1 : b + 1]]) for a, b in zip(starts, starts[1:], strict=False)]
+    tables = [
+        np.concatenate([[0.0], solution[a + 1 : b + 1]])
+        for a, b in zip(starts, starts[1:], strict=False)
+    ]
     return float(solution[0]), tables
 
 
@@ -352,7 +394,9 @@ def _solve(codes: np.ndarray, target: np.ndarray, starts: np.ndarray) -> np.ndar
     solution = np.linalg.lstsq(design, target, rcond=None)[0]
     rounded = np.array([float(Fraction(x).limit_denominator(2000)) for x in solution])
     for candidate in (rounded, solution):
-        if np.abs(design @ candidate - target).max() < EXACT * max(1.0, float(np.abs(target).max())):
+        if np.abs(design @ candidate - target).max() < EXACT * max(
+            1.0, float(np.abs(target).max())
+        ):
             return candidate
     return None
 

@@ -1,7 +1,8 @@
-"""Selectors in normal form: an `and` of conjuncts, each a test of a key tuple against a query tuple (floor 3).
+"""Selectors in normal form: an `and` of conjuncts, each a test of a key tuple against a query tuple
+(floor 3).
 
-`normal_and` serves aggregates (a head adds scores, which is `and`); `normal_or` serves widths, where the parts of
-an `or` may be counted by separate heads.
+`normal_and` serves aggregates (a head adds scores, which is `and`); `normal_or` serves widths,
+where the parts of an `or` may be counted by separate heads.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
+from rasplab.errors import CompileError
 from rasplab.functions import PREDICATES
 from rasplab.program import Combine, Program, Select
 
 MAX_CLAUSES = 64
-"""Beyond this many clauses a selector is treated as one joint test instead of being multiplied out."""
+"""Beyond this many clauses a selector is treated as one joint test instead of being multiplied out.
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,7 +38,9 @@ Clause = tuple[Literal, ...]
 
 @dataclass(frozen=True, slots=True)
 class Conjunct:
-    """An `and` of clauses (each an `or` of literals) over one tuple of key s-ops and one of query s-ops."""
+    """An `and` of clauses (each an `or` of literals) over one tuple of key s-ops and one of query
+    s-ops.
+    """
 
     keys: tuple[int, ...]
     queries: tuple[int, ...]
@@ -59,7 +64,9 @@ def conjunction(a: tuple[Conjunct, ...], b: tuple[Conjunct, ...]) -> tuple[Conju
 
 
 def _clauses(program: Program, selector: int, negated: bool, outer: str) -> list[Clause]:
-    """Clauses joined by `outer`, literals inside a clause by the other connective; negation pushed to literals."""
+    """Clauses joined by `outer`, literals inside a clause by the other connective; negation pushed
+    to literals.
+    """
     match program.nodes[selector]:
         case Select(keys, queries, predicate):
             return [(Literal(keys, queries, predicate, negated),)]
@@ -69,8 +76,22 @@ def _clauses(program: Program, selector: int, negated: bool, outer: str) -> list
             lists = [_clauses(program, part, negated, outer) for part in parts]
             if (fn == outer) != negated:
                 return _distinct([clause for clauses in lists for clause in clauses])
-            return _distinct([_join(choice) for choice in product(*lists)])
+            return _multiply(program, selector, lists)
     raise AssertionError(f"node {selector} is no selector")
+
+
+def _multiply(program: Program, selector: int, lists: list[list[Clause]]) -> list[Clause]:
+    """One clause of each list joined, in every way; implied ones dropped as they appear."""
+    joined: list[Clause] = [()]
+    for clauses in lists:
+        if len(joined) * len(clauses) > MAX_CLAUSES:
+            raise CompileError(
+                f"{program.labels[selector]!r} multiplies out to more than {MAX_CLAUSES:,} clauses",
+                program.span(selector),
+                "compute part of it as an s-op first, or nest `and` and `or` less deeply",
+            )
+        joined = _distinct([_join(choice) for choice in product(joined, clauses)])
+    return joined
 
 
 def _join(clauses: tuple[Clause, ...]) -> Clause:

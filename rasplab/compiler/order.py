@@ -1,4 +1,4 @@
-"""Ranks: the width of a strict total order over positions is a permutation of 0 .. n-1 (floor 3)."""
+"""Ranks: the width of a strict total order of positions is a permutation (floor 3)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MAX_TUPLES = 3000
 def is_strict_order(inferred, conjuncts: tuple[Conjunct, ...]) -> bool:
     """Whether the selector orders the positions of every input strictly and totally.
 
-    Proof: take all tuples of operand values, keys and queries reading the same s-ops, one of them different at
-    every position. If the relation on tuples is a transitive tournament, so is its restriction to the tuples of
-    one input, and a tuple's width is its rank there. A tournament is transitive exactly when its scores are
-    0 .. m-1 (Landau).
+    Proof: take all tuples of operand values, keys and queries reading the same s-ops, one of them
+    different at every position. If the relation on tuples is a transitive tournament, so is its
+    restriction to the tuples of one input, and a tuple's width is its rank there. A tournament is
+    transitive exactly when its scores are 0 .. m-1 (Landau).
     """
     nodes = {i for c in conjuncts for i in (*c.keys, *c.queries)}
     if any({lit.keys for lit in clause} - nodes for c in conjuncts for clause in c.clauses):
@@ -27,13 +27,15 @@ def is_strict_order(inferred, conjuncts: tuple[Conjunct, ...]) -> bool:
     if not any(inferred.sets[i].distinct for i in nodes):
         return False
     leaves = tuple(sorted({leaf for i in nodes for leaf in inferred.leaf_sets[i]}))
-    if not inferred._fits(leaves):
+    if not inferred.fits(leaves):
         return False
-    _, tuples = inferred.tuples(tuple(sorted(nodes)))
+    _, tuples = inferred.selectors.tuples(tuple(sorted(nodes)))
     if len(tuples.values) > MAX_TUPLES:
         return False
-    joined = Conjunct(tuple(sorted(nodes)), tuple(sorted(nodes)), tuple(k for c in conjuncts for k in c.clauses))
-    before = inferred._table(joined, tuples, tuples)
+    joined = Conjunct(
+        tuple(sorted(nodes)), tuple(sorted(nodes)), tuple(k for c in conjuncts for k in c.clauses)
+    )
+    before = inferred.selectors.table(joined, tuples, tuples)
     if before.diagonal().any() or (before == before.T).sum() != len(before):
         return False
     return bool((np.sort(before.sum(0)) == np.arange(len(before))).all())

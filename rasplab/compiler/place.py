@@ -1,4 +1,6 @@
-"""From the designed stream to a layout: what is never read is dropped, the rest gets layers, heads, indices (floor 3)."""
+"""From the designed stream to a layout: what is never read is dropped, the rest gets layers, heads,
+indices (floor 3).
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def _renamed(form: Form, ids: dict[int, int]) -> Form:
 def _kept_head(head: Head, ids: dict[int, int]) -> Head:
     pairs = [(_renamed(q, ids), _renamed(k, ids)) for q, k in head.pairs]
     outs = [(_renamed(v, ids), ids[d]) for v, d in head.outs if d in ids]
-    return Head(head.label, head.nodes, head.selector, head.time, head.counts, pairs, head.error, outs)
+    return Head(
+        head.label, head.nodes, head.selector, head.time, head.counts, pairs, head.error, outs
+    )
 
 
 def _kept_neuron(neuron: Neuron, ids: dict[int, int]) -> Neuron:
@@ -96,7 +100,9 @@ def _numbered(items: list, layer_of) -> list[tuple]:
     return placed
 
 
-def _writers(stream: Stream, kept: list[int], ids: dict[int, int], placed_heads) -> tuple[Site, ...]:
+def _writers(
+    stream: Stream, kept: list[int], ids: dict[int, int], placed_heads
+) -> tuple[Site, ...]:
     by_head = {d: Site("head", layer, i) for layer, i, h in placed_heads for _, d in h.outs}
     sites = []
     for old in kept:

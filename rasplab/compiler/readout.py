@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rasplab.compiler.forms import Form
-from rasplab.compiler.infer import is_number
 from rasplab.compiler.lower import Lowering
+from rasplab.compiler.values import is_number
 from rasplab.domain import Readout
 from rasplab.program import Value
 
 FINE = 1 / 400
-"""Numbers closer together than this share of their range are read out as a number, not as classes."""
+"""Numbers closer together than this share of their range are read out as a number, not as classes.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def _one_hot(values: tuple, merged: tuple) -> np.ndarray:
 
 
 def _merged(values: tuple) -> tuple:
-    """Numbers that differ in their last digits only (rounding of one and the same) are read out as one."""
+    """Numbers that differ in their last digits only (rounding of one and the same) are read out as
+    one.
+    """
     kept: dict[float, Value] = {}
     for value in values:
         kept.setdefault(float(f"{float(value):.12g}"), value)
@@ -90,13 +93,17 @@ def _merged(values: tuple) -> tuple:
 
 
 def _gap(numbers: np.ndarray) -> float:
-    """The smallest distance of two values; floats that only rounding of the same number tells apart are one."""
+    """The smallest distance of two values; floats that only rounding of the same number tells apart
+    are one.
+    """
     steps = np.diff(np.unique(numbers))
     return float(steps[steps > 1e-12 * np.abs(numbers).max(initial=0)].min(initial=np.inf))
 
 
 def _nearest(form: Form, codes: np.ndarray, gap: float) -> list[Form]:
-    """Logits 2xc - c^2, largest for the code c nearest to x; scaled so that neighbours are at least 1 apart."""
+    """Logits 2xc - c^2, largest for the code c nearest to x; scaled so that neighbours are at least
+    1 apart.
+    """
     scale = 1.0 / min(gap, 1.0)
     form = form.scaled(scale)
     return [form.scaled(2 * c).plus(-c * c) for c in codes * scale]

@@ -1,4 +1,6 @@
-"""Means: which values they take, listed where they are few, else as a range with its lattice (floor 3)."""
+"""Means: which values they take, listed where they are few, else as a range with its lattice
+(floor 3).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,15 @@ from math import gcd, lcm
 
 import numpy as np
 
+from rasplab.compiler.values import ValueSet, is_number, value_key
+
 MAX_VALUES = 1500
 """A mean with more possible values than this is kept as a Range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers between low and high that are multiples of unit / k for some k of 1 .. denominator."""
+    """Numbers from low to high that are multiples of unit / k for some k of 1 .. denominator."""
 
     low: Fraction
     high: Fraction
@@ -69,7 +73,6 @@ def common_unit(numbers: list[Fraction]) -> Fraction:
 
 def mean_values(inferred, node, widths):
     """The ValueSet (or Range) of an Aggregate whose operand's values are listed."""
-    from rasplab.compiler.infer import is_number
 
     operand = inferred.sets[node.values]
     if widths.high.max() <= 1 or not all(is_number(v) for v in operand.values):
@@ -89,7 +92,6 @@ class _Collector:
 
     def allow(self, value, cells: np.ndarray) -> None:
         """`value` may occur in `cells` (bool [cell])."""
-        from rasplab.compiler.infer import value_key
 
         key = value_key(value)
         if key not in self.ids:
@@ -119,7 +121,6 @@ class _Collector:
 
     def result(self):
         """The ValueSet gathered, without values that occur nowhere."""
-        from rasplab.compiler.infer import ValueSet
 
         kept = [c for c, cells in enumerate(self.columns) if cells.any()]
         cells = np.column_stack([self.columns[c] for c in kept])

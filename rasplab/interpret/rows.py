@@ -1,5 +1,5 @@
-"""Selectors as rows of bits: row q is an int whose bit k says whether query q selects key k (floor
-2).
+"""Selectors as rows of bits: row q is an int whose bit k says whether query q selects key k
+(floor 2).
 
 A thousand positions are a thousand ints of a thousand bits, so `and`, `or`, `not`, widths and exact
 means are a few machine words' work a row, without numpy (whose import alone is longer than most

@@ -1,5 +1,5 @@
-"""Weights to TransformerLens and back to values; the only file that imports transformer_lens (floor
-4).
+"""Weights to TransformerLens and back to values; the only file that imports transformer_lens
+(floor 4).
 
 Sequences of ids: 0 is BOS, 1 + t is token t of the vocabulary.
 Every input is run as BOS followed by its tokens;

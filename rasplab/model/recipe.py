@@ -1,5 +1,5 @@
-"""How a model is trained: one frozen record per run, and the table of defaults per task (floor
-4)."""
+"""How a model is trained: one frozen record per run, and the table of defaults per task
+(floor 4)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 
 NARROW = 64
-"""Up to this d_model a second thread makes a CPU little quicker, and beside other work several times
+"""Up to this d_model a second thread makes a CPU little quicker, and beside other work several
+times
 slower: its many short operations wait for each other."""
 
 

@@ -1,5 +1,5 @@
-"""Tasks: a program's inputs with the interpreter's answers, split into training and held-out (floor
-6)."""
+"""Tasks: a program's inputs with the interpreter's answers, split into training and held-out
+(floor 6)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,144 @@
+"""Value sets, tables and cells: what the analysis of a program on a domain is made of (floor 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rasplab.program import Value
+
+TOKEN, POSITION = -2, -1
+"""The leaves that the embedding gives; other leaves are node ids."""
+
+MAX_CELLS = 150_000_000
+"""Entries (cells x values) that one table of the analysis may hold: a bound on memory, 1 byte each.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What an elementwise function raised for some values; absorbs whatever reads it."""
+
+    reason: str
+
+
+def value_key(value: Value | Fault) -> tuple:
+    """Equal for values that mean the same: 2 and 2.0 do, True and 1 do not."""
+    if isinstance(value, tuple):
+        return ("tuple", *(value_key(v) for v in value))
+    if isinstance(value, bool | str | Fault):
+        return (type(value).__name__, value)
+    return ("number", value)
+
+
+def is_number(value: Value) -> bool:
+    """An int or a float, and no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class ValueSet:
+    """The values a node can take.
+
+    values       distinct under value_key
+    cells        bool [cell, value]: can it take that value there
+    distinct     no two positions of one input hold the same value
+    permutation  the values over an input are 0 .. n-1 in some order
+    """
+
+    values: tuple[Value, ...]
+    cells: np.ndarray
+    distinct: bool = False
+    permutation: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A node over rows of leaf combinations: values[codes[row]]."""
+
+    values: tuple[Value | Fault, ...]
+    codes: np.ndarray
+
+    def numbers(self) -> np.ndarray:
+        """The values as float64 per row; NaN where the row holds a fault."""
+        table = [np.nan if isinstance(v, Fault) else float(v) for v in self.values]
+        return np.array(table)[self.codes]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Leaf combinations that can occur: codes [row, leaf], and mask [row, pattern] of where they
+    do.
+
+    cell_pattern [cell]: the pattern of each cell, so mask[:, cell_pattern] is [row, cell].
+    """
+
+    leaves: tuple[int, ...]
+    codes: np.ndarray
+    mask: np.ndarray
+    cell_pattern: np.ndarray
+
+
+class Cells:
+    """The cells (n, i) of a domain: length n, position i < n; numbered by n, then i."""
+
+    def __init__(self, max_len: int):
+        self.max_len = max_len
+        self.length = np.repeat(np.arange(1, max_len + 1), np.arange(1, max_len + 1))
+        self.position = np.concatenate([np.arange(n) for n in range(1, max_len + 1)])
+        self.count = len(self.length)
+
+    def of_length(self, n: int) -> slice:
+        """The cells of length n."""
+        return slice(n * (n - 1) // 2, n * (n + 1) // 2)
+
+
+def apply(function, columns: list[Column], rows: int | None) -> Column:
+    """`function` over columns, called once per distinct combination; what it raises becomes a
+    Fault.
+    """
+    if not columns:
+        return Column(((),), np.zeros(rows or 1, int))
+    combined = np.zeros(len(columns[0].codes), int)
+    for column in columns:
+        combined = combined * len(column.values) + column.codes
+    _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
+    values: list[Value | Fault] = []
+    ids: dict[tuple, int] = {}
+    codes = np.empty(len(first), int)
+    for at, row in enumerate(first):
+        value = call(function, [c.values[c.codes[row]] for c in columns])
+        key = value_key(value)
+        if key not in ids:
+            ids[key] = len(values)
+            values.append(value)
+        codes[at] = ids[key]
+    return Column(tuple(values), codes[inverse.reshape(-1)])
+
+
+def call(function, args: list) -> Value | Fault:
+    for arg in args:
+        if isinstance(arg, Fault):
+            return arg
+    try:
+        value = function(*args)
+    except (TypeError, ValueError, ZeroDivisionError, KeyError, OverflowError, IndexError) as error:
+        return Fault(f"{type(error).__name__} on {', '.join(map(repr, args))}: {error}")
+    if isinstance(value, complex) or (isinstance(value, float) and not np.isfinite(value)):
+        return Fault(f"{', '.join(map(repr, args))} gives {value}")
+    return value
+
+
+def component(column: Column, at: int) -> tuple[np.ndarray, list]:
+    """Component `at` of a column of tuples: codes per tuple, and its distinct values."""
+    ids: dict[tuple, int] = {}
+    values, codes = [], []
+    for value in column.values:
+        part = value if isinstance(value, Fault) else value[at]
+        key = value_key(part)
+        if key not in ids:
+            ids[key] = len(values)
+            values.append(part)
+        codes.append(ids[key])
+    return np.array(codes), values
