@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +49,10 @@ def read_vocab(text: str) -> list[Value]:
 def _json_list(text: str) -> list | None:
     try:
         found = json.loads(text) if text.lstrip().startswith("[") else None
-    except json.JSONDecodeError:
+    except json.JSONDecodeError as error:
+        if "," in text or '"' in text:
+            hint = f'it is no JSON list ({error.msg}); a list looks like [1, 2] or ["a", "b"]'
+            print(f"note: {text} is read as characters: {hint}", file=sys.stderr)
         return None
     if found and not all(isinstance(t, (str, int, float, bool)) for t in found):
         raise RaspValueError(f"{text} holds more than strings, numbers and booleans")
@@ -173,10 +175,8 @@ def repl(args: Namespace) -> int:
 
 def compile(args: Namespace) -> int:  # noqa: A001 (the command's name)
     """Compile a program; say how large it is; write it if asked."""
-    start = time.perf_counter()
     with only_json(args.json):
         compiled = compile_asked(args)
-        seconds = time.perf_counter() - start
         if args.out:
             compiled.save(args.out)
     sizes = {
@@ -185,10 +185,11 @@ def compile(args: Namespace) -> int:  # noqa: A001 (the command's name)
         "nonzero_params": compiled.nonzero_params,
     }
     if args.json:
-        print_json(**sizes, compile_seconds=round(seconds, 4), out=args.out)
+        print_json(**sizes, compile_seconds=round(compiled.seconds, 4), out=args.out)
         return 0
     print(compiled.listing())
-    print(f"\n{', '.join(f'{k} {v:,}' for k, v in sizes.items())}; compiled in {seconds:.2f} s")
+    shown = ", ".join(f"{k} {v:,}" for k, v in sizes.items())
+    print(f"\n{shown}; compiled in {compiled.seconds:.3f} s")
     if args.out:
         print(f"written to {args.out}; check it with: rasplab verify {args.out}")
     return 0
