@@ -2,13 +2,16 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lab circuits clean
+.PHONY: demo test bench-language lab circuits clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+bench-language: $(STAMP)  ## how fast the language is: tables in Markdown
+	$(BIN)/python tests/bench_language.py
 
 circuits: $(STAMP)      ## write the true circuits of the zoo anew
 	$(BIN)/python -m rasplab.circuit

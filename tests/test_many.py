@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from bench_language import plain, seconds
 from generate import random_program
 
 import rasplab
@@ -142,3 +143,20 @@ def test_ids_that_are_no_ids_are_refused(ids):
     """Out of range, of another shape, or no integers."""
     with pytest.raises(ValueError, match="ids"):
         rasplab.evaluate_many(rasplab.parse("tokens;"), ids, vocab="abc")
+
+
+@pytest.mark.parametrize("name", list(zoo.entries()))
+def test_the_plain_evaluation_of_the_benchmark_is_the_interpreter(name):
+    """What the benchmark divides by computes the same outputs."""
+    entry = zoo.entry(name)
+    program = rasplab.load(entry.path)
+    assert plain(program, list(entry.sample)) == rasplab.evaluate(program, entry.sample).output
+
+
+def test_batches_are_fast():
+    """Half of the promised 200,000 sequences a second at least, on whatever machine runs this."""
+    ids = np.random.default_rng(0).integers(0, 8, (20_000, 32))
+    for name in ("hist", "reverse"):
+        program = rasplab.load(zoo.entry(name).path)
+        took = seconds(lambda: rasplab.evaluate_many(program, ids, vocab="abcdefgh"))  # noqa: B023
+        assert len(ids) / took > 100_000, name
