@@ -11,8 +11,8 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All parameters; x @ W + b everywhere. Scores are q.k / sqrt(d_head) + mask; the MLP is relu;
-    no LayerNorm.
+    """All parameters; x @ W + b everywhere. Scores are q.k / attn_scale + mask; the MLP is relu; no
+    LayerNorm.
 
     W_E [d_vocab, d_model]     row 0 is BOS, row 1 + t is token t of the vocabulary
     W_pos [n_ctx, d_model]     row 0 is BOS's position; RASP position i is row i + 1
@@ -42,6 +42,13 @@ class Weights:
     def arrays(self) -> dict[str, np.ndarray]:
         """Every array by name, in a fixed order."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def attn_scale(self) -> float:
+        """The power of 2 nearest to sqrt(d_head), but not 1, which TransformerLens refuses: scores
+        of whole numbers stay whole.
+        """
+        return 2.0 ** max(1, round(np.log2(max(1, self.W_Q.shape[3])) / 2))
 
     @property
     def n_params(self) -> int:

@@ -45,7 +45,7 @@ def test_attention_pattern_is_the_selector(name):
     compiled = rasplab.compile(rasplab.load(row.path), row.domain.vocab, row.domain.max_len)
     trace = rasplab.evaluate(compiled.program, list(row.sample))
     patterns = compiled.to_model(device="cpu").patterns([list(row.sample)])[0]
-    carrying = [(layer, i, h) for layer, i, h in compiled.layout.heads if not h.counts]
+    carrying = [(layer, i, h) for layer, i, h in compiled.layout.heads if not h.bos_weight]
     assert carrying
     for layer, i, head in carrying:
         want = attending(trace.values[head.selector])

@@ -33,6 +33,9 @@ from rasplab.weights import Weights
 
 BASES = ("compact", "one_hot")
 
+ATTEMPTS = (("float32", True), ("float32", False), ("float64", True), ("float64", False))
+"""Dtypes, and whether counting heads may show their selector at the price of accuracy."""
+
 DOUBTED_INPUTS = 1000
 """How many inputs are run where legality cannot be read off the inferred values."""
 
@@ -152,10 +155,13 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
 
 
 def _lowered(inferred: Inferred, basis: str):
-    """The stream and its read-out in float32, or in float64 where float32 has no certificate."""
+    """The stream and its read-out: the first of ATTEMPTS that has a certificate."""
     program = inferred.program
-    for dtype in ("float32", "float64"):
-        lowering = Lowering(inferred, basis, dtype)
+    lowering = None
+    for dtype, shares in ATTEMPTS:
+        if lowering and lowering.dtype == dtype and not lowering.attention.has_shares:
+            continue
+        lowering = Lowering(inferred, basis, dtype, shares)
         forms, readout, certificate = read_out(lowering, program.output)
         if certificate.holds:
             return lowering, forms, readout, certificate

@@ -11,8 +11,7 @@ from rasplab.weights import Weights
 
 
 def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
-    """Dense float64 weights; scores are q.k / sqrt(d_head), so sqrt(d_head) is folded into W_Q and
-    b_Q.
+    """Dense float64 weights; their attn_scale is folded into W_Q and b_Q.
 
     read_out  one form per logit; its constant is read from direction 0, which is 1 at every token
     """
@@ -34,7 +33,7 @@ def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
             w.W_pos[1:, k] = direction.table
     for layer, head, spec in layout.heads:
         for k, (q, key) in enumerate(spec.pairs):
-            _read(w.W_Q[layer, head], w.b_Q[layer, head], k, q.scaled(np.sqrt(h)))
+            _read(w.W_Q[layer, head], w.b_Q[layer, head], k, q.scaled(w.attn_scale))
             _read(w.W_K[layer, head], w.b_K[layer, head], k, key)
         for k, (value, direction) in enumerate(spec.outs):
             _read(w.W_V[layer, head], w.b_V[layer, head], k, value)
@@ -79,7 +78,7 @@ def _attend(w: Weights, layer: int, x: np.ndarray, mask: np.ndarray) -> np.ndarr
         q = x @ w.W_Q[layer, head] + w.b_Q[layer, head]
         k = x @ w.W_K[layer, head] + w.b_K[layer, head]
         v = x @ w.W_V[layer, head] + w.b_V[layer, head]
-        scores = q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]).astype(x.dtype) + mask
+        scores = q @ k.transpose(0, 2, 1) / w.attn_scale + mask
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         pattern = weights / weights.sum(-1, keepdims=True)
         total = total + pattern @ v @ w.W_O[layer, head]

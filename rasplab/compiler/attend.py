@@ -1,8 +1,12 @@
 """Selectors as attention heads (floor 3).
 
 A head computes q.k. Within a row every selected key scores the same level, BOS half a gap below it
-(or exactly the level, in a head that counts), every other key at least a gap below. The softmax is
-then the selector, normalised, with empty rows on BOS; what leaks is below n * exp(-GAP / 2).
+(in a head that counts: the level plus the logarithm of what BOS weighs beside one key), every other
+key at least a gap below. The softmax is then the selector, normalised, with empty rows on BOS; what
+leaks is below n * exp(-gap / 2).
+
+A head that counts gives BOS either the weight of one key, and 1/(1+w) comes out; or so large a
+weight E that E * share = w to the last place: the number itself, ready for sums, without neurons.
 
 Every head has one pair for BOS: its key is 1 at BOS only, its query gives BOS its score at tokens,
 and at BOS itself a high one, so that BOS attends to BOS and holds known values.
@@ -19,8 +23,9 @@ from rasplab.compiler.forms import REAL, Direction, Form, Head, after
 from rasplab.compiler.normalize import Conjunct, conjunction, normal_and, normal_or
 from rasplab.compiler.values import is_number
 
-GAP = 64.0
-"""Score difference of selected and unselected; what leaks to or from BOS is exp(-32) = 1e-14 a key.
+GAP = {"float32": 40.0, "float64": 80.0}
+"""Score difference of selected and unselected, by dtype: what leaks to or from BOS is exp(-gap/2)
+a key.
 """
 
 MAX_CODE = 16.0
@@ -29,30 +34,38 @@ MAX_CODE = 16.0
 MAX_TERMS = 3
 """An `or` of more terms than this is not counted term by term."""
 
+FINE_SHARE = 0.02
+"""Error of w up to which it is read from 1/(1+w), whose pattern shows the selector."""
+
+REAL_FORM = Form(((REAL, 1.0),))
+"""1 at tokens, 0 at BOS."""
+
 NOT_REAL = Form(((REAL, -1.0),), 1.0)
 """1 at BOS, 0 at tokens."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A width counted by one head: share = 1/(1+w) with its error, w at most `most`; sign in the
-    sum.
+class Counted:
+    """A width as its heads give it.
+
+    form    1/(1+w) of a single head; or w, with `linear`: a signed sum over heads
+    error   bound on the numerical error, at the width where it matters most
     """
 
-    sign: int
-    share: Form
+    form: Form
     error: float
-    most: int
+    linear: bool
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Query and key forms whose products add up to 0 at least GAP apart; `level` is a row's score
-    when selected.
+    """Query and key forms whose products are at least a gap apart; `level` is a row's score when
+    selected, `rounding` bounds how far numerics move it.
     """
 
     pairs: tuple[tuple[Form, Form], ...]
     level: Form
+    rounding: float = 0.0
 
 
 class Attention:
@@ -62,12 +75,18 @@ class Attention:
         self.lowering, self.inferred, self.program = lowering, lowering.inferred, lowering.program
         self._heads: dict[tuple, Head] = {}
         self._scores: dict[tuple, Scores] = {}
-        self._parts: dict[int, list[Part]] = {}
+        self._counted: dict[int, Counted] = {}
+        self.gap = GAP[lowering.dtype]
 
     @property
     def stream(self):
         """The residual stream being designed."""
         return self.lowering.stream
+
+    @property
+    def has_shares(self) -> bool:
+        """Whether some width is read from 1/(1+w)."""
+        return any(not c.linear for c in self._counted.values())
 
     def at_most_one(self, leaf: int) -> bool:
         """Whether the aggregate never takes a mean: one key at most is selected, or values are no
@@ -92,14 +111,14 @@ class Attention:
         conjuncts = normal_and(self.program, node.selector)
         results = []
         for form, default, label in zip(forms, defaults, labels, strict=True):
-            head = self._head(conjuncts, node.selector, counts=False, ready=self.stream.time(form))
+            head = self._head(conjuncts, node.selector, 0.0, ready=self.stream.time(form))
             value = self.stream.at_bos(form, default)
             results.append(self._output(head, leaf, value, default, label))
         return results
 
     def _leak(self) -> float:
         """Share of a row's attention that goes where it should not."""
-        return float(self.inferred.domain.max_len * np.exp(-GAP / 2))
+        return float(self.inferred.domain.max_len * np.exp(-self.gap / 2))
 
     def _output(self, head: Head, leaf: int, value: Form, bos: float, label: str) -> Form:
         for old, direction in head.outs:
@@ -109,7 +128,7 @@ class Attention:
         single = self.at_most_one(leaf)
         blurred = (
             1.0
-            if head.error > GAP / 8
+            if head.error > self.gap / 8
             else self.stream.ulp
             if single
             else self.stream.ulp + 2 * head.error
@@ -123,17 +142,21 @@ class Attention:
 
     # --- heads that count -------------------------------------------------------------------------
 
-    def width_parts(self, leaf: int) -> list[Part]:
-        """The heads whose widths add up to this width: one, or one per term of an `or` and per
-        overlap.
-        """
-        if leaf not in self._parts:
-            selector = self.program.nodes[leaf].selector
-            self._parts[leaf] = [
-                self._count(leaf, selector, conjuncts, sign)
-                for sign, conjuncts in self._terms(selector)
-            ]
-        return self._parts[leaf]
+    def counted(self, leaf: int) -> Counted:
+        """The width as heads give it: one head, or one per term of an `or` and per overlap."""
+        if leaf not in self._counted:
+            self._counted[leaf] = self._count(leaf)
+        return self._counted[leaf]
+
+    def _count(self, leaf: int) -> Counted:
+        terms = self._terms(self.program.nodes[leaf].selector)
+        most = [int(self.inferred.selectors.widths(c).high.max()) for _, c in terms]
+        if len(terms) > 1 or not self.lowering.shares:
+            return self._linear(leaf, terms, most)
+        share = self._share(leaf, terms[0][1], most[0])
+        if (1 + most[0]) ** 2 * self.stream.error(share.form) < FINE_SHARE:
+            return share
+        return self._linear(leaf, terms, most)
 
     def _terms(self, selector: int) -> list[tuple[int, tuple[Conjunct, ...]]]:
         """Inclusion and exclusion over the terms of an `or`; overlaps that select nothing go."""
@@ -153,57 +176,95 @@ class Attention:
                     signed.append((1 if k % 2 else -1, met))
         return signed
 
-    def _count(self, leaf: int, selector: int, conjuncts, sign: int) -> Part:
-        head = self._head(conjuncts, selector, counts=True, ready=0)
-        if leaf not in head.nodes:
-            head.nodes.append(leaf)
-        most = int(self.inferred.selectors.widths(conjuncts).high.max())
-        # an error e of the scores moves 1/(1+w) by 2e u(1-u), so w by 2e w; the steepest piece of
-        # w(u) is (1+w)^2
+    def _share(self, leaf: int, conjuncts, most: int) -> Counted:
+        """1/(1+w): an error e of the scores moves it by 2e u(1-u), so w by 2e w; the steepest piece
+        of w(u) is (1+w)^2.
+        """
+        head = self._counting_head(leaf, conjuncts, 1.0)
         error = 2 * (head.error + 4 * self.stream.ulp) / (1 + most)
         honest = head.error / 2 + 4 * self.stream.ulp
-        for value, direction in head.outs:
-            if value == NOT_REAL:
-                return Part(sign, Form.of(direction), error, most)
-        label = (
-            f"1/(1+{self.program.labels[leaf]})"
-            if sign == 1
-            else f"1/(1+overlap of {self.program.labels[leaf]})"
+        label = f"1/(1+{self.program.labels[leaf]})"
+        form = self._count_output(
+            head, leaf, NOT_REAL, Direction(label, leaf, "head", head.time, 1.0, 1.0, honest)
         )
-        direction = self.stream.add(Direction(label, leaf, "head", head.time, 1.0, 1.0, honest))
-        head.outs.append((NOT_REAL, direction))
-        return Part(sign, Form.of(direction), error, most)
+        return Counted(form, error, linear=False)
+
+    def _linear(self, leaf: int, terms, most: list[int]) -> Counted:
+        """w: each head gives E * w/(E + w), off by w^2/E, and by 2 e w for an error e of scores.
+        E is a whole power of e, so that BOS, scored ln E above the keys, is scored exactly.
+        """
+        total, error = Form(), 0.0
+        for (sign, conjuncts), top in zip(terms, most, strict=True):
+            weight = float(np.exp(np.ceil(np.log(max(top, 1) / self.stream.ulp))))
+            head = self._counting_head(leaf, conjuncts, weight)
+            rounding = 2 * head.error + 8 * self.stream.ulp
+            off = top * rounding + top**2 / weight
+            label = self._part_label(leaf, sign, len(terms))
+            direction = Direction(label, leaf, "head", head.time, 0.0, float(top), off)
+            total = total + self._count_output(
+                head, leaf, REAL_FORM.scaled(weight), direction
+            ).scaled(sign)
+            error += off
+        return Counted(total, error, linear=True)
+
+    def _part_label(self, leaf: int, sign: int, parts: int) -> str:
+        label = self.program.labels[leaf]
+        if parts == 1:
+            return label
+        return f"part of {label}" if sign == 1 else f"overlap of {label}"
+
+    def _counting_head(self, leaf: int, conjuncts, weight: float) -> Head:
+        head = self._head(conjuncts, self.program.nodes[leaf].selector, weight, ready=0)
+        if leaf not in head.nodes:
+            head.nodes.append(leaf)
+        return head
+
+    def _count_output(self, head: Head, leaf: int, value: Form, direction: Direction) -> Form:
+        for old, d in head.outs:
+            if old == value:
+                return Form.of(d)
+        head.outs.append((value, self.stream.add(direction)))
+        return Form.of(head.outs[-1][1])
 
     # --- queries and keys -------------------------------------------------------------------------
 
-    def _head(self, conjuncts, selector: int, counts: bool, ready: int) -> Head:
+    def _head(self, conjuncts, selector: int, bos_weight: float, ready: int) -> Head:
+        """The head of a selector, its values ready at `ready`; it counts where BOS has a weight."""
         may_be_empty = bool((self.inferred.selectors.widths(conjuncts).low == 0).any())
-        need_level = counts or may_be_empty
+        need_level = bool(bos_weight) or may_be_empty
         scores = self._all_scores(conjuncts, need_level)
         time = after(
             max(ready, self.stream.time(*(f for pair in scores.pairs for f in pair), scores.level)),
             1,
         )
-        key = (conjuncts, counts, time)
+        key = (conjuncts, bos_weight, time)
         if key not in self._heads:
             label = self.program.labels[selector]
             pairs = [
                 (self.stream.at_bos(q, 0.0), self.stream.at_bos(k, 0.0)) for q, k in scores.pairs
             ]
-            pairs.append((self._bos_query(scores, counts, need_level), NOT_REAL))
-            head = Head(label, [], selector, time, counts, pairs, self._score_error(pairs))
+            pairs.append((self._bos_query(scores, bos_weight, need_level), NOT_REAL))
+            head = Head(
+                label,
+                [],
+                selector,
+                time,
+                bos_weight,
+                pairs,
+                self._score_error(pairs) + scores.rounding,
+            )
             self._heads[key] = head
             self.stream.heads.append(head)
         return self._heads[key]
 
-    def _bos_query(self, scores: Scores, counts: bool, need_level: bool) -> Form:
-        if counts:
-            at_tokens = scores.level
+    def _bos_query(self, scores: Scores, bos_weight: float, need_level: bool) -> Form:
+        if bos_weight:
+            at_tokens = scores.level.plus(float(np.log(bos_weight)))
         elif need_level:
-            at_tokens = scores.level.plus(-GAP / 2)
+            at_tokens = scores.level.plus(-self.gap / 2)
         else:
-            at_tokens = Form((), -GAP)
-        return self.stream.at_bos(at_tokens, GAP)
+            at_tokens = Form((), -self.gap)
+        return self.stream.at_bos(at_tokens, self.gap)
 
     def _score_error(self, pairs) -> float:
         stream, error = self.stream, 0.0
@@ -215,14 +276,15 @@ class Attention:
 
     def _all_scores(self, conjuncts, need_level: bool) -> Scores:
         pairs: list[tuple[Form, Form]] = []
-        level = Form()
+        level, rounding = Form(), 0.0
         for conjunct in conjuncts:
             key = (conjunct, need_level)
             if key not in self._scores:
                 self._scores[key] = self._conjunct_scores(conjunct, need_level)
             pairs += self._scores[key].pairs
             level = level + self._scores[key].level
-        return Scores(tuple(pairs), level)
+            rounding += self._scores[key].rounding
+        return Scores(tuple(pairs), level, rounding)
 
     def _conjunct_scores(self, conjunct: Conjunct, need_level: bool) -> Scores:
         keys, queries, table = self.inferred.selectors.predicate(conjunct)
@@ -251,11 +313,11 @@ class Attention:
         if query_wide.sum() <= key_wide.sum():
             chosen = np.nonzero(query_wide)[0]
             queries = (query_class[:, None] == chosen[None]).astype(float)
-            keys = np.where(small[:, chosen], 0.0, -GAP)[key_class]
+            keys = np.where(small[:, chosen], 0.0, -self.gap)[key_class]
         else:
             chosen = np.nonzero(key_wide)[0]
             keys = (key_class[:, None] == chosen[None]).astype(float)
-            queries = np.where(small[chosen].T, 0.0, -GAP)[query_class]
+            queries = np.where(small[chosen].T, 0.0, -self.gap)[query_class]
         q, k = self._side(conjunct.queries, queries), self._side(conjunct.keys, keys)
         return Scores(tuple(zip(q, k, strict=True)), Form())
 
@@ -312,9 +374,17 @@ class Attention:
         keys = self._side(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
         wanted = [query_codes, query_codes**2] if need_level else [query_codes]
         queries = self._side(conjunct.queries, np.column_stack(wanted))
-        level = queries[1].scaled(GAP) if need_level else Form()
-        pairs = ((queries[0].scaled(2 * GAP), keys[0]), (Form((), -GAP), keys[1]))
-        return Scores(pairs, level)
+        level = queries[1].scaled(self.gap) if need_level else Form()
+        pairs = ((queries[0].scaled(2 * self.gap), keys[0]), (Form((), -self.gap), keys[1]))
+        return Scores(pairs, level, self._code_rounding(key_codes, query_codes))
+
+    def _code_rounding(self, key_codes, query_codes) -> float:
+        """None where all products are whole numbers that the dtype holds."""
+        codes = np.concatenate([key_codes, query_codes])
+        size = 2 * self.gap * float(np.abs(codes).max()) ** 2
+        if np.array_equal(2 * codes, np.round(2 * codes)) and size * self.stream.ulp < 1:
+            return 0.0
+        return 8 * self.stream.ulp * size
 
 
 def _classes(table: np.ndarray) -> np.ndarray:

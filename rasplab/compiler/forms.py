@@ -69,8 +69,8 @@ class Head:
     """A head: q and k as pairs of forms (their products are summed), and for each output a value
     form.
 
-    counts  BOS is scored like a selected key: the head gives 1 / (1 + width) where the value is 1
-            at BOS
+    bos_weight  what BOS weighs beside one selected key, in a head that counts; 0 in one that
+                carries values
     error   bound on the numerical error of a score
     """
 
@@ -78,7 +78,7 @@ class Head:
     nodes: list[int]
     selector: int | None
     time: int
-    counts: bool
+    bos_weight: float
     pairs: list[tuple[Form, Form]]
     error: float
     outs: list[tuple[Form, int]] = field(default_factory=list)
@@ -106,6 +106,7 @@ class Stream:
         self.heads: list[Head] = []
         self.neurons: list[Neuron] = []
         self._neuron_ids: dict[tuple, int] = {}
+        self._one_hot: dict[int, tuple[int, float]] = {}
 
     def add(self, direction: Direction) -> int:
         """A new direction's id."""
@@ -128,9 +129,23 @@ class Stream:
         """The value at BOS."""
         return form.const + sum(c * self.directions[d].bos for d, c in form.terms)
 
+    def mark_one_hot(self, hot: list[Form]) -> None:
+        """Of these forms (a direction plus a constant each) one is 1 at every token, the rest 0."""
+        for form in hot:
+            if len(form.terms) == 1:
+                self._one_hot[form.terms[0][0]] = (hot[0].terms[0][0], form.const)
+
     def size(self, form: Form) -> float:
         """Bound on the absolute value at tokens."""
-        return abs(form.const) + sum(abs(c) * self.directions[d].size for d, c in form.terms)
+        total, peaks, shifts = abs(form.const), {}, {}
+        for d, c in form.terms:
+            if d not in self._one_hot:
+                total += abs(c) * self.directions[d].size
+                continue
+            group, const = self._one_hot[d]
+            peaks[group] = max(peaks.get(group, 0.0), abs(c))
+            shifts[group] = shifts.get(group, 0.0) + c * const
+        return total + sum(peaks.values()) + sum(map(abs, shifts.values()))
 
     def error(self, form: Form) -> float:
         """Bound on the numerical error."""

@@ -53,6 +53,7 @@ class Inferred:
              an output
     doubts   (node, reason): what is legal only if some combination never occurs; to be checked on
              inputs
+    sums     targets over leaves taken apart into a sum of functions of one leaf each, or None
     Raises CompileError where a use needs values that cannot be listed.
     """
 
@@ -64,6 +65,7 @@ class Inferred:
         self.ranges: dict[int, Range] = {}
         self.doubts: list[tuple[int, str]] = []
         self.leaf_sets: dict[int, tuple[int, ...]] = {}
+        self.sums: dict[tuple, tuple | None] = {}
         self._joints: dict[tuple, Joint] = {}
         self._columns: dict[tuple, Column] = {}
         self.selectors = Selectors(self)

@@ -149,10 +149,11 @@ def _numeric(lowering, item: int, column: Column, late: int):
     numbers = np.array([np.nan if isinstance(v, Fault) else float(v) for v in column.values])
     node = lowering.program.nodes[item] if item >= 0 else None
     if isinstance(node, SelectorWidth):
-        parts = lowering.attention.width_parts(item)
-        if len(parts) == 1:
-            share = parts[0].share
-            yield Scalar(1 / (1 + numbers), 0, lambda: share, lowering.stream.error(share))
+        counted = lowering.attention.counted(item)
+        table = numbers if counted.linear else 1 / (1 + numbers)
+        yield Scalar(table, 0, lambda: counted.form, lowering.stream.error(counted.form))
+        if counted.linear:
+            return
     if isinstance(node, Aggregate) and not lowering.attention.at_most_one(item):
         mean = lowering.mean(item)
         yield Scalar(numbers, 0, lambda: mean, lowering.stream.error(mean))

@@ -29,17 +29,14 @@ class Lowering:
 
     basis  "compact": scalars, squares where equality needs them, one-hot only where order does;
            "one_hot": every value of a leaf is a direction of its own
+    shares whether widths are read from 1/(1+w) where that is fine enough; else heads give w itself
     """
 
-    def __init__(self, inferred: Inferred, basis: str, dtype: str = "float32"):
+    def __init__(self, inferred: Inferred, basis: str, dtype: str = "float32", shares=True):
         from rasplab.compiler.attend import Attention
 
-        self.inferred, self.program, self.basis, self.dtype = (
-            inferred,
-            inferred.program,
-            basis,
-            dtype,
-        )
+        self.inferred, self.program = inferred, inferred.program
+        self.basis, self.dtype, self.shares = basis, dtype, shares
         self.stream = Stream(dtype)
         self.features: dict[int, list[tuple[np.ndarray, Form]]] = {}
         self.one_hots: dict[int, list[Form]] = {}
@@ -115,7 +112,10 @@ class Lowering:
 
     def _sum_of_leaves(self, leaves, codes: np.ndarray, target: np.ndarray) -> Form | None:
         """The target as a sum of functions of single leaves, if it is one."""
-        parts = additive(codes, target)
+        key = (leaves, target.tobytes())
+        if key not in self.inferred.sums:
+            self.inferred.sums[key] = additive(codes, target)
+        parts = self.inferred.sums[key]
         if parts is None:
             return None
         const, tables = parts
@@ -175,6 +175,7 @@ class Lowering:
             return
         made = self._make(leaf, np.eye(self._size(leaf)), None)
         self.one_hots[leaf] = made
+        self.stream.mark_one_hot(made)
 
     def _make(self, leaf: int, tables: np.ndarray, node: int | None) -> list[Form]:
         """New features of a leaf; remembered."""
@@ -214,44 +215,27 @@ class Lowering:
     # --- leaves that attention makes --------------------------------------------------------------
 
     def _width_forms(self, leaf: int, tables: np.ndarray) -> list[Form]:
-        """Neurons on 1/(1+w); where the selector is an `or` of parts counted apart, on the sum of
-        their widths.
-        """
+        """Neurons on 1/(1+w), or on w where the heads give w itself."""
         widths = np.array(self.inferred.sets[leaf].values, float)
-        parts = self.attention.width_parts(leaf)
-        if len(parts) > 1:
-            total = self._sum_of_parts(leaf, parts)
-            if not any(f is total for _, f in self.features.get(leaf, [])):
-                self.features.setdefault(leaf, []).append((widths, total))
-            return [
-                self._known(leaf, t) or self.on_form(total, widths, t[:, None], leaf)[0]
-                for t in tables.T
-            ]
-        share, error = parts[0].share, parts[0].error
-        return self.on_form(share, 1 / (1 + widths), tables, leaf, error)
+        counted = self.attention.counted(leaf)
+        if counted.linear:
+            return self._on_numbers(leaf, counted.form, widths, tables, counted.error)
+        return self.on_form(counted.form, 1 / (1 + widths), tables, leaf, counted.error)
 
-    def _sum_of_parts(self, leaf: int, parts) -> Form:
-        total = Form()
-        for part in parts:
-            numbers = np.arange(part.most + 1, dtype=float)
-            counted = self.on_form(
-                part.share, 1 / (1 + numbers), numbers[:, None], leaf, part.error
-            )[0]
-            total = total + counted.scaled(part.sign)
-        return total
+    def _on_numbers(self, leaf: int, form: Form, numbers, tables, error=None) -> list[Form]:
+        """Functions of a leaf whose number attention gives: free where linear in it."""
+        return [
+            form.scaled(fit[0]).plus(fit[1])
+            if (fit := _multiple(numbers, t))
+            else self.on_form(form, numbers, t[:, None], leaf, error)[0]
+            for t in tables.T
+        ]
 
     def _aggregate_forms(self, leaf: int, tables: np.ndarray) -> list[Form]:
         values = self.inferred.sets[leaf].values
         if self.attention.at_most_one(leaf):
             return self._carried(leaf, tables)
-        numbers = np.array([float(v) for v in values])
-        mean = self.mean(leaf)
-        return [
-            mean.scaled(fit[0]).plus(fit[1])
-            if (fit := _multiple(numbers, t))
-            else self.on_form(mean, numbers, t[:, None], leaf)[0]
-            for t in tables.T
-        ]
+        return self._on_numbers(leaf, self.mean(leaf), np.array([float(v) for v in values]), tables)
 
     def mean(self, leaf: int) -> Form:
         """The number an aggregate gives, straight from its head."""

@@ -81,7 +81,7 @@ def _kept_head(head: Head, ids: dict[int, int]) -> Head:
     pairs = [(_renamed(q, ids), _renamed(k, ids)) for q, k in head.pairs]
     outs = [(_renamed(v, ids), ids[d]) for v, d in head.outs if d in ids]
     return Head(
-        head.label, head.nodes, head.selector, head.time, head.counts, pairs, head.error, outs
+        head.label, head.nodes, head.selector, head.time, head.bos_weight, pairs, head.error, outs
     )
 
 

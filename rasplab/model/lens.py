@@ -238,7 +238,8 @@ def load_weights(
     weights = padded(weights)
     lens = boot(
         device, getattr(torch, dtype), act_fn="relu", normalization_type=None,
-        attention_dir=attention_dir(domain), init_weights=False, **weights.shape(),
+        attention_dir=attention_dir(domain), init_weights=False, attn_scale=weights.attn_scale,
+        **weights.shape(),
     )  # fmt: skip
     with torch.no_grad():
         for name, array in parameters_of(weights).items():
