@@ -189,6 +189,15 @@ class Program:
             lines.append(f"%{i} = {expression(node, refs)}{note}")
         return "\n".join([*lines, f"output %{self.output}"])
 
+    def unparse(self) -> str:
+        """RASP text that `rasplab.parse` makes into a program of the same digest and names.
+
+        Raises RaspValueError for a graph built by hand that no text makes.
+        """
+        from rasplab.lang.unparse import unparse
+
+        return unparse(self)
+
     @cached_property
     def digest(self) -> str:
         """A sha256 of nodes and output: names, spans and history do not count."""

@@ -24,6 +24,7 @@ FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 UPWARD = {
     # a program's or a compiled model's own convenience methods, imported when called
     ("compiler", "model"),
+    ("program", "lang"),
 }
 
 

@@ -40,6 +40,9 @@ from rasplab.program import canonical_order
 MAX_CALLS = 20_000
 """How deep calls may nest."""
 
+ASSIGNABLE = frozenset({"tokens", "constant", "chr"})
+"""Names of the library that a session may assign all the same: in the reference they are free."""
+
 FRAMES_PER_CALL = 40
 """Python frames that one RASP call may take, generously; they live on the heap, not on the C
 stack."""
@@ -89,7 +92,7 @@ class Elaborator(Expressions):
     ) -> Scope:
         """A top-level scope over the library; `keep_library`: the library's names may not be
         assigned."""
-        reserved = frozenset(self.library.variables) - {"tokens"} if keep_library else frozenset()
+        reserved = frozenset(self.library.variables) - ASSIGNABLE if keep_library else frozenset()
         return Scope(self.library, creator, reserved, exports, is_text=True)
 
     def run(self, statement: s.Statement, scope: Scope) -> list[Result]:

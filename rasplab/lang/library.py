@@ -6,10 +6,18 @@ from functools import cache
 
 from rasplab.errors import Source
 from rasplab.lang.elaborate import Elaborator
+from rasplab.lang.operators import character
 from rasplab.lang.parse import parse_module
 from rasplab.lang.syntax import Module
 from rasplab.lang.tables import grammar_folder
 from rasplab.lang.values import Builtin
+
+BUILT_IN = (
+    ("selector_width", "sel", lambda make, span, sel: make.width(sel, span)),
+    ("constant", "a", lambda make, span, a: make.constant(a, span)),
+    ("chr", "n", lambda make, span, n: character(n, span)),
+)
+"""Functions that make nodes or values themselves: name, parameter, what they do."""
 
 
 @cache
@@ -25,9 +33,8 @@ def with_library(elaborator: Elaborator) -> Elaborator:
     names = scope.variables
     names["tokens"] = names["tokens_str"]
     names["tokens"].rename("tokens")
-    names["selector_width"] = Builtin(
-        "selector_width", ("sel",), lambda make, span, sel: make.width(sel, span), scope.creator
-    )
+    for name, parameter, apply in BUILT_IN:
+        names[name] = Builtin(name, (parameter,), apply, scope.creator)
     for statement in prelude().items:
         elaborator.run(statement, scope)
     elaborator.builder.spans[:] = [None] * len(

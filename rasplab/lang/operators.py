@@ -41,6 +41,9 @@ MAX_RANGE = 1_000_000
 MAX_NESTING = 100
 """Of lists in lists: comparing and showing them recurses on the C stack."""
 
+MAX_CHARACTER = 0x10FFFF
+"""The last code point of Unicode."""
+
 Spans = tuple[Span, ...]
 
 
@@ -89,6 +92,10 @@ class Operators:
             ),
             f"{ILLEGAL}:\n\t\t ({values}{',' if self.example_length() == 1 else ''})",
         )
+
+    def constant(self, value: Value, span: Span) -> SOp:
+        """constant(a): an atom or list at every position."""
+        return self.operand(value, span) if isinstance(value, list) else self.sop(value, span)
 
     def operand(self, value: Value, span: Span) -> SOp:
         """`value` as the operand of a map: also a list or dict of atoms, as one constant."""
@@ -338,3 +345,14 @@ def length(value: Value, span: Span) -> int:
         RaspTypeError(f"len takes a list, and this is {a_kind(value)}", span, hint),
         f"attempting to compute length of non-list: {describe(value)}",
     )
+
+
+def character(code: Value, span: Span) -> str:
+    """chr(n): the character of a code point, for what a string cannot be written with."""
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise RaspTypeError(f"chr takes an int, and this is {a_kind(code)}", span)
+    if not 0 <= code <= MAX_CHARACTER:
+        raise RaspValueError(
+            f"there is no character {code}", span, f"characters are 0 to {MAX_CHARACTER}"
+        )
+    return chr(code)
