@@ -13,7 +13,7 @@ ROOT = Path(rasplab.__file__).parent
 FLOORS = (
     ("errors", "sites"),
     ("functions", "program", "domain", "weights"),
-    ("lang", "interpret", "batch", "zoo"),
+    ("lang", "interpret", "batch", "zoo", "dsl"),
     ("compiler",),
     ("model",),
     ("circuit",),

@@ -2,115 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import random
 from pathlib import Path
 
 import pytest
-from generate import random_program
+from generate import Anything, random_program
 
 from rasplab.errors import RaspError
 from rasplab.lang import load, parse
-from rasplab.program import (
-    Aggregate,
-    Builder,
-    Combine,
-    Constant,
-    Indices,
-    Map,
-    Program,
-    Select,
-    SelectorWidth,
-    Tokens,
-)
+from rasplab.program import Builder, Indices, Map, Program, Tokens
 
 CIRCUITS = sorted((Path(__file__).parents[1] / "circuits").glob("*.rasp"))
-ATOMS = (
-    0, 1, -1, True, False, 0.0, -0.0, 1.5, 1e-7, 1e300, 5e-324, -2.5e-10, math.inf, -math.inf,
-    math.nan, 10**50, -(10**3000), "", "a", '"', 'a"b', "\n", "é", "漢字", "\ud800", "\r\n", "#",
-)  # fmt: skip
-NAMES = (
-    "x1",
-    "x2",
-    "a",
-    "tokens",
-    "length",
-    "full_s",
-    "select",
-    "shift",
-    "chr",
-    "out",
-    "if",
-    "b c",
-)
-
-
-class Anything:
-    """Draws programs over every node type and every kind of constant, meaningful or not."""
-
-    def __init__(self, seed: int):
-        self.rng, self.b = random.Random(seed), Builder()
-        self.sops, self.selectors = [self.add(Tokens("asis")), self.add(Indices())], []
-        self.selectors.append(self.add(Select(0, 1, "==")))
-
-    def add(self, node) -> int:
-        """The node's id."""
-        return self.b.add(node)
-
-    def sop(self) -> int:
-        """One that is there."""
-        return self.rng.choice(self.sops)
-
-    def selector(self) -> int:
-        """One that is there."""
-        return self.rng.choice(self.selectors)
-
-    def value(self, depth: int = 0):
-        """An atom, or a list that may hold lists."""
-        if depth < 3 and self.rng.random() < 0.3:
-            return tuple(self.value(depth + 1) for _ in range(self.rng.randrange(4)))
-        return self.rng.choice(ATOMS)
-
-    def lookup(self) -> Map:
-        """A list, a string or a dict, looked up."""
-        items = {self.rng.choice(ATOMS): self.value() for _ in range(self.rng.randrange(4))}
-        fn = self.rng.choice(("index", "lookup", "in"))
-        if fn == "in":
-            return Map(fn, (self.sop(), self.add(Constant(tuple(items)))))
-        container = tuple(items.items()) if fn == "lookup" else self.rng.choice(('a"', (1, (2,))))
-        return Map(fn, (self.add(Constant(container)), self.sop()))
-
-    def grow(self) -> None:
-        """One node more."""
-        rng, sop, selector = self.rng, self.sop, self.selector
-        match rng.randrange(9):
-            case 0:
-                self.sops.append(self.add(Constant(self.value())))
-            case 1:
-                self.sops.append(self.add(Tokens(rng.choice(("asis", "bool")))))
-            case 2:
-                self.selectors.append(self.add(Select(sop(), sop(), rng.choice(("==", "!=")))))
-            case 3:
-                self.selectors.append(self.add(Combine("not", (selector(),))))
-            case 4:
-                fn = rng.choice(("and", "or"))
-                self.selectors.append(self.add(Combine(fn, (selector(), selector()))))
-            case 5:
-                self.sops.append(self.add(Aggregate(selector(), sop(), self.value())))
-            case 6:
-                self.sops.append(self.add(SelectorWidth(selector())))
-            case 7:
-                fn, n = rng.choice((("not", 1), ("if", 3), ("and", 2), ("==", 2), ("indicator", 1)))
-                self.sops.append(self.add(Map(fn, tuple(sop() for _ in range(n)))))
-            case 8:
-                self.sops.append(self.add(self.lookup()))
-
-    def program(self) -> Program:
-        """Over one of the last nodes; some have names, legal or not."""
-        for _ in range(self.rng.randrange(3, 25)):
-            self.grow()
-        names = {self.rng.choice(NAMES): self.sop() for _ in range(self.rng.randrange(5))}
-        return self.b.program(self.rng.choice([*self.sops[-3:], self.selectors[-1]]), names)
 
 
 def same_again(program: Program) -> Program:

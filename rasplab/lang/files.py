@@ -107,10 +107,10 @@ def _program(source: Source, output: str | None, folder: Path) -> Program:
         span = Span(source, 0, 0) if not source.text.strip() else None
         raise RaspValueError("this text makes no s-op", span, "assign one: result = indices;")
     names = {name: value.id for name, value in scope.variables.items() if isinstance(value, Node)}
-    return elaborator.builder.program(node.id, names | _library_names(elaborator, names))
+    return elaborator.builder.program(node.id, names | library_names(elaborator, names))
 
 
-def _library_names(elaborator: Elaborator, names: dict[str, int]) -> dict[str, int]:
+def library_names(elaborator: Elaborator, names: dict[str, int]) -> dict[str, int]:
     """The library's names (`length`, `full_s`) for nodes that the text does not name itself."""
     nodes, taken = elaborator.builder.nodes, set(names.values())
     return {
