@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TextIO
 
 from rasplab.errors import RaspError, RaspSyntaxError, Source, render
+from rasplab.interpret import evaluate
 from rasplab.interpret.faults import is_host, transcript_of
 from rasplab.lang.display import View, applied_lines, named_lines
 from rasplab.lang.parse import is_unfinished, parse_module
 from rasplab.lang.session import Brief, Examples, Failed, Left, Outcome, Session
 from rasplab.lang.values import Applied, describe, plain_text
+from rasplab.program import Program
 
 VERSION = "0.1"
 """Of the language, as the banner says it."""
@@ -26,8 +29,8 @@ __all__ = ["Session", "main"]
 def main(stdin: TextIO, stdout: TextIO) -> int:
     """Read, evaluate and print until the input ends or leaves. Returns the exit status, 0."""
     if stdin.isatty() and stdout.isatty():
-        return _Repl(Session(), _terminal_reader(), stdout, friendly_fault).loop()
-    return _Repl(Session(), _plain_reader(stdin, stdout), stdout, transcript_fault).loop()
+        return _Repl(Session(draw=draw), _terminal_reader(), stdout, friendly_fault).loop()
+    return _Repl(Session(draw=draw), _plain_reader(stdin, stdout), stdout, transcript_fault).loop()
 
 
 def _plain_reader(stdin: TextIO, stdout: TextIO) -> Read:
@@ -64,6 +67,13 @@ def transcript_fault(error: RaspError) -> str:
 def friendly_fault(error: RaspError) -> str:
     """A fault with its place, caret and hint."""
     return render(error)
+
+
+def draw(name: str, program: Program, tokens: tuple) -> None:
+    """Write the picture that `draw` asks for, and say where, beside the transcript."""
+    from rasplab.show.flow import write_flow
+
+    print(f"drawn: {write_flow(evaluate(program, tokens), name)}", file=sys.stderr)
 
 
 class _Repl:

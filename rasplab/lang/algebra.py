@@ -19,7 +19,6 @@ from rasplab.errors import RaspError, Source, Span
 from rasplab.interpret import evaluate
 from rasplab.lang import syntax as s
 from rasplab.lang.elaborate import Elaborator
-from rasplab.lang.files import library_names
 from rasplab.lang.library import with_library
 from rasplab.lang.tables import PACKAGE
 from rasplab.lang.unparse import is_assignable, value_text
@@ -240,7 +239,7 @@ def program(output: SOp | Selector, name: str | None = None) -> Program:
             _name(scope, part.name, value)
     names = {name: value.id for name, value in scope.variables.items()}
     _forget(elaborator.builder.spans)
-    names |= library_names(elaborator, names)
+    names |= elaborator.library_names(names)
     return elaborator.builder.program(values[id(output)].id, names)
 
 

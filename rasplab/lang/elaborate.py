@@ -35,7 +35,7 @@ from rasplab.lang.values import (
     kind,
     plain_text,
 )
-from rasplab.program import canonical_order
+from rasplab.program import Indices, Program, Tokens, canonical_order
 
 MAX_CALLS = 20_000
 """How deep calls may nest."""
@@ -78,12 +78,13 @@ class Elaborator(Expressions):
 
     check   the running example, or None
     load    what `load "path";` does: load(path, scope, span) -> results
+    draw    what `draw(sop, input);` does besides evaluating: draw(name, program, tokens), or None
     last    the s-op or selector last assigned or shown at the top of a text: its output
     """
 
     def __init__(self, check: ExampleCheck | None, load: Callable[..., list[Result]]):
         super().__init__(check)
-        self.load = load
+        self.load, self.draw = load, None
         self.last: Node | None = None
         self.calls = 0
 
@@ -138,6 +139,22 @@ class Elaborator(Expressions):
                 self.builder.nodes[i], columns, inputs, False, self.builder.spans[i] or span
             )
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
+
+    def program(self, node: Node, scope: Scope) -> Program:
+        """The program whose output is `node`, under the names of `scope` and the library's for what
+        it does not name."""
+        names = {name: v.id for name, v in scope.variables.items() if isinstance(v, Node)}
+        return self.builder.program(node.id, names | self.library_names(names))
+
+    def library_names(self, names: dict[str, int]) -> dict[str, int]:
+        """The library's names (`length`, `full_s`) for nodes that `names` does not name."""
+        nodes, taken = self.builder.nodes, set(names.values())
+        return {
+            name: v.id
+            for name, v in self.library.variables.items()
+            if isinstance(v, Node) and name not in names and v.id not in taken
+            if not isinstance(nodes[v.id], Tokens | Indices)
+        }
 
     # statements
 
@@ -215,7 +232,12 @@ class Elaborator(Expressions):
                 ),
                 f"draw expects unfinished sequence, got: {plain_text(node)}",
             )
-        return [Result(None, self.apply(node, on, statement.span))] if on is not None else []
+        if on is None:
+            return []
+        applied = self.apply(node, on, statement.span)
+        if self.draw is not None:
+            self.draw(node.name, self.program(node, scope), applied.tokens)
+        return [Result(None, applied)]
 
     # calls
 

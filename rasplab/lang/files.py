@@ -15,7 +15,7 @@ from rasplab.lang.scope import Scope
 from rasplab.lang.syntax import COMMANDS, Leave
 from rasplab.lang.tables import PACKAGE
 from rasplab.lang.values import Node, a_kind, is_atom
-from rasplab.program import Indices, Program, Tokens
+from rasplab.program import Program
 
 SUFFIX = ".rasp"
 MAX_NESTED_LOADS = 50
@@ -106,19 +106,7 @@ def _program(source: Source, output: str | None, folder: Path) -> Program:
     if node is None:
         span = Span(source, 0, 0) if not source.text.strip() else None
         raise RaspValueError("this text makes no s-op", span, "assign one: result = indices;")
-    names = {name: value.id for name, value in scope.variables.items() if isinstance(value, Node)}
-    return elaborator.builder.program(node.id, names | library_names(elaborator, names))
-
-
-def library_names(elaborator: Elaborator, names: dict[str, int]) -> dict[str, int]:
-    """The library's names (`length`, `full_s`) for nodes that the text does not name itself."""
-    nodes, taken = elaborator.builder.nodes, set(names.values())
-    return {
-        name: value.id
-        for name, value in elaborator.library.variables.items()
-        if isinstance(value, Node) and name not in names and value.id not in taken
-        if not isinstance(nodes[value.id], Tokens | Indices)
-    }
+    return elaborator.program(node, scope)
 
 
 def _named(output: str, scope: Scope, elaborator: Elaborator) -> Node:

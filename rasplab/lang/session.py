@@ -3,7 +3,7 @@ is made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,15 +58,22 @@ class Session:
 
     example  the running example: s-ops and selectors that fail on it are refused
     folder   where `load` looks first
+    draw     makes the picture of `draw`: draw(name, program, tokens)
     """
 
-    def __init__(self, example: str | list = EXAMPLE, folder: Path | None = None):
+    def __init__(
+        self,
+        example: str | list = EXAMPLE,
+        folder: Path | None = None,
+        draw: Callable[[str, Program, tuple], object] | None = None,
+    ):
         self.sop_example: str | list = example
         self.selector_example: str | list = example
         self.show_sops = self.show_selectors = True
         self.full = False
         self.check = ExampleCheck(example)
         self.elaborator = with_library(Elaborator(self.check, self._load))
+        self.elaborator.draw = draw
         self.scope = self.elaborator.text_scope("console", keep_library=True)
         self.folders = [folder or Path.cwd()]
         self._stored: list[Outcome] = []
@@ -95,8 +102,7 @@ class Session:
         value = self.scope.get(name)
         if not isinstance(value, Node):
             raise RaspTypeError(f"{name} is {a_kind(value)}, not an s-op or selector")
-        named = {n: v.id for n, v in self.scope.variables.items() if isinstance(v, Node)}
-        return self.elaborator.builder.program(value.id, named | {name: value.id})
+        return self.elaborator.program(value, self.scope)
 
     def names(self) -> set[str]:
         """Every name that can be used."""

@@ -51,7 +51,7 @@ def _style() -> str:
     return f"<style>{hover}@media(prefers-color-scheme:dark){{{media}}}{lab}</style>"
 
 
-def _svg(w: float, h: float, parts: Sequence[str], label: str) -> str:
+def picture(w: float, h: float, parts: Sequence[str], label: str) -> str:
     """A whole picture on its own ground."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rl" role="img" '
@@ -63,7 +63,7 @@ def _svg(w: float, h: float, parts: Sequence[str], label: str) -> str:
     )
 
 
-def _text(
+def text_at(
     x: float, y: float, text: str, tone="ink", size=11.0, anchor="start", mono=False, extra=""
 ) -> str:
     family = f' font-family="{MONO}"' if mono else ""
@@ -100,7 +100,7 @@ def pattern_svg(
     parts = _captions(title, subtitle) + _axis_names(title, subtitle, left, top, cell, matrix.shape)
     parts += _axis_labels(row_tokens, col_tokens, left, top, cell)
     parts += _cells(matrix, row_tokens, col_tokens, left, top, cell)
-    return _svg(w, top + cell * matrix.shape[0] + 12, parts, title or "pattern")
+    return picture(w, top + cell * matrix.shape[0] + 12, parts, title or "pattern")
 
 
 def _longest(tokens: Sequence[str], cell: float) -> float:
@@ -127,8 +127,10 @@ def _captions_height(title: str, subtitle: str) -> float:
 
 
 def _captions(title: str, subtitle: str) -> list[str]:
-    parts = [_text(10, 18, title, size=12, mono=True, extra=' font-weight="600"')] if title else []
-    return parts + ([_text(10, 34 if title else 16, subtitle, "soft", 10.5)] if subtitle else [])
+    parts = (
+        [text_at(10, 18, title, size=12, mono=True, extra=' font-weight="600"')] if title else []
+    )
+    return parts + ([text_at(10, 34 if title else 16, subtitle, "soft", 10.5)] if subtitle else [])
 
 
 def _axis_names(title, subtitle, left, top, cell, shape) -> list[str]:
@@ -137,15 +139,17 @@ def _axis_names(title, subtitle, left, top, cell, shape) -> list[str]:
     turn = f' transform="rotate(-90 12 {middle:.1f})"'
     over = _captions_height(title, subtitle) + 9
     return [
-        _text(12, middle, "query", "soft", 9.5, "middle", extra=turn),
-        _text(left + cell * shape[1] / 2, over, "key", "soft", 9.5, "middle"),
+        text_at(12, middle, "query", "soft", 9.5, "middle", extra=turn),
+        text_at(left + cell * shape[1] / 2, over, "key", "soft", 9.5, "middle"),
     ]
 
 
 def _axis_labels(row_tokens, col_tokens, left, top, cell) -> list[str]:
     size = _font(cell)
     rows = [
-        _text(left - 5, top + cell * (i + 0.5) + size * 0.36, clip(t, 8), "ink", size, "end", True)
+        text_at(
+            left - 5, top + cell * (i + 0.5) + size * 0.36, clip(t, 8), "ink", size, "end", True
+        )
         for i, t in enumerate(row_tokens)
     ]
     upright = _upright(col_tokens, cell)
@@ -158,9 +162,9 @@ def _axis_labels(row_tokens, col_tokens, left, top, cell) -> list[str]:
 def _column_label(x: float, y: float, token: str, size: float, upright: bool) -> str:
     """A key's token above its column, turned where it is wider than the column."""
     if upright:
-        return _text(x, y, token, "ink", size, "middle", True)
+        return text_at(x, y, token, "ink", size, "middle", True)
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"'
-    return _text(x, y + size * 0.36, clip(token, 8), "ink", size, "start", True, turn)
+    return text_at(x, y + size * 0.36, clip(token, 8), "ink", size, "start", True, turn)
 
 
 def _cells(matrix, row_tokens, col_tokens, left, top, cell) -> list[str]:
@@ -169,11 +173,11 @@ def _cells(matrix, row_tokens, col_tokens, left, top, cell) -> list[str]:
     for i, row in enumerate(matrix):
         for j, value in enumerate(row):
             note = f"query {row_tokens[i]} → key {col_tokens[j]}: {value:.3g}" if named else ""
-            parts.append(_cell(left + cell * j, top + cell * i, cell, value, note))
+            parts.append(heat_cell(left + cell * j, top + cell * i, cell, value, note))
     return parts
 
 
-def _cell(x: float, y: float, cell: float, value: float, note: str) -> str:
+def heat_cell(x: float, y: float, cell: float, value: float, note: str) -> str:
     size = cell - 1.5
     place = f'x="{x:.1f}" y="{y:.1f}" width="{size:.1f}" height="{size:.1f}" rx="2"'
     ground = f'<rect class="rl-box" {place} fill="{LIGHT["box"]}"/>'
@@ -207,7 +211,7 @@ def circuit_svg(circuit: Circuit, title: str = "") -> str:
         + drawing.edges()
         + drawing.boxes()
     )
-    return _svg(max(right + MARGIN, 520), TOP + ROW_HEIGHT * n_rows, parts, title or "circuit")
+    return picture(max(right + MARGIN, 520), TOP + ROW_HEIGHT * n_rows, parts, title or "circuit")
 
 
 def _rows(sites: Sequence[Site]) -> dict[Site, int]:
@@ -222,13 +226,15 @@ def _box_width(site: Site, label: str) -> float:
 
 def _legend(title: str, right: float) -> list[str]:
     parts = (
-        [_text(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')] if title else []
+        [text_at(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')]
+        if title
+        else []
     )
     at = MARGIN + (7.9 * width(title) + 24 if title else 0)
     for port, colour in PORT_COLOURS.items():
         parts.append(f'<circle cx="{at:.1f}" cy="20" r="4.5" fill="{colour}"/>')
         name = f"{port} · {PORT_WORDS[port]}" if port != "in" else "in · " + PORT_WORDS[port]
-        parts.append(_text(at + 9, 24, name, "soft", 11))
+        parts.append(text_at(at + 9, 24, name, "soft", 11))
         at += 28 + 6.0 * len(name)
     return parts
 
@@ -249,7 +255,7 @@ class _Drawing:
     def row_names(self) -> list[str]:
         """Faint rules and names along the left side."""
         names = {row: _row_name(site) for site, row in self.row_of.items()}
-        return [_text(MARGIN, self.y(row) + 4, name, "soft", 11) for row, name in names.items()]
+        return [text_at(MARGIN, self.y(row) + 4, name, "soft", 11) for row, name in names.items()]
 
     def top(self, item: Item) -> tuple[float, float]:
         """Where lines leave an item."""
@@ -261,10 +267,10 @@ class _Drawing:
         for item in (i for i in self.x if i.lane):
             x, low = self.x[item], self.y(item.row) + BOX_HEIGHT / 2
             path = (
-                _curve(self.top(before(item.key, item.row, self.row_of)), (x, low))
+                curve(self.top(before(item.key, item.row, self.row_of)), (x, low))
                 + f"V{low - BOX_HEIGHT:.1f}"
             )
-            parts.append(_path(path, LIGHT["line"], str(item.key), "rl-line", 2.4))
+            parts.append(path_of(path, LIGHT["line"], str(item.key), "rl-line", 2.4))
         return parts
 
     def edges(self) -> list[str]:
@@ -279,8 +285,8 @@ class _Drawing:
         x = self.x[Item(site, row)] + PORT_SHIFT[port] * self.box[site]
         start = self.top(before(edge.src, row, self.row_of))
         note = f"{edge.src} → {edge.dst}: {', '.join(carries)}{self._place(site)}"
-        return _path(
-            _curve(start, (x, self.y(row) + BOX_HEIGHT / 2)),
+        return path_of(
+            curve(start, (x, self.y(row) + BOX_HEIGHT / 2)),
             PORT_COLOURS[port],
             note,
             "rl-edge",
@@ -303,9 +309,9 @@ class _Drawing:
             f'</title><rect class="rl-box rl-line" x="{x - w / 2:.1f}" '
             f'y="{y - BOX_HEIGHT / 2:.1f}" width="{w:.1f}" height="{BOX_HEIGHT}" rx="7" '
             f'fill="{LIGHT["box"]}" stroke="{LIGHT["line"]}" stroke-width="1.2"/>'
-            + _text(x, name_y, str(site), "ink", 12, "middle", True, ' font-weight="600"')
+            + text_at(x, name_y, str(site), "ink", 12, "middle", True, ' font-weight="600"')
             + (
-                _text(x, y + 13, clip(label, LABEL_COLUMNS), "soft", 10.5, "middle", True)
+                text_at(x, y + 13, clip(label, LABEL_COLUMNS), "soft", 10.5, "middle", True)
                 if label
                 else ""
             )
@@ -322,13 +328,13 @@ def _row_name(site: Site) -> str:
     return names.get(site.kind, "embed")
 
 
-def _curve(start: tuple[float, float], end: tuple[float, float]) -> str:
+def curve(start: tuple[float, float], end: tuple[float, float]) -> str:
     (x0, y0), (x1, y1) = start, end
     bend = (y0 - y1) * 0.5
     return f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 - bend:.1f} {x1:.1f} {y1 + bend:.1f} {x1:.1f} {y1:.1f}"
 
 
-def _path(path: str, colour: str, note: str, name: str, stroke: float) -> str:
+def path_of(path: str, colour: str, note: str, name: str, stroke: float) -> str:
     return (
         f'<path class="{name}" d="{path}" fill="none" stroke="{colour}" stroke-width="{stroke}" '
         f'stroke-linecap="round"><title>{escape(note)}</title></path>'
