@@ -13,6 +13,7 @@ import os
 import sys
 
 from rasplab.errors import RaspError
+from rasplab.limits import limit, names
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,7 +22,8 @@ def main(argv: list[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         from rasplab import commands
 
-        code = getattr(commands, args.command)(args)
+        with limit(**dict(args.limit)):
+            code = getattr(commands, args.command)(args)
         sys.stdout.flush()
         return code
     except RaspError as error:
@@ -60,6 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
         description="Write RASP, compile it into transformer weights, compare trained models.",
         epilog="FILE is a path, or the name of a zoo program, which brings its domain with it.",
     )
+    parser.add_argument(
+        "--limit", metavar="NAME=N", type=_limit, action="append", default=[],
+        help=f"what a program may take: {', '.join(names())}",
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_run,
@@ -180,6 +186,13 @@ def _domain(parser) -> None:
     parser.add_argument(
         "--basis", choices=("compact", "one_hot"), default="compact", help="default: compact"
     )
+
+
+def _limit(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if name not in names():
+        raise argparse.ArgumentTypeError(f"{text}: write NAME=N, one of {', '.join(names())}")
+    return name, _count(number.replace("_", "").replace(",", ""))
 
 
 def _count(text: str) -> int:

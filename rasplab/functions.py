@@ -8,9 +8,12 @@ half-even `round`.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from rasplab.limits import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,15 @@ class Function:
     form: str
 
 
-MAX_BITS = 12_000
-"""Of an int: some 3,600 digits; Python writes none of more than 4,300."""
+class TooLarge(OverflowError):
+    """A result beyond a limit; args: the limit's name, the reason."""
 
-MAX_LENGTH = 10_000_000
-"""Of a string or list that `*` repeats or `+` joins."""
+    def __str__(self) -> str:
+        return self.args[1]
 
+
+SMALL = 1 << 64
+"""Ints up to this are within any limit."""
 
 SEQUENCES = (str, tuple, list)
 
@@ -41,9 +47,11 @@ def _truth(a: Any) -> bool:
 
 
 def _plus(a: Any, b: Any) -> Any:
-    """a + b; refuses to join strings or lists beyond MAX_LENGTH."""
-    if isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES) and len(a) + len(b) > MAX_LENGTH:
-        raise OverflowError(f"joined they are longer than {MAX_LENGTH}")
+    """a + b; refuses to join strings or lists beyond the limit."""
+    if isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES):
+        if len(a) + len(b) > current().length:
+            raise TooLarge("length", f"joined they are longer than {current().length}")
+        return a + b
     return _bounded(a + b)
 
 
@@ -52,29 +60,49 @@ def _minus(a: Any, b: Any) -> Any:
 
 
 def _bounded(result: Any) -> Any:
-    """`result`, unless it is an int beyond MAX_BITS."""
-    if isinstance(result, int) and result.bit_length() > MAX_BITS:
-        raise OverflowError(f"the result has more than {MAX_BITS} bits")
+    """`result`, unless it is an int beyond the limit."""
+    if isinstance(result, int) and not -SMALL <= result <= SMALL:
+        _check_bits(result.bit_length())
     return result
 
 
+def _check_bits(bits: int) -> None:
+    if bits > max(64, current().bits):
+        raise TooLarge("bits", f"the result has more than {current().bits} bits")
+
+
 def _times(a: Any, b: Any) -> Any:
-    """a * b; refuses to repeat a string or list beyond MAX_LENGTH, and an int beyond MAX_BITS."""
+    """a * b; refuses to repeat a string or list, or to make an int, beyond the limit."""
+    if isinstance(a, int) and isinstance(b, int):
+        _check_bits(a.bit_length() + b.bit_length())
+        return a * b
     for repeated, count in ((a, b), (b, a)):
         sized = isinstance(repeated, SEQUENCES) and isinstance(count, int)
-        if sized and len(repeated) * count > MAX_LENGTH:
-            raise OverflowError(f"repeating it {count} times is longer than {MAX_LENGTH}")
-    if isinstance(a, int) and isinstance(b, int) and a.bit_length() + b.bit_length() > MAX_BITS:
-        raise OverflowError(f"the product has more than {MAX_BITS} bits")
+        if sized and len(repeated) * count > current().length:
+            times = count if abs(count) < SMALL else "so many"
+            reason = f"repeating it {times} times is longer than {current().length}"
+            raise TooLarge("length", reason)
     return a * b
 
 
+def _modulo(a: Any, b: Any) -> Any:
+    """a % b; Python's formatting where a is a string, which must not ask for widths beyond the
+    limit."""
+    if isinstance(a, str):
+        widths = [int(digits[:20]) for digits in re.findall("[0-9]+", a)]
+        if sum(widths) > current().length or "*" in a:
+            raise TooLarge("length", f"formatted it is longer than {current().length}")
+    return a % b
+
+
 def _power(a: Any, b: Any) -> Any:
-    """a ^ b; refuses an int beyond MAX_BITS."""
-    ints = isinstance(a, int) and isinstance(b, int)
-    if ints and b > 0 and abs(a) > 1 and a.bit_length() * b > MAX_BITS:
-        raise OverflowError(f"the power has more than {MAX_BITS} bits")
-    return a**b
+    """a ^ b; refuses an int beyond the limit, and a root that is no real number."""
+    if isinstance(a, int) and isinstance(b, int) and b > 0 and abs(a) > 1:
+        _check_bits(a.bit_length() * b)
+    result = a**b
+    if isinstance(result, complex):
+        raise ValueError("a negative number has no such power")
+    return result
 
 
 def _index(values: tuple, i: Any) -> Any:
@@ -93,7 +121,7 @@ def _contains(x: Any, values: tuple) -> bool:
 
 def _table() -> dict[str, Function]:
     binary = {
-        "+": _plus, "-": _minus, "*": _times, "/": operator.truediv, "%": operator.mod,
+        "+": _plus, "-": _minus, "*": _times, "/": operator.truediv, "%": _modulo,
         "^": _power, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
         ">": operator.gt, ">=": operator.ge,
         "and": lambda a, b: _truth(a) and _truth(b), "or": lambda a, b: _truth(a) or _truth(b),

@@ -11,7 +11,7 @@ import rasplab
 
 ROOT = Path(rasplab.__file__).parent
 FLOORS = (
-    ("errors", "sites"),
+    ("errors", "limits", "sites"),
     ("functions", "program", "domain", "weights"),
     ("lang", "interpret", "batch", "zoo", "dsl"),
     ("compiler",),

@@ -3,15 +3,16 @@ and bools (floor 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rasplab.errors import RaspNameError, RaspTypeError, RaspValueError, Span
-from rasplab.functions import CASTS, FUNCTIONS, PREDICATES
+from rasplab.functions import CASTS, FUNCTIONS, PREDICATES, TooLarge
 from rasplab.interpret.faults import shown, thawed, told
 from rasplab.interpret.rows import Rows, combine_rows, masked, matrix, means, select_rows
+from rasplab.limits import current, way_out
 from rasplab.program import (
     Aggregate,
     Combine,
@@ -28,9 +29,6 @@ from rasplab.program import (
 
 if TYPE_CHECKING:
     import numpy as np
-
-MAX_TOKENS = 10_000
-"""The longest input: a selector over it takes 12 MB."""
 
 NUMBERS = frozenset({bool, int, float})
 
@@ -92,30 +90,75 @@ def evaluate(program: Program, tokens: Sequence, causal: bool = False) -> Trace:
     """
     inputs = read_tokens(tokens)
     columns: list[Column] = []
+    room = Room(len(inputs))
     for i, node in enumerate(program.nodes):
-        columns.append(column(node, columns, inputs, causal, program.span(i)))
+        columns.append(column(node, columns, inputs, causal, program.span(i), room))
     return Trace(program, inputs, tuple(columns))
 
 
 def read_tokens(tokens: Sequence) -> tuple:
-    """The input as a tuple. Raises RaspValueError for an empty one, or one beyond MAX_TOKENS."""
+    """The input as a tuple. Raises RaspValueError for an empty one, or one beyond the limit."""
     inputs = tuple(tokens)
     if not inputs:
         raise told(
             RaspValueError("the input is empty", hint="an input has at least one token"),
             f"RASP sequences/selectors expect non-empty iterables, got: {thawed(tokens)}",
         )
-    if len(inputs) > MAX_TOKENS:
-        raise RaspValueError(
-            f"the input has {len(inputs)} tokens; the interpreter takes up to {MAX_TOKENS}"
-        )
+    check_length(inputs)
     return inputs
 
 
+def check_length(tokens: Sequence, span: Span | None = None) -> None:
+    """Raises RaspValueError for an input beyond the limit."""
+    if len(tokens) > current().tokens:
+        raise RaspValueError(
+            f"the input has {len(tokens):,} tokens; at most {current().tokens:,} are taken",
+            span,
+            way_out("tokens"),
+        )
+
+
+class Room:
+    """Counts the cells that an evaluation on `n` tokens holds."""
+
+    def __init__(self, n: int):
+        self.n, self.used, self.most = n, 0, current().cells
+
+    def take(self, node: Node, span: Span | None) -> None:
+        """Room for a node, before it is computed. Raises RaspValueError if there is none left."""
+        is_wide = isinstance(node, Select | Combine | Aggregate)
+        self._add(self.n * self.n // 64 + self.n if is_wide else self.n, span)
+
+    def weigh(self, values: Column, span: Span | None) -> None:
+        """Room for long strings, after they are made."""
+        if isinstance(values[0], str):
+            self._add(sum(map(len, values)) // 8, span)
+
+    def _add(self, cells: int, span: Span | None) -> None:
+        self.used += cells
+        if self.used > self.most:
+            message = f"on {self.n:,} tokens this program holds more than {self.most:,} values"
+            raise RaspValueError(message, span, way_out("cells"))
+
+
 def column(
+    node: Node,
+    columns: Sequence[Column],
+    tokens: tuple,
+    causal: bool,
+    span: Span | None,
+    room: Room,
+) -> Column:
+    """One node on an input, from the columns of its operands, where there is room for it."""
+    room.take(node, span)
+    values = _column(node, columns, tokens, causal, span)
+    room.weigh(values, span)
+    return values
+
+
+def _column(
     node: Node, columns: Sequence[Column], tokens: tuple, causal: bool, span: Span | None
 ) -> Column:
-    """One node on an input, from the columns of its operands."""
     match node:
         case Tokens(cast):
             return checked(_cast(cast, tokens, span), span)
@@ -203,16 +246,49 @@ def _cast(cast: str, tokens: tuple, span: Span | None) -> list[Value]:
 
 
 def _map(fn: str, args: list[list], span: Span | None) -> list[Value]:
-    apply = FUNCTIONS[fn].apply
     try:
-        return [apply(*operands) for operands in zip(*args, strict=True)]
-    except Exception:  # told again below, with values and position
+        return list(map(_quick(fn, args), *args))
+    except Exception as whole:  # told again, with the values and the position
         for i, operands in enumerate(zip(*args, strict=True)):
             try:
-                apply(*operands)
+                FUNCTIONS[fn].apply(*operands)
             except Exception as fault:
                 raise elementwise_fault(fn, operands, fault, f" at position {i}", span) from None
-        raise
+        raise elementwise_fault(fn, [a[0] for a in args], whole, " and on", span) from None
+
+
+def _quick(fn: str, args: list[list]) -> Callable:
+    """FUNCTIONS[fn] for these columns: bounded where it makes text, and without a search through a
+    container that is the same everywhere."""
+    apply = FUNCTIONS[fn].apply
+    if fn in ("+", "*", "%") and any(isinstance(a[0], str | tuple) for a in args):
+        return _bounded_text(apply)
+    if fn == "in" and _is_constant(args[1]):
+        found = frozenset(args[1][0])
+        return lambda item, _: item in found
+    if fn == "lookup" and _is_constant(args[0]):
+        table = dict(args[0][0])
+        return lambda _, key: table[key]
+    return apply
+
+
+def _is_constant(containers: list) -> bool:
+    return isinstance(containers[0], tuple) and all(c is containers[0] for c in containers)
+
+
+def _bounded_text(apply: Callable) -> Callable:
+    """The same function, until its results are longer than the limit together."""
+    left = current().length
+
+    def bounded(*operands: Value) -> Value:
+        nonlocal left
+        value = apply(*operands)
+        left -= len(value) if isinstance(value, str | tuple) else 0
+        if left < 0:
+            raise TooLarge("length", f"this s-op's strings are longer than {current().length:,}")
+        return value
+
+    return bounded
 
 
 def elementwise_fault(
@@ -227,7 +303,8 @@ def elementwise_fault(
         )
     message = f"{FUNCTIONS[fn].form.format(*map(_short, texts))}{where}: {fault}"
     kind = RaspTypeError if isinstance(fault, TypeError) else RaspValueError
-    return told(kind(message, span), str(fault), host=True)
+    hint = way_out(fault.args[0]) if isinstance(fault, TooLarge) else None
+    return told(kind(message, span, hint), str(fault), host=True)
 
 
 def _short(text: str) -> str:

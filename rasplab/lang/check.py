@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rasplab.errors import RaspError
-from rasplab.interpret import Column, column
+from rasplab.interpret import Column, Room, column
 from rasplab.lang.values import Node, Value
 from rasplab.program import Builder, operands
 
@@ -22,6 +22,10 @@ class Columns:
 
     tokens: tuple
     known: dict[int, Column] = field(default_factory=dict)
+    room: Room = field(init=False)
+
+    def __post_init__(self):
+        self.room = Room(len(self.tokens))
 
     def of(self, builder: Builder, node: int) -> Column:
         """The column of a node. Raises RaspError where it fails on this input."""
@@ -39,7 +43,7 @@ class Columns:
             stack.pop()
             if i not in self.known:
                 self.known[i] = column(
-                    builder.nodes[i], self.known, self.tokens, False, builder.spans[i]
+                    builder.nodes[i], self.known, self.tokens, False, builder.spans[i], self.room
                 )
         return self.known[node]
 

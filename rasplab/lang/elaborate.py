@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rasplab.errors import RaspError, RaspTypeError, RaspValueError, Span
-from rasplab.interpret import column, read_tokens
+from rasplab.interpret import Room, column, read_tokens
 from rasplab.interpret.faults import told
 from rasplab.lang import syntax as s
 from rasplab.lang.check import ExampleCheck
@@ -35,10 +35,11 @@ from rasplab.lang.values import (
     kind,
     plain_text,
 )
+from rasplab.limits import current, way_out
 from rasplab.program import Indices, Program, Tokens, canonical_order
 
-MAX_CALLS = 20_000
-"""How deep calls may nest."""
+MAX_FRAMES = 1 << 30
+"""What Python's recursion limit can be set to."""
 
 ASSIGNABLE = frozenset({"tokens", "constant", "chr"})
 """Names of the library that a session may assign all the same: in the reference they are free."""
@@ -63,10 +64,10 @@ class Result:
 
 
 @contextmanager
-def deep_recursion() -> Iterator[None]:
-    """Let Python recurse as deep as MAX_CALLS RASP calls need."""
+def deep_recursion(calls: int) -> Iterator[None]:
+    """Let Python recurse as deep as so many RASP calls need."""
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, MAX_CALLS * FRAMES_PER_CALL))
+    sys.setrecursionlimit(max(before, min(calls * FRAMES_PER_CALL, MAX_FRAMES)))
     try:
         yield
     finally:
@@ -107,8 +108,11 @@ class Elaborator(Expressions):
     def _guarded(
         self, execute: Callable[..., Any], part: s.Statement | s.Expr, scope: Scope
     ) -> Any:
-        calls, steps = self.calls, self.steps
-        with deep_recursion():
+        calls, is_outer = self.calls, self.limits is None
+        if is_outer:
+            self.limits = current()
+            self.steps *= self.check is None  # a session counts for each statement
+        with deep_recursion(self.limits.calls):
             try:
                 return execute(part, scope)
             except RaspError as fault:
@@ -117,7 +121,8 @@ class Elaborator(Expressions):
             except (RecursionError, MemoryError):
                 raise RaspValueError("this needs more memory than there is", part.span) from None
             finally:  # a load runs statements within a statement
-                self.calls, self.steps, self.place = calls, steps, None
+                self.calls, self.place = calls, None
+                self.limits = None if is_outer else self.limits
 
     def depends_on(self, node: Node) -> list[int]:
         """The ids that a node needs, operands first."""
@@ -134,9 +139,10 @@ class Elaborator(Expressions):
                 f"RASP sequences/selectors expect non-empty iterables, got: {plain_text(tokens)}",
             )
         inputs, columns = read_tokens(list(tokens)), {}
+        room = Room(len(inputs))
         for i in self.depends_on(node):
             columns[i] = column(
-                self.builder.nodes[i], columns, inputs, False, self.builder.spans[i] or span
+                self.builder.nodes[i], columns, inputs, False, self.builder.spans[i] or span, room
             )
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
 
@@ -279,10 +285,9 @@ class Elaborator(Expressions):
         if isinstance(function, Builtin):
             return function.apply(self.make, span, *arguments)
         self.calls += 1
-        if self.calls > MAX_CALLS:
-            raise RaspValueError(
-                f"{function.name} calls itself more than {MAX_CALLS} deep", span, _BASE_CASE
-            )
+        if self.calls > self.limits.calls:
+            message = f"{function.name} calls itself more than {self.limits.calls:,} deep"
+            raise RaspValueError(message, span, f"{_BASE_CASE}; {way_out('calls')}")
         before, depth = self.place, self.calls
         if before is None and function.scope.creator == self.library.creator:
             self.place = span

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rasplab.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.interpret.faults import told
@@ -14,13 +14,11 @@ from rasplab.lang.kinds import Kinds
 from rasplab.lang.operators import Operators, int_range, length, shallow, zipped
 from rasplab.lang.scope import Scope
 from rasplab.lang.values import Applied, Node, Value, a_kind, describe, is_atom, kind, plain_text
+from rasplab.limits import Limits, way_out
 from rasplab.program import Builder
 
-MAX_STEPS = 5_000_000
-"""How many expressions and turns of loops one statement may take: some 5 seconds."""
-
-MAX_NODES = 300_000
-"""How many s-ops and selectors one text may make."""
+ITEMS_PER_STEP = 16
+"""An operation on a long list or string counts as so many more steps."""
 
 
 class Expressions:
@@ -42,6 +40,7 @@ class Expressions:
             check.builder = self.builder
         self.place: Span | None = None
         self.steps = 0
+        self.limits: Limits | None = None  # while a statement runs
         self.library = Scope(None, "RASP_support/rasplib")
         self.library.variables |= self.make.constants()
         self.library.out = self.library.variables["tokens_str"]
@@ -60,14 +59,21 @@ class Expressions:
                 fault.at(expr.span)
             raise
 
-    def _count_step(self, span: Span) -> None:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise RaspValueError(
-                f"this statement takes more than {MAX_STEPS} steps", span, "shorten its loops"
-            )
-        if len(self.builder.nodes) > MAX_NODES:
-            raise RaspValueError(f"this text makes more than {MAX_NODES} s-ops and selectors", span)
+    def _count_step(self, span: Span, steps: int = 1) -> None:
+        self.steps += steps
+        if self.steps > self.limits.steps:
+            what = "text" if self.check is None else "statement"
+            message = f"this {what} takes more than {self.limits.steps:,} steps"
+            raise RaspValueError(message, span, f"shorten its loops; {way_out('steps')}")
+        if len(self.builder.nodes) > self.limits.nodes:
+            message = f"this text makes more than {self.limits.nodes:,} s-ops and selectors"
+            raise RaspValueError(message, span, way_out("nodes"))
+
+    def _count_items(self, span: Span, *values: Value) -> None:
+        """Steps for work on long lists, dicts and strings."""
+        items = sum([len(v) for v in values if isinstance(v, list | dict | str)])
+        if items > ITEMS_PER_STEP:
+            self._count_step(span, items // ITEMS_PER_STEP)
 
     def _shown(self, value: Value, scope: Scope) -> Value:
         """Check a value on the example, and make it `out`."""
@@ -118,7 +124,7 @@ class Expressions:
             found[at] = self.value(value, scope)
         return shallow(found, self._span(expr))
 
-    def _turns(self, expr: s.ListFor | s.DictFor, word: str, scope: Scope) -> list[Scope]:
+    def _turns(self, expr: s.ListFor | s.DictFor, word: str, scope: Scope) -> Iterator[Scope]:
         over = self.value(expr.over, scope)
         if not isinstance(over, list | dict):
             raise told(
@@ -129,12 +135,13 @@ class Expressions:
                 f"{word} comprehension should have got a list or dict to loop over, but got: "
                 + plain_text(over),
             )
-        turns = []
+        return self._bound_turns(expr, over, scope)
+
+    def _bound_turns(self, expr: s.ListFor | s.DictFor, over: Value, scope: Scope) -> Iterator:
         for turn in over:
             inner = scope.nested()
             self._bind_turn(expr.names, turn, inner, self._span(expr))
-            turns.append(inner)
-        return turns
+            yield inner
 
     def _list_for(self, expr: s.ListFor, scope: Scope) -> list:
         found = []
@@ -170,6 +177,7 @@ class Expressions:
 
     def _operate(self, expr: s.Binary, left: Value, right: Value) -> Value:
         span, spans = self._span(expr), (self._span(expr.left), self._span(expr.right))
+        self._count_items(span, left, right)
         if expr.op == "in":
             return contains(self.make, left, right, span, spans, _written(expr.right, right))
         return self.make.binary(expr.op, left, right, span, spans)
@@ -184,6 +192,8 @@ class Expressions:
 
     def _index(self, expr: s.Index, scope: Scope) -> Value:
         of, at = self.value(expr.of, scope), self.value(expr.at, scope)
+        if isinstance(at, Node):
+            self._count_items(self._span(expr), of)
         spans = (self._span(expr.of), self._span(expr.at))
         full = self.library.variables["length"]
         return index(self.make, of, at, full, self._span(expr), spans, _written(expr.of, of))
@@ -202,9 +212,11 @@ class Expressions:
 
     def _form(self, expr: s.Form, scope: Scope) -> Value:
         values, span = self._values(expr.arguments, scope), self._span(expr)
-        if expr.name == "range":
-            return int_range(values, span)
-        return zipped(values, span) if expr.name == "zip" else length(values[0], span)
+        if expr.name == "len":
+            return length(values[0], span)
+        made = int_range(values, span) if expr.name == "range" else zipped(values, span)
+        self._count_items(span, made)
+        return made
 
     def _bind_turn(self, names: tuple[str, ...], value: Value, scope: Scope, span: Span) -> None:
         self._count_step(span)

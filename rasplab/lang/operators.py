@@ -23,6 +23,7 @@ from rasplab.lang.values import (
     kind,
     plain_text,
 )
+from rasplab.limits import current, way_out
 from rasplab.program import (
     Aggregate,
     Builder,
@@ -37,7 +38,6 @@ from rasplab.program import (
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 UNARY = {"-": "neg", "+": "pos", "round": "round"}
-MAX_RANGE = 1_000_000
 MAX_NESTING = 100
 """Of lists in lists: comparing and showing them recurses on the C stack."""
 
@@ -306,10 +306,9 @@ def int_range(values: list[Value], span: Span) -> list[int]:
             host=True,
         )
     found = range(*values)
-    if len(found) > MAX_RANGE:
-        raise RaspValueError(
-            f"this range has {len(found)} ints; at most {MAX_RANGE} are made", span
-        )
+    most = current().range
+    if found[most:]:  # len refuses beyond a machine word
+        raise RaspValueError(f"this range has more than {most:,} ints", span, way_out("range"))
     return list(found)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rasplab.errors import FileError, RaspError, RaspSyntaxError, RaspTypeError, Source, Span
+from rasplab.interpret import check_length
 from rasplab.interpret.faults import told
 from rasplab.lang import syntax as s
 from rasplab.lang.check import ExampleCheck
@@ -146,6 +147,7 @@ class Session:
                 f"an example is a string or a list, and this is {a_kind(value)}", span
             )
             raise told(error, f"example not iterable: {plain_text(value)}")
+        check_length(value, span)
         if which in ("both", "s-op"):
             self.sop_example = self.check.tokens = value
         if which in ("both", "selector"):
