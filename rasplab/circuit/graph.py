@@ -3,9 +3,51 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rasplab.domain import BOS
+from rasplab.errors import RaspValueError
 from rasplab.sites import Edge, Port, Site
+
+GRANULARITIES = ("node", "component", "edge", "position")
+"""node: all that a site writes; component: from site to site; edge: into q, k or v; position: an
+edge at one position."""
+
+
+def unit_name(edge: Edge, granularity: str, position: int = 0) -> str:
+    """The unit that an edge belongs to."""
+    match granularity:
+        case "node":
+            return str(edge.src)
+        case "component":
+            return f"{edge.src}->{edge.dst.site}"
+        case "edge":
+            return str(edge)
+        case "position":
+            return f"{edge}@{position - 1 if position else BOS}"
+    raise RaspValueError(
+        f"{granularity!r} is no granularity", hint=f"it can be {', '.join(GRANULARITIES)}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Edges of two circuits, each sorted: in both, only in the left one, only in the right one."""
+
+    both: tuple[Edge, ...]
+    left: tuple[Edge, ...]
+    right: tuple[Edge, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether the circuits have the same edges."""
+        return not (self.left or self.right)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.both)} edges in both"]
+        lines += [f"- {edge}" for edge in self.left] + [f"+ {edge}" for edge in self.right]
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -57,6 +99,38 @@ class Circuit:
             tuple(sorted((Site.parse(s), t) for s, t in rows["places"].items())),
         )
 
+    def kept(self, edges: Iterable[Edge]) -> Circuit:
+        """The circuit of those of its edges that are in `edges`."""
+        wanted = set(edges)
+        pairs = [p for p in zip(self.edges, self.carries, strict=True) if p[0] in wanted]
+        used = {e.src for e, _ in pairs} | {e.dst.site for e, _ in pairs}
+        return Circuit(
+            tuple(e for e, _ in pairs),
+            tuple(c for _, c in pairs),
+            tuple((s, t) for s, t in self.labels if s in used),
+            tuple((s, t) for s, t in self.places if s in used),
+        )
+
+    def diff(self, other: Circuit) -> Difference:
+        """What this circuit and `other` share, and what only one of them has."""
+        mine, theirs = set(self.edges), set(other.edges)
+        return Difference(
+            tuple(sorted(mine & theirs)),
+            tuple(sorted(mine - theirs)),
+            tuple(sorted(theirs - mine)),
+        )
+
+    def to_graphml(self) -> str:
+        """GraphML text for other tools: nodes with label, layer and kind; edges with port and
+        carries.
+        """
+        import networkx
+
+        graph = self.to_networkx()
+        for _, _, port, row in graph.edges(keys=True, data=True):
+            row.update(port=port, carries=", ".join(row["carries"]))
+        return "\n".join(networkx.generate_graphml(graph)) + "\n"
+
     def to_networkx(self):
         """A networkx MultiDiGraph of site names; an edge's key is the port, its `carries` a list of
         labels.
@@ -71,3 +145,10 @@ class Circuit:
                 str(edge.src), str(edge.dst.site), key=edge.dst.name, carries=list(carries)
             )
         return graph
+
+
+def true_units(circuit: Circuit, granularity: str) -> frozenset[str]:
+    """The names of a circuit's units. Positions are not in a Circuit: raises for those."""
+    if granularity == "position":
+        raise ValueError("a circuit does not say positions")
+    return frozenset(unit_name(edge, granularity) for edge in circuit.edges)

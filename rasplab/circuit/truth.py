@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rasplab.circuit.graph import Circuit
+from rasplab.circuit.graph import Circuit, unit_name
 from rasplab.compiler import Compiled
-from rasplab.compiler.forms import Form
+from rasplab.compiler.forms import Direction, Form
 from rasplab.sites import Edge, Port, Site
 
 
@@ -41,6 +41,34 @@ def circuit_of(compiled: Compiled) -> Circuit:
         tuple((s, labels[s]) for s in sorted(used)),
         tuple((s, places[s]) for s in sorted(used) if s in places),
     )
+
+
+def position_units(compiled: Compiled) -> frozenset[str]:
+    """Structural truth at position level: `edge@position`, where what an edge carries may differ
+    from 0.
+
+    Embeddings say it position by position; what heads and MLPs write is known at BOS, and may be
+    anything at tokens.
+    """
+    layout, found = compiled.layout, set()
+    places = range(compiled.domain.max_len + 1)
+    written: dict[str, list[int]] = {}
+    for direction in layout.directions:
+        here = [p for p in places if _may_write(direction, p)]
+        written.setdefault(direction.label, []).extend(here)
+    circuit = circuit_of(compiled)
+    for edge, carries in zip(circuit.edges, circuit.carries, strict=True):
+        for p in {p for label in carries for p in written[label]}:
+            found.add(unit_name(edge, "position", p))
+    return frozenset(found)
+
+
+def _may_write(direction: Direction, position: int) -> bool:
+    if position == 0:
+        return direction.bos != 0
+    if direction.site == "pos":
+        return direction.table[position - 1] != 0
+    return direction.site != "tok" or any(direction.table)
 
 
 def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
