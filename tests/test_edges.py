@@ -49,7 +49,7 @@ def test_the_sum_over_edges_is_the_model(norm, causal):
     flow = flow_of(model.lens, torch.float32)
     found = flow.run(pairs.clean).logits[0]
     assert torch.allclose(found, model.lens(pairs.clean.tokens), atol=1e-4)
-    check_flow(flow, model.lens, pairs.clean)
+    check_flow(flow, model.lens, pairs.clean, pairs.counted)
 
 
 def test_shorter_inputs_are_run_as_if_alone():
@@ -238,7 +238,7 @@ def test_models_that_are_no_plain_sum_are_refused():
     with torch.no_grad():
         model.lens.blocks[0].mlp.out.weight.mul_(1.5)
     with pytest.raises(RaspValueError, match="other logits"):
-        check_flow(flow, model.lens, pairs.clean)
+        check_flow(flow, model.lens, pairs.clean, pairs.counted)
     model.lens.cfg.positional_embedding_type = "rotary"
     with pytest.raises(RaspValueError, match="positions are rotary"):
         flow_of(model.lens)

@@ -56,7 +56,7 @@ def effective_units(
 def _problem(model, pairs, ablation: str, granularity: str, seed: int) -> Problem:
     pairs = pairs or draw_pairs(model.domain, seed=seed, device=model.device)
     flow = flow_of(model.lens)
-    check_flow(flow, model.lens, pairs.clean)
+    check_flow(flow, model.lens, pairs.clean, pairs.counted)
     return problem(flow, pairs, ablation, "mse", granularity)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -99,10 +99,12 @@ class Run:
 class Flow:
     """The weights of a transformer (tensors in `weights`), and runs of it with patched edges.
 
+    scale     scores are q.k / scale
     norms     (before the heads, before the MLP) of each layer; norm_out: before the unembedding
     """
 
     weights: Weights
+    scale: float
     act: Callable[[Tensor], Tensor]
     causal: bool
     norms: tuple[tuple[Callable, Callable], ...]
@@ -250,7 +252,7 @@ class Flow:
                 self._split(read), (w.W_K, w.W_Q, w.W_V), (w.b_K, w.b_Q, w.b_V), strict=True
             )
         )
-        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        scores = q @ k.transpose(-1, -2) / self.scale
         pattern = scores.masked_fill(hidden, float("-inf")).softmax(-1)
         return torch.einsum("vhbte,hed->hvbtd", pattern @ v, w.W_O[layer]), pattern
 
@@ -316,6 +318,7 @@ def flow_of(lens: Any, dtype: torch.dtype = torch.float64) -> Flow:
     norms = tuple((_norm(b.ln1, dtype), _norm(b.ln2, dtype)) for b in lens.blocks)
     return Flow(
         Weights(**arrays),
+        cfg.attn_scale if cfg.use_attn_scale and cfg.attn_scale > 0 else cfg.d_head**0.5,
         ACTIVATIONS[cfg.act_fn],
         cfg.attention_dir == "causal",
         norms,
@@ -353,17 +356,18 @@ def _norm(bridge: Any, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
 
 
 @torch.no_grad()
-def check_flow(flow: Flow, lens: Any, inputs: Inputs) -> None:
-    """Hold the flow's logits against the bridge's own forward pass on `inputs`.
+def check_flow(flow: Flow, lens: Any, inputs: Inputs, counted: Tensor) -> None:
+    """Hold the flow's logits against the bridge's own forward pass, where `counted` [batch, pos].
 
     Raises RaspValueError where they differ: then the model does something that is not known here.
     """
-    rows = inputs.real.all(-1)
-    if not rows.any():
+    whole = inputs.real.all(-1)
+    some = Inputs(*(getattr(inputs, f)[whole][:8] for f in inputs.__dataclass_fields__))
+    where = counted[whole][:8]
+    if not where.any():
         return
-    some = replace(inputs, **{f: getattr(inputs, f)[rows][:8] for f in inputs.__dataclass_fields__})
-    wanted = lens(some.tokens).to(torch.float64)
-    got = flow.run(some).logits[0].to(torch.float64)
+    wanted = lens(some.tokens)[where].to(torch.float64)
+    got = flow.run(some).logits[0][where].to(torch.float64)
     gap, size = float((wanted - got).abs().max()), float(wanted.abs().max())
     if not gap <= CLOSE * max(1.0, size):
         raise RaspValueError(
