@@ -28,8 +28,11 @@ GAP = {"float32": 40.0, "float64": 80.0}
 a key.
 """
 
-MAX_CODE = 16.0
-"""Largest centred code of a compact equality: 2 * GAP * MAX_CODE^2 in float32 is good to 0.003."""
+MAX_CODE = 320.0
+"""Largest centred code of a compact equality: 2 * gap * MAX_CODE^2 is a whole number in float32."""
+
+MAX_BROKEN_CODE = 16.0
+"""The same where codes are no halves of whole numbers: products are good to 0.02 in float32."""
 
 MAX_TERMS = 3
 """An `or` of more terms than this is not counted term by term."""
@@ -347,7 +350,8 @@ class Attention:
         codes = (numbers - (distinct[0] + distinct[-1]) / 2) / gap
         a, b = codes[: len(keys.values)], codes[len(keys.values) :]
         equal = np.abs(a[:, None] - b[None]) < 1e-6
-        if (equal != small[np.ix_(key_class, query_class)]).any() or np.abs(codes).max() > MAX_CODE:
+        limit = MAX_CODE if _halves(codes) else MAX_BROKEN_CODE
+        if (equal != small[np.ix_(key_class, query_class)]).any() or np.abs(codes).max() > limit:
             return None
         return a, b
 
@@ -382,9 +386,14 @@ class Attention:
         """None where all products are whole numbers that the dtype holds."""
         codes = np.concatenate([key_codes, query_codes])
         size = 2 * self.gap * float(np.abs(codes).max()) ** 2
-        if np.array_equal(2 * codes, np.round(2 * codes)) and size * self.stream.ulp < 1:
+        if _halves(codes) and size * self.stream.ulp < 1:
             return 0.0
         return 8 * self.stream.ulp * size
+
+
+def _halves(codes: np.ndarray) -> bool:
+    """Whether all are multiples of a half."""
+    return bool(np.array_equal(2 * codes, np.round(2 * codes)))
 
 
 def _classes(table: np.ndarray) -> np.ndarray:

@@ -48,12 +48,18 @@ class Form:
         """The direction itself."""
         return Form(((direction, 1.0),))
 
+    @staticmethod
+    def combination(parts: list[tuple[float, Form]], const: float = 0.0) -> Form:
+        """sum of factor x form, plus a constant."""
+        total: dict[int, float] = {}
+        for factor, form in parts:
+            const += factor * form.const
+            for d, c in form.terms:
+                total[d] = total.get(d, 0.0) + factor * c
+        return Form(tuple(sorted((d, c) for d, c in total.items() if abs(c) > 1e-12)), const)
+
     def __add__(self, other: Form) -> Form:
-        total = dict(self.terms)
-        for d, c in other.terms:
-            total[d] = total.get(d, 0.0) + c
-        kept = tuple(sorted((d, c) for d, c in total.items() if abs(c) > 1e-12))
-        return Form(kept, self.const + other.const)
+        return Form.combination([(1.0, self), (1.0, other)])
 
     def scaled(self, factor: float) -> Form:
         """factor * form."""

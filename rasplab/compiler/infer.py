@@ -26,6 +26,7 @@ from rasplab.compiler.values import (
     ValueSet,
     apply,
     is_number,
+    unique_rows,
 )
 from rasplab.compiler.widths import Selectors
 from rasplab.domain import Domain
@@ -41,8 +42,11 @@ from rasplab.program import (
     Tokens,
 )  # fmt: skip
 
-MAX_ROWS = 6000
+MAX_ROWS = 70_000
 """Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""
+
+MAX_PAIRS = 5_000_000
+"""Combinations times the patterns of cells they occur in: a bound on memory, 100 bytes each."""
 
 
 class Inferred:
@@ -238,28 +242,28 @@ class Inferred:
 
     def _build_joint(self, leaves: tuple[int, ...]) -> Joint:
         cells = [self.sets[leaf].cells for leaf in leaves]
-        packed = np.concatenate(
-            [np.packbits(c, axis=1) for c in cells] or [np.zeros((self.cells.count, 1), np.uint8)],
-            1,
+        first, pattern = unique_rows(
+            np.concatenate([*cells, np.zeros((self.cells.count, 1), bool)], axis=1)
         )
-        _, first, pattern = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-        codes, mask = np.zeros((1, 0), int), np.ones((1, len(first)), bool)
+        codes = np.zeros((1, 0), int)
+        rows, patterns = np.zeros(len(first), int), np.arange(len(first))
         for c in cells:
-            if len(codes) * c.shape[1] * len(first) > MAX_CELLS:
+            allowed = c[first]
+            if int(allowed.sum(1)[patterns].sum()) > MAX_PAIRS:
                 raise _TooLarge
-            meets = mask[:, None, :] & c[first].T[None]
-            rows, values = np.nonzero(meets.any(2))
-            if len(rows) > MAX_ROWS:
+            pair, value = np.nonzero(allowed[patterns])
+            met, rows = np.unique(rows[pair] * c.shape[1] + value, return_inverse=True)
+            if len(met) > MAX_ROWS:
                 raise _TooLarge
-            codes, mask = np.column_stack([codes[rows], values]), meets[rows, values]
-        return Joint(leaves, codes, mask, pattern.reshape(-1))
+            rows, patterns = rows.reshape(-1), patterns[pair]
+            codes = np.column_stack([codes[met // c.shape[1]], met % c.shape[1]])
+        return Joint(leaves, codes, rows, patterns, pattern)
 
     def cells_of(self, leaves: tuple[int, ...], column: Column) -> np.ndarray:
         """bool [cell, value of column]: which of a column's values can occur where."""
         joint = self.joint(leaves)
-        by_pattern = np.zeros((joint.mask.shape[1], len(column.values)), bool)
-        rows, patterns = np.nonzero(joint.mask)
-        by_pattern[patterns, column.codes[rows]] = True
+        by_pattern = np.zeros((joint.cell_pattern.max() + 1, len(column.values)), bool)
+        by_pattern[joint.patterns, column.codes[joint.rows]] = True
         return by_pattern[joint.cell_pattern]
 
     def column(self, i: int, leaves: tuple[int, ...]) -> Column:

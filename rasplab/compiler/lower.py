@@ -23,6 +23,9 @@ from rasplab.program import Aggregate, SelectorWidth
 EXACT = 1e-9
 """Two numbers of a table closer than this are equal: tables come from exact values."""
 
+MAX_UNLINKED = 300
+"""Codes up to which a function is taken apart into a sum by least squares."""
+
 
 class Lowering:
     """The residual stream of a program in the making, for weights of `dtype`.
@@ -137,7 +140,10 @@ class Lowering:
         if len(fresh) >= max(3, self._size(leaf) - 1) and self._can_be_one_hot(leaf):
             self._make_one_hot(leaf)
         elif fresh:
-            self._make(leaf, tables[:, [missing[f] for f in fresh]], node)
+            chosen = tables[:, [missing[f] for f in fresh]]
+            chosen = np.nan_to_num(chosen) if leaf < 0 else chosen
+            forms = self._make(leaf, chosen, node)
+            self.features.setdefault(leaf, []).extend(zip(chosen.T, forms, strict=True))
         for t in missing:
             found[t] = self._known(leaf, tables[:, t])
             assert found[t] is not None, f"leaf {leaf} has no form for {tables[:, t]}"
@@ -159,11 +165,11 @@ class Lowering:
         return None
 
     def _from_one_hot(self, leaf: int, table: np.ndarray) -> Form:
-        form = Form()
-        for value, hot in zip(table, self.one_hots[leaf], strict=True):
-            if abs(value) > EXACT:
-                form = form + hot.scaled(float(value))
-        return form
+        """The commonest value as the constant (one of the directions is 1), the others on top."""
+        numbers, counts = np.unique(table, return_counts=True)
+        base = float(numbers[counts.argmax()]) if counts.max() > 1 else 0.0
+        others = zip((table - base).tolist(), self.one_hots[leaf], strict=True)
+        return Form.combination([(v, hot) for v, hot in others if abs(v) > EXACT], base)
 
     def _can_be_one_hot(self, leaf: int) -> bool:
         if leaf in self.inferred.ranges:
@@ -179,7 +185,6 @@ class Lowering:
 
     def _make(self, leaf: int, tables: np.ndarray, node: int | None) -> list[Form]:
         """New features of a leaf; remembered."""
-        tables = np.nan_to_num(tables) if leaf < 0 else tables
         if leaf < 0:
             forms = [self._embedded(leaf, t) for t in tables.T]
         else:
@@ -190,7 +195,6 @@ class Lowering:
                     forms = self._aggregate_forms(leaf, tables)
                 case _:
                     forms = self._cut_forms(leaf, tables)
-        self.features.setdefault(leaf, []).extend(zip(tables.T, forms, strict=True))
         return forms
 
     def _embedded(self, leaf: int, table: np.ndarray) -> Form:
@@ -345,44 +349,63 @@ def _single_leaf(codes: np.ndarray, target: np.ndarray) -> tuple[int, np.ndarray
 
 
 def additive(codes: np.ndarray, target: np.ndarray) -> tuple[float, list[np.ndarray]] | None:
-    """target = const + sum over leaves of a table by code (each table 0 at its first code), or
-    None.
+    """target = const + sum over leaves of a table by code, or None.
+
+    Two rows that differ in one leaf alone give a difference of that leaf's table; where such pairs
+    link all codes of every leaf, the tables follow. Where they do not, by least squares.
     """
     care = ~np.isnan(target)
     codes, target = codes[care], target[care]
+    tables = [_linked_table(codes, target, at) for at in range(codes.shape[1])]
+    if any(table is None for table in tables):
+        tables = _least_squares(codes, target)
+        if tables is None:
+            return None
+    rest = target - sum(table[codes[:, at]] for at, table in enumerate(tables))
+    const = float(rest[0])
+    exact = np.abs(rest - const).max() < EXACT * max(1.0, float(np.abs(target).max()))
+    return (const, tables) if exact else None
+
+
+def _linked_table(codes: np.ndarray, target: np.ndarray, at: int) -> np.ndarray | None:
+    """The table of leaf `at`, 0 at the first code seen; None if its codes are not all linked."""
+    context = np.unique(np.delete(codes, at, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.lexsort((codes[:, at], context))
+    same = np.diff(context[order]) == 0
+    low, high = codes[order[:-1][same], at], codes[order[1:][same], at]
+    size = int(codes[:, at].max()) + 1
+    _, first = np.unique(low * size + high, return_index=True)
+    steps = np.diff(target[order])[same][first]
+    links: dict[int, list[tuple[int, float]]] = {}
+    for a, b, step in zip(low[first].tolist(), high[first].tolist(), steps.tolist(), strict=True):
+        links.setdefault(a, []).append((b, step))
+        links.setdefault(b, []).append((a, -step))
+    start = int(codes[:, at].min())
+    found, waiting = {start: 0.0}, [start]
+    while waiting:
+        a = waiting.pop()
+        for b, step in links.get(a, []):
+            if b not in found:
+                found[b] = found[a] + step
+                waiting.append(b)
+    if len(found) < len(np.unique(codes[:, at])):
+        return None
+    table = np.zeros(size)
+    table[list(found)] = list(found.values())
+    return table
+
+
+def _least_squares(codes: np.ndarray, target: np.ndarray) -> list[np.ndarray] | None:
+    """The tables that fit best, as short fractions where near; None for too many codes."""
     sizes = [int(c.max()) + 1 for c in codes.T]
-    starts = np.concatenate([[0], np.cumsum([s - 1 for s in sizes])]).astype(int)
-    if starts[-1] > 600:
+    if sum(sizes) > MAX_UNLINKED:
         return None
-    rng = np.random.default_rng(0)
-    few = rng.permutation(len(codes))[: 2 * int(starts[-1]) + 40]
-    if len(few) < len(codes) and _solve(codes[few], target[few], starts) is None:
-        return None
-    solution = _solve(codes, target, starts)
-    if solution is None:
-        return None
-    tables = [
-        np.concatenate([[0.0], solution[a + 1 : b + 1]])
-        for a, b in zip(starts, starts[1:], strict=False)
-    ]
-    return float(solution[0]), tables
-
-
-def _solve(codes: np.ndarray, target: np.ndarray, starts: np.ndarray) -> np.ndarray | None:
-    design = np.zeros((len(codes), int(starts[-1]) + 1))
-    design[:, 0] = 1
-    rows = np.arange(len(codes))
-    for at, start in enumerate(starts[:-1]):
-        inside = codes[:, at] > 0
-        design[rows[inside], start + codes[inside, at]] = 1
+    design = np.concatenate([np.eye(n)[c] for n, c in zip(sizes, codes.T, strict=True)], axis=1)
     solution = np.linalg.lstsq(design, target, rcond=None)[0]
-    rounded = np.array([float(Fraction(x).limit_denominator(2000)) for x in solution])
-    for candidate in (rounded, solution):
-        if np.abs(design @ candidate - target).max() < EXACT * max(
-            1.0, float(np.abs(target).max())
-        ):
-            return candidate
-    return None
+    short = np.array([float(Fraction(x).limit_denominator(2000)) for x in solution])
+    scale = EXACT * max(1.0, float(np.abs(target).max()))
+    best = short if np.abs(design @ short - target).max() < scale else solution
+    return np.split(best, np.cumsum(sizes)[:-1])
 
 
 def _multiple(have: np.ndarray, want: np.ndarray) -> tuple[float, float] | None:
@@ -406,10 +429,27 @@ def _multiple(have: np.ndarray, want: np.ndarray) -> tuple[float, float] | None:
 def _up_to_scale(tables: np.ndarray) -> list[int]:
     """Positions of the targets that no earlier one gives by scaling."""
     kept: list[int] = []
+    shapes: set[bytes] = set()
     for t in range(tables.shape[1]):
-        if not any(_multiple(tables[:, k], tables[:, t]) for k in kept):
-            kept.append(t)
+        shape = _shape(tables[:, t])
+        if (
+            shape in shapes
+            or not shape
+            and any(_multiple(tables[:, k], tables[:, t]) for k in kept)
+        ):
+            continue
+        kept.append(t)
+        shapes |= {shape} if shape else set()
     return kept
+
+
+def _shape(table: np.ndarray) -> bytes:
+    """Equal for tables that are a * x + b of each other; empty where some value is open."""
+    if np.isnan(table).any():
+        return b""
+    unit = np.round((table - table.min()) / (np.ptp(table) or 1.0), 9)
+    off = unit[np.abs(unit - 0.5) > EXACT]
+    return (1 - unit if len(off) and off[0] > 0.5 else unit).tobytes()
 
 
 def _padded(table: np.ndarray, size: int) -> np.ndarray:

@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
-import numpy as np
+from itertools import product
 
 from rasplab.compiler.normalize import Conjunct
+from rasplab.functions import PREDICATES
 
-MAX_TUPLES = 3000
-"""Operand combinations up to which an order is recognised (its table has their square)."""
+MAX_OPERANDS = 3
+"""S-ops that an order may compare: its proof visits 27 ** MAX_OPERANDS sign triples."""
+
+Signs = tuple[int, ...]
+"""How key and query compare, s-op by s-op: -1, 0 or 1."""
 
 
 def is_strict_order(inferred, conjuncts: tuple[Conjunct, ...]) -> bool:
     """Whether the selector orders the positions of every input strictly and totally.
 
-    Proof: take all tuples of operand values, keys and queries reading the same s-ops, one of them
-    different at every position. If the relation on tuples is a transitive tournament, so is its
-    restriction to the tuples of one input, and a tuple's width is its rank there. A tournament is
-    transitive exactly when its scores are 0 .. m-1 (Landau).
+    Proof: each literal compares an s-op with itself, so whether a key is selected depends only on
+    the signs of the comparisons. One s-op differs at every position, so its sign is never 0 between
+    two positions. The relation on such signs is antisymmetric and total, and transitive for all
+    signs that three positions can have; so a position's width is its rank.
     """
-    nodes = {i for c in conjuncts for i in (*c.keys, *c.queries)}
-    if any({lit.keys for lit in clause} - nodes for c in conjuncts for clause in c.clauses):
+    literals = [lit for c in conjuncts for clause in c.clauses for lit in clause]
+    nodes = sorted({lit.keys for lit in literals})
+    if len(nodes) > MAX_OPERANDS or any(lit.keys != lit.queries for lit in literals):
         return False
-    same = all(set(c.keys) == set(c.queries) for c in conjuncts)
-    if not same or any(i in inferred.ranges for i in nodes):
+    if any(i in inferred.ranges for i in nodes):
         return False
-    if not any(inferred.sets[i].distinct for i in nodes):
+    apart = [at for at, i in enumerate(nodes) if inferred.sets[i].distinct]
+    if not apart:
         return False
-    leaves = tuple(sorted({leaf for i in nodes for leaf in inferred.leaf_sets[i]}))
-    if not inferred.fits(leaves):
+    before = {s: _selected(conjuncts, nodes, s) for s in product((-1, 0, 1), repeat=len(nodes))}
+    if before[(0,) * len(nodes)]:
         return False
-    _, tuples = inferred.selectors.tuples(tuple(sorted(nodes)))
-    if len(tuples.values) > MAX_TUPLES:
-        return False
-    joined = Conjunct(
-        tuple(sorted(nodes)), tuple(sorted(nodes)), tuple(k for c in conjuncts for k in c.clauses)
+    between = [s for s in before if all(s[at] for at in apart)]
+    return all(before[s] != before[_turned(s)] for s in between) and all(
+        before[u]
+        for s in between
+        for t in between
+        if before[s] and before[t]
+        for u in _sums(s, t)
+        if u in between
     )
-    before = inferred.selectors.table(joined, tuples, tuples)
-    if before.diagonal().any() or (before == before.T).sum() != len(before):
-        return False
-    return bool((np.sort(before.sum(0)) == np.arange(len(before))).all())
+
+
+def _selected(conjuncts: tuple[Conjunct, ...], nodes: list[int], signs: Signs) -> bool:
+    """Whether a key that compares with the query as `signs` say is selected."""
+    return all(
+        any(
+            PREDICATES[lit.predicate](signs[nodes.index(lit.keys)], 0) != lit.negated
+            for lit in clause
+        )
+        for c in conjuncts
+        for clause in c.clauses
+    )
+
+
+def _turned(signs: Signs) -> Signs:
+    return tuple(-s for s in signs)
+
+
+def _sums(s: Signs, t: Signs) -> list[Signs]:
+    """The signs that a and c can have where a and b have `s`, b and c have `t`."""
+    choices = [
+        (a,) if a == b or not b else (b,) if not a else (-1, 0, 1)
+        for a, b in zip(s, t, strict=True)
+    ]
+    return list(product(*choices))

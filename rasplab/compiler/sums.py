@@ -10,7 +10,7 @@ from math import gcd, lcm
 
 import numpy as np
 
-from rasplab.compiler.values import ValueSet, is_number, value_key
+from rasplab.compiler.values import ValueSet, is_number, unique_rows, value_key
 
 MAX_VALUES = 1500
 """A mean with more possible values than this is kept as a Range."""
@@ -113,10 +113,15 @@ class _Collector:
     def _reached(self) -> np.ndarray:
         """bool [cell, value]: the values that some key which may be selected can hold."""
         cells = self.inferred.cells
+        first, kind = unique_rows(self.operand.cells)
+        held, ones = (
+            self.operand.cells[first].astype(np.float32),
+            np.eye(len(first), dtype=np.float32),
+        )
         rows = []
         for n in range(1, cells.max_len + 1):
-            held = self.operand.cells[cells.of_length(n)].astype(np.float32)
-            rows.append(self.widths.may[n].astype(np.float32) @ held > 0)
+            kinds = self.widths.may[n].astype(np.float32) @ ones[kind[cells.of_length(n)]] > 0
+            rows.append(kinds.astype(np.float32) @ held > 0)
         return np.concatenate(rows)
 
     def result(self):

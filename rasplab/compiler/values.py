@@ -17,6 +17,10 @@ MAX_CELLS = 150_000_000
 """
 
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 / golden ratio: its multiples are spread evenly, which is what a hash needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What an elementwise function raised for some values; absorbs whatever reads it."""
@@ -69,15 +73,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Joint:
-    """Leaf combinations that can occur: codes [row, leaf], and mask [row, pattern] of where they
-    do.
+    """Leaf combinations that can occur: codes [row, leaf], and in which patterns of cells they do.
 
-    cell_pattern [cell]: the pattern of each cell, so mask[:, cell_pattern] is [row, cell].
+    rows, patterns [pair]  combination rows[k] occurs in the cells of pattern patterns[k]
+    cell_pattern [cell]    the pattern of each cell: cells of one pattern allow the same leaf values
     """
 
     leaves: tuple[int, ...]
     codes: np.ndarray
-    mask: np.ndarray
+    rows: np.ndarray
+    patterns: np.ndarray
     cell_pattern: np.ndarray
 
 
@@ -93,6 +98,23 @@ class Cells:
     def of_length(self, n: int) -> slice:
         """The cells of length n."""
         return slice(n * (n - 1) // 2, n * (n + 1) // 2)
+
+
+def unique_rows(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a bool [row, column] array: the first row of each kind, and the kind of each row.
+
+    Rows are told apart by a hash, and the outcome is checked.
+    """
+    packed = np.packbits(bits, axis=1)
+    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    packed = np.ascontiguousarray(packed).view(np.uint64)
+    factors = np.arange(1, packed.shape[1] + 1, dtype=np.uint64) * GOLDEN | np.uint64(1)
+    mixed = packed ^ (packed >> np.uint64(29))
+    _, first, kind = np.unique((mixed * factors).sum(1), return_index=True, return_inverse=True)
+    kind = kind.reshape(-1)
+    if not np.array_equal(packed, packed[first[kind]]):
+        _, first, kind = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    return first, kind.reshape(-1)
 
 
 def apply(function, columns: list[Column], rows: int | None) -> Column:

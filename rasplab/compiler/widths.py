@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rasplab.compiler.normalize import Conjunct
-from rasplab.compiler.values import Column, Fault, apply, component, is_number
+from rasplab.compiler.values import Column, Fault, apply, component, is_number, unique_rows
 from rasplab.errors import CompileError
+from rasplab.functions import PREDICATES
+
+MAX_KIND_PAIRS = 10_000_000
+"""Pairs of kinds of cells that are held against each other at once."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Selectors:
         return keys, queries, self.table(conjunct, keys, queries)
 
     def table(self, conjunct: Conjunct, keys: Column, queries: Column) -> np.ndarray:
+        """Bool [key value, query value]: does the conjunct hold; faults test False."""
         table = np.ones((len(keys.values), len(queries.values)), bool)
         for clause in conjunct.clauses:
             chosen = np.zeros_like(table)
@@ -84,11 +89,13 @@ class Selectors:
     ) -> np.ndarray:
         key_codes, key_values = component(keys, at_key)
         query_codes, query_values = component(queries, at_query)
-        small = np.zeros((len(key_values), len(query_values)), bool)
-        for a, key in enumerate(key_values):
-            for b, query in enumerate(query_values):
-                small[a, b] = self._test(literal, key, query)
-        return small[np.ix_(key_codes, query_codes)]
+        return self._value_table(literal, key_values, query_values)[np.ix_(key_codes, query_codes)]
+
+    def _value_table(self, literal, keys, queries) -> np.ndarray:
+        table = _ordered_test(literal, keys, queries)
+        if table is not None:
+            return table
+        return np.array([[self._test(literal, k, q) for q in queries] for k in keys])
 
     def _test(self, literal, key, query) -> bool:
         if isinstance(key, Fault) or isinstance(query, Fault):
@@ -134,15 +141,17 @@ class Selectors:
         key_leaves, keys = self.tuples(conjunct.keys)
         query_leaves, queries = self.tuples(conjunct.queries)
         table = self.table(conjunct, keys, queries)
-        at_key = self.inferred.cells_of(key_leaves, keys).astype(np.float32)
-        at_query = self.inferred.cells_of(query_leaves, queries).astype(np.float32)
-        hit, miss = table.T.astype(np.float32), (~table).T.astype(np.float32)
+        key_kind, at_key = _kinds(self.inferred.cells_of(key_leaves, keys))
+        query_kind, at_query = _kinds(self.inferred.cells_of(query_leaves, queries))
+        hit = at_query @ table.T.astype(np.float32)
+        miss = at_query @ (~table).T.astype(np.float32)
+        hits = _pairs(hit, query_kind, at_key, key_kind)
+        misses = _pairs(miss, query_kind, at_key, key_kind)
         own_may, own_must = self._own(conjunct)
         bounds = {}
         for n in range(1, self.inferred.cells.max_len + 1):
             cells = self.inferred.cells.of_length(n)
-            may = (at_query[cells] @ hit @ at_key[cells].T) > 0
-            must = (at_query[cells] @ miss @ at_key[cells].T) == 0
+            may, must = hits(cells) > 0, misses(cells) == 0
             np.fill_diagonal(may, may.diagonal() & own_may[cells])
             np.fill_diagonal(must, must.diagonal() | own_must[cells])
             bounds[n] = (may, must)
@@ -168,9 +177,8 @@ class Selectors:
         return seen[:, 1], ~seen[:, 0]
 
     def _own_literal(self, literal, columns: dict[int, Column]) -> np.ndarray:
-        pair = apply(lambda k, q: (k, q), [columns[literal.keys], columns[literal.queries]], None)
-        hits = [False if isinstance(v, Fault) else self._test(literal, *v) for v in pair.values]
-        return np.array(hits)[pair.codes]
+        key, query = columns[literal.keys], columns[literal.queries]
+        return self._value_table(literal, key.values, query.values)[key.codes, query.codes]
 
     def _keys_distinct(self, conjunct: Conjunct) -> bool:
         """An equality with keys that differ at every position selects one key at most."""
@@ -202,3 +210,28 @@ class Selectors:
         numbers = np.array([int(v) for v in queries.values])
         outside = (numbers < 0)[None] | (numbers[None] >= self.inferred.cells.length[:, None])
         return not (queries.cells & outside).any()
+
+
+def _ordered_test(literal, keys, queries) -> np.ndarray | None:
+    """Bool [key, query] where all are strings, or all numbers: by their ranks, not one by one."""
+    values = (*keys, *queries)
+    if not (all(isinstance(v, str) for v in values) or all(is_number(v) for v in values)):
+        return None
+    rank = {v: k for k, v in enumerate(sorted(set(values)))}
+    ranks = np.array([rank[v] for v in values])
+    predicate = PREDICATES[literal.predicate]
+    return predicate(ranks[: len(keys), None], ranks[None, len(keys) :]) != literal.negated
+
+
+def _kinds(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells with the same values are of one kind: the kind of each, and the values of each kind."""
+    first, kind = unique_rows(cells)
+    return kind, cells[first].astype(np.float32)
+
+
+def _pairs(hits: np.ndarray, query_kind, at_key: np.ndarray, key_kind):
+    """Slice of cells -> how many (query value, key value) hits each pair of them can have."""
+    if len(hits) * len(at_key) <= MAX_KIND_PAIRS:
+        met = hits @ at_key.T
+        return lambda cells: met[np.ix_(query_kind[cells], key_kind[cells])]
+    return lambda cells: hits[query_kind[cells]] @ at_key[key_kind[cells]].T
