@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 
@@ -106,8 +107,23 @@ def render(error: RaspError) -> str:
 
 def caret_lines(span: Span) -> list[str]:
     """The first source line of `span`, and carets under the part it covers."""
+    before, marked, after = marked_line(span)
+    margin = "".join("\t" if c == "\t" else " " * columns(c) for c in before)
+    return [f"  {before}{marked}{after}", f"  {margin}{'^' * max(1, sum(map(columns, marked)))}"]
+
+
+def marked_line(span: Span) -> tuple[str, str, str]:
+    """The first source line of `span` in three parts: before, covered, after."""
     number, column = span.source.line_column(span.start)
-    line = span.source.line(number)
-    width = max(1, min(span.stop - span.start, len(line) - column + 1))
-    margin = "".join("\t" if c == "\t" else " " for c in line[: column - 1])
-    return [f"  {line}", f"  {margin}{'^' * width}"]
+    line, start = span.source.line(number), column - 1
+    stop = min(len(line), start + span.stop - span.start)
+    return line[:start], line[start:stop], line[stop:]
+
+
+def columns(c: str) -> int:
+    """Columns that a character takes in a terminal: wide ones take two, combining marks none."""
+    if c.isascii():
+        return 1
+    if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(c) in "WF" else 1

@@ -1,45 +1,79 @@
 """RASP in notebooks: `%load_ext rasplab`, then `%%rasp` cells; and how our types show themselves
 there (floor 7).
 
-The cells of a notebook are one text: each new cell is read after the accepted ones, and a cell with
-a fault changes nothing. What a cell assigns is shown over the running example, and is a Python
-variable from then on.
+The cells of a notebook share one session, and a cell with a fault changes nothing. What a cell
+assigns is shown over the running example, and is a Python variable from then on, as is `out`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 import rasplab
-from rasplab.errors import RaspError, Source, Span
+from rasplab.errors import RaspError, Source, render
+from rasplab.interpret.rows import matrix
+from rasplab.lang.elaborate import Result
 from rasplab.lang.parse import parse_module
-from rasplab.lang.syntax import (
-    Assign,
-    Call,
-    Expr,
-    Expression,
-    ListOf,
-    Literal,
-    Module,
-    Name,
-    SetExample,
+from rasplab.lang.session import Brief, Examples, Failed, Outcome, Session
+from rasplab.lang.syntax import Command, Draw, Expression, Name, Statement
+from rasplab.lang.values import (
+    Applied,
+    Builtin,
+    Function,
+    Node,
+    Selector,
+    describe,
+    is_atom,
+    kind,
 )
-from rasplab.program import Constant, Program, Value
+from rasplab.names import completions, help_at, signature
+from rasplab.program import Program, Value
 from rasplab.show import html
+from rasplab.show.flow import flow_svg
 from rasplab.show.svg import pattern_svg
 from rasplab.show.text import grid, input_text, sop_line, value_text
 
-EXAMPLE = tuple("hello")
-"""The running example until a cell sets another: that of the reference REPL."""
-SHOWN = "_shown"
-"""The name that an expression's value gets while it is shown."""
+MAGIC = "%%rasp"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An s-op or selector on an input, to look at: a list of values, or a matrix [query, key]."""
+
+    name: str
+    example: tuple[Value, ...]
+    value: list[Value] | np.ndarray
+
+    @property
+    def is_selector(self) -> bool:
+        """Whether it is a selector's (else an s-op's)."""
+        return isinstance(self.value, np.ndarray)
+
+    def __str__(self) -> str:
+        if not self.is_selector:
+            return sop_line(self.name, self.example, self.value)
+        texts = [value_text(t) for t in self.example]
+        return f"{self.name}({input_text(self.example)})\n{grid(self.value, texts, texts)}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What `draw` drew."""
+
+    name: str
+    svg: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: a picture, where HTML is shown"
 
 
 @dataclass(frozen=True)
 class Named:
-    """An s-op or selector from a cell: call it on an input, or look at its `program`.
+    """An s-op or selector of a notebook: call it on an input, or look at its `program`.
 
     example   the input that it shows itself on
     """
@@ -50,156 +84,168 @@ class Named:
 
     def __call__(self, tokens: Sequence[Value]):
         """Its value on `tokens`: a list for an s-op, a bool matrix [query, key] for a selector."""
-        return rasplab.evaluate(self.program, tokens).values[self.program.output]
-
-    @property
-    def is_selector(self) -> bool:
-        """Whether it is a selector (else an s-op)."""
-        return self.program.is_selector(self.program.output)
+        return rasplab.evaluate(self.program, tokens).output
 
     def __repr__(self) -> str:
-        value = self(self.example)
-        if not self.is_selector:
-            return sop_line(self.name, self.example, value)
-        texts = [value_text(t) for t in self.example]
-        return f"{self.name}({input_text(self.example)})\n{grid(value, texts, texts)}"
+        return str(Shown(self.name, self.example, self(self.example)))
 
     def _repr_html_(self) -> str:
-        return shown([self])
+        return page([Shown(self.name, self.example, self(self.example))])
 
 
-def shown(named: Sequence[Named]) -> str:
-    """S-ops as rows of one table per input, selectors as grids with the tokens on both axes."""
+View = Shown | Picture | str
+"""What a cell shows; a str is a line."""
+
+
+def page(views: Sequence[View]) -> str:
+    """S-ops as rows of one table per input, selectors as grids with the tokens on both axes, then
+    lines and pictures."""
     sops: dict[tuple, list] = {}
-    for n in named:
-        if not n.is_selector:
-            sops.setdefault(n.example, []).append((n.name, n(n.example)))
-    parts = [html.sops_table(example, rows) for example, rows in sops.items()]
-    grids = [html.selector_figure(n.name, n(n.example), n.example) for n in named if n.is_selector]
-    if grids:
-        parts.append(f"<div>{''.join(grids)}</div>")
-    return html.wrapped(*parts, scripted=bool(grids))
+    for view in views:
+        if isinstance(view, Shown) and not view.is_selector:
+            key = tuple((type(t), t) for t in view.example)
+            sops.setdefault(key, [view.example]).append((view.name, view.value))
+    parts = [html.sops_table(example, rows) for example, *rows in sops.values()]
+    grids = [_figure(v) for v in views if isinstance(v, Picture) or _is_grid(v)]
+    lines = [view for view in views if isinstance(view, str)]
+    parts += [html.code("\n".join(lines))] if lines else []
+    return html.wrapped(*parts, *grids, scripted=bool(grids))
 
 
-def results(module: Module) -> list[tuple[str, str]]:
-    """What a cell shows: (name, "") for what it assigns, (SHOWN, text) for an expression; each
-    once, in order.
-    """
-    found: dict[tuple[str, str], None] = {}
-    for item in module.items:
-        match item:
-            case Assign(names):
-                found.update(dict.fromkeys((name, "") for name in names))
-            case Expression(Name(name)):
-                found[name, ""] = None
-            case Expression(expr):
-                found[SHOWN, expr.span.text] = None
-    return list(found)
+def _is_grid(view: View) -> bool:
+    return isinstance(view, Shown) and view.is_selector
 
 
-def new_example(module: Module) -> tuple[Value, ...] | None:
-    """The input of the last `set example` of a cell, or None."""
-    given = [written_input(i.value) for i in module.items if isinstance(i, SetExample)]
-    return given[-1] if given else None
-
-
-def written_input(expr: Expr) -> tuple[Value, ...] | None:
-    """The tokens that a string or a list of literals writes, or None for anything else."""
-    match expr:
-        case Literal(str() as text) if text:
-            return tuple(text)
-        case ListOf(items) if items and all(isinstance(i, Literal) for i in items):
-            return tuple(i.value for i in items)
-    return None
-
-
-def applied(module: Module) -> dict[str, tuple[str, tuple[Value, ...]]]:
-    """Expressions that put something to an input, `f("abc")`: text -> (text of f, the input)."""
-    return {
-        item.expr.span.text: (item.expr.function.span.text, tokens)
-        for item in module.items
-        if isinstance(item, Expression) and isinstance(item.expr, Call)
-        if len(item.expr.arguments) == 1
-        if (tokens := written_input(item.expr.arguments[0]))
-    }
+def _figure(view: Shown | Picture) -> str:
+    if isinstance(view, Picture):
+        return html.figure(view.svg, f"the computation of {view.name}")
+    return html.selector_figure(view.name, view.value, view.example)
 
 
 class Cells:
-    """The text that a notebook's cells add up to, and the running example."""
+    """The session that the cells of a notebook share.
+
+    names   what the cells have assigned or loaded: Python variables for the notebook
+    """
 
     def __init__(self):
-        self.text, self.example = "", EXAMPLE
+        self.session = Session(draw=self._draw, kinds=True)
+        self.names: dict[str, object] = {}
+        self._pictures: list[Picture] = []
 
-    def run(self, cell: str) -> list[Named]:
-        """Accept a cell: its s-ops and selectors.
+    def run(self, cell: str, example: Sequence[Value] | None = None) -> list[View]:
+        """Run a cell, on another running example if one is given: what it shows.
 
-        Raises RaspError, placed in the cell, for one that does not parse or fails on the example.
+        Raises RaspError, placed in the cell, for one that does not parse or fails on the example;
+        then nothing has changed.
         """
-        text = f"{self.text}{cell}\n"
-        module = parse_module(Source("<cell>", cell))
-        try:
-            rasplab.parse(f"{text}{SHOWN} = indices;", output=SHOWN)
-            example = new_example(module) or self.example
-            named = self._shown(text, module, example)
-            for n in named:
-                n(n.example)
-        except RaspError as error:
-            raise self._placed(error, cell) from None
-        self.text, self.example = text, example
-        return named
+        session, self._pictures = self.session, []
+        before, places = dict(session.scope.variables), dict(session.places)
+        with session.all_or_nothing():
+            if example is not None:
+                self._set_example(example)
+            views = self._views(parse_module(Source("<cell>", cell)).items)
+        self.names = dict(self._python_names(before, places))
+        return [*views, *self._pictures]
 
-    def _shown(self, text: str, module: Module, example: tuple[Value, ...]) -> list[Named]:
-        """What the cell shows, each on its input."""
-        calls, found = applied(module), []
-        for name, expression in results(module):
-            one = self._named(text, name, expression, example)
-            if one is None and expression in calls:
-                one = self._named(text, SHOWN, *calls[expression])
-            found += [one] if one else []
-        return found
+    def _set_example(self, example: Sequence[Value]) -> None:
+        plain = all(isinstance(t, str) and len(t) == 1 for t in example)
+        tokens = "".join(example) if plain else list(example)
+        session = self.session
+        session.sop_example = session.selector_example = session.check.tokens = tokens
 
-    def _named(self, text: str, name: str, expression: str, example: tuple) -> Named | None:
-        """What `name` is, or None where it is no s-op and no selector."""
-        tail = f"{name} = {expression};" if expression else ""
-        try:
-            program = rasplab.parse(text + tail, output=name)
-        except RaspError:  # the text itself is sound: this is a number, a list or a function
-            return None
-        if isinstance(program.nodes[program.output], Constant):
-            return None
-        return Named(expression or name, program, example)
+    def _views(self, items: Sequence[Statement | Command]) -> list[View]:
+        """What the statements show: what is assigned twice shows itself once, as it is at last."""
+        found: dict[object, View | None] = {}
+        for item in items:
+            for outcome in self.session.step(item):
+                if isinstance(outcome, Failed):
+                    raise outcome.error
+                key, view = self._view(item, outcome)
+                found[key] = view
+        return [view for view in found.values() if view is not None]
 
-    def _placed(self, error: RaspError, cell: str) -> RaspError:
-        """The fault with its place in this cell, or in none where it lies in what came before."""
-        span, before = error.span, len(self.text)
-        inside = (
-            span is not None
-            and span.source.text.startswith(self.text + cell)
-            and span.stop > before
-        )
-        if inside:
-            source, last = Source("<cell>", cell), len(cell)
-            start = min(max(0, span.start - before), last)
-            error.span = Span(source, start, min(span.stop - before, last))
-        return error
+    def _view(self, item: Statement | Command, outcome: Outcome) -> tuple[object, View | None]:
+        """A key that is equal for what replaces it, and the view."""
+        if isinstance(outcome, Examples):
+            return item, "\n".join(f"{which} example: {e!r}" for which, e in outcome.pairs)
+        if isinstance(outcome, Brief):
+            return outcome.result.name, f"{kind(outcome.result.value)} {outcome.result.name}"
+        if isinstance(outcome, Result):
+            return self._result(item, outcome.name, outcome.value)
+        return item, None  # the cell leaves: there is nothing to leave
+
+    def _result(self, item: Statement, name: str | None, value) -> tuple[object, View | None]:
+        expression = isinstance(item, Expression)
+        if expression and not isinstance(item.expr, Name):
+            name = item.expr.span.text
+        if isinstance(value, Applied):
+            put = item.expr.function if expression else item.sop if isinstance(item, Draw) else None
+            shown = matrix(value.column) if value.is_selector else list(value.column)
+            return item, Shown(put.span.text if put else name, value.tokens, shown)
+        if isinstance(value, Node):
+            return name, self._shown(name, value)
+        if expression:
+            function = isinstance(value, Function | Builtin)
+            told = signature(name, value) if function else f"{name} = {describe(value)}"
+            return name, f"{kind(value)} {told}"
+        return name, None
+
+    def _shown(self, name: str, node: Node) -> View:
+        view, selector = self.session.view(), isinstance(node, Selector)
+        example = view.selector_example if selector else view.sop_example
+        if example is None:
+            return f"{kind(node)} {name}"
+        column = view.column(node, example)
+        return Shown(name, tuple(example), matrix(column) if selector else list(column))
+
+    def _draw(self, name: str, program: Program, tokens: tuple) -> None:
+        trace = rasplab.evaluate(program, tokens)
+        self._pictures.append(Picture(name, flow_svg(trace, f"{name}({input_text(tokens)})")))
+
+    def _python_names(self, before: dict, places: dict) -> Iterator[tuple[str, object]]:
+        """What is new of the s-ops, selectors, numbers and strings; and `out`."""
+        session = self.session
+        for name, value in {**session.scope.variables, "out": session.scope.get("out")}.items():
+            if before.get(name) is value and places.get(name) is session.places.get(name):
+                continue
+            if isinstance(value, Node):
+                selector = isinstance(value, Selector)
+                example = session.selector_example if selector else session.sop_example
+                program = session.elaborator.program(value, session.scope)
+                yield name, Named(name, program, tuple(example))
+            elif is_atom(value):
+                yield name, value
+
+
+def show(views: Sequence[View]) -> None:
+    """Display a cell's views: HTML, and text for where HTML is not shown."""
+    from IPython.display import display
+
+    if views:
+        text = "\n".join(map(str, views))
+        display({"text/html": page(views), "text/plain": text}, raw=True)
+
+
+def show_fault(error: RaspError) -> None:
+    """Display a fault in its place."""
+    from IPython.display import display
+
+    display({"text/html": html.error_html(error), "text/plain": render(error)}, raw=True)
 
 
 def rasp_magic(shell, cells: Cells, line: str, cell: str) -> None:
     """`%%rasp [example]`: run the cell; show what it made, or its fault."""
-    from IPython.display import HTML, display
-
     from rasplab.commands import read_tokens
 
     try:
-        if line.strip():
-            cells.example = tuple(read_tokens(_unquoted(line.strip())))
-        named = cells.run(cell)
+        example = read_tokens(_unquoted(line.strip())) if line.strip() else None
+        views = cells.run(cell, example)
     except RaspError as error:
-        display(HTML(html.error_html(error)))
+        show_fault(error)
         return
-    shell.push({n.name: n for n in named if n.name.isidentifier()})
-    if named:
-        display(HTML(shown(named)))
+    shell.push(cells.names)
+    show(views)
 
 
 def _unquoted(text: str) -> str:
@@ -207,7 +253,8 @@ def _unquoted(text: str) -> str:
 
 
 def load_ipython_extension(shell) -> None:
-    """Give `shell` the cell magic %%rasp and our types their pictures."""
+    """Give `shell` the cell magic %%rasp, completion and help in its cells, and our types their
+    pictures."""
     cells = Cells()
 
     def rasp(line: str, cell: str) -> None:
@@ -215,16 +262,52 @@ def load_ipython_extension(shell) -> None:
 
     rasp.__doc__ = rasp_magic.__doc__
     shell.register_magic_function(rasp, magic_kind="cell", magic_name="rasp")
+    _add_completion(shell, cells.session)
+    _add_help(shell, cells.session)
     _add_formatters(shell)
     _add_faults(shell)
     # TransformerLens brings tqdm, which would ask for widgets that nothing here uses
     warnings.filterwarnings("ignore", message="IProgress not found")
 
 
+def _add_completion(shell, session: Session) -> None:
+    """Names of the session in %%rasp cells, and nothing of Python's there."""
+    from IPython.core.completer import SimpleCompletion, context_matcher
+
+    @context_matcher(identifier="rasplab", priority=1000)
+    def names(context):
+        if not context.full_text.startswith(MAGIC):
+            return {"completions": []}
+        lines = context.full_text.split("\n")[: context.cursor_line + 1]
+        before = "\n".join([*lines[:-1], lines[-1][: context.cursor_position]])
+        word, found = completions(session, before) if len(lines) > 1 else ("", [])
+        words = [SimpleCompletion(text=name, type="rasp") for name in found]
+        return {"completions": words, "matched_fragment": word, "suppress": True}
+
+    shell.Completer.custom_matchers.append(names)
+
+
+def _add_help(shell, session: Session) -> None:
+    """Shift-Tab in %%rasp cells: what a name of the language, the library or the session means."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return
+    inspect: Callable = kernel.do_inspect
+
+    def do_inspect(code: str, cursor_pos: int, *args, **kwargs):
+        if not code.startswith(MAGIC):
+            return inspect(code, cursor_pos, *args, **kwargs)
+        found = help_at(session, code, cursor_pos)
+        data = {"text/plain": str(found), "text/html": html.help_html(found)} if found else {}
+        return {"status": "ok", "found": bool(found), "data": data, "metadata": {}}
+
+    kernel.do_inspect = do_inspect
+
+
 def _add_formatters(shell) -> None:
     """By name, so that nothing is imported before it is used."""
     formatter = shell.display_formatter.formatters["text/html"]
-    for module, kind, draw in (
+    for module, kind_, draw in (
         ("rasplab.program", "Program", html.program_html),
         ("rasplab.interpret", "Trace", html.trace_html),
         ("rasplab.circuit.graph", "Circuit", html.circuit_html),
@@ -232,16 +315,14 @@ def _add_formatters(shell) -> None:
         ("rasplab.model.verify", "Report", html.report_html),
         ("rasplab.study.match", "MatchTable", html.match_html),
     ):
-        formatter.for_type_by_name(module, kind, draw)
+        formatter.for_type_by_name(module, kind_, draw)
 
 
 def _add_faults(shell) -> None:
     """A RaspError in a Python cell is shown as a fault, without a traceback into our code."""
 
-    def fault(shell, kind, error, traceback, tb_offset=None):
-        from IPython.display import HTML, display
-
-        display(HTML(html.error_html(error)))
+    def fault(shell, kind_, error, traceback, tb_offset=None):
+        show_fault(error)
 
     shell.set_custom_exc((RaspError,), fault)
 

@@ -1,13 +1,18 @@
 """The notebooks run and show what they say; the magic's behaviour, in a shell without a kernel."""
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 from rasplab.errors import RaspError
-from rasplab.notebook import Cells, Named, shown
+from rasplab.lang.session import Session
+from rasplab.names import completions, help_at, help_on
+from rasplab.notebook import Cells, Picture, page
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -24,7 +29,8 @@ def outputs(request) -> tuple[str, dict[str, str]]:
 def _texts(output) -> str:
     assert output.output_type != "error", output
     assert output.get("name") != "stderr", output  # a warning is no part of a lesson
-    return "\n".join([output.get("text", ""), *map(str, output.get("data", {}).values())])
+    text = "\n".join([output.get("text", ""), *map(str, output.get("data", {}).values())])
+    return re.sub(r'(<th|<td|<pre) style="(?!.*rgba)[^"]*"', r"\1", text)
 
 
 def test_notebooks_run_and_show_their_results(outputs):
@@ -59,14 +65,14 @@ LANGUAGE = {
         "<th>ordered</th><td>a</td><td>a</td><td>b</td><td>b</td><td>c</td>",
         "<th>rank</th>",
     ],
-    "%%rasp\nwrong": ['<pre class="fault">&lt;cell&gt;:1:', "^"],
+    "%%rasp\nwrong": ["<b>&lt;cell&gt;:1:24</b>: select compares", "^^^", "hint: "],
     "%%rasp\nordered": ["<th>ordered</th><td>a</td><td>a</td>"],
     "import rasplab": ["['-', 'h', 'e', 'l', 'l']"],
     "trace": ["<th>shifted</th><td>-</td><td>h</td>", PICTURE],
     "program": ["<pre>%0 = "],
 }
 COMPARE = {
-    "about = entry": ["<th>n_layers</th>".replace("<th>n", '<th class="left">n'), "flip"],
+    "about = entry": ["<th>n_layers</th>", "flip"],
     "rasplab.circuit_of": [PICTURE, "rasplab"],
     "model = compiled": ["['d', 'c', 'b', 'a']"],
     'attention(model, "dabc")': ["attention of L0H0", PICTURE],
@@ -77,13 +83,24 @@ COMPARE = {
 }
 
 
+def run(cells: Cells, text: str, example=None) -> list[tuple]:
+    """What a cell shows, as (name, example, value)."""
+    return [
+        (v.name, "".join(map(str, v.example)), getattr(v.value, "tolist", lambda v=v: v.value)())
+        for v in cells.run(text, example)
+    ]
+
+
 def test_a_cell_with_a_fault_changes_nothing():
-    """The names from before keep their meaning, and later cells build on them."""
+    """Names, `out` and the example keep their meaning, and later cells build on them."""
     cells = Cells()
     cells.run("x = indices + 1;")
     with pytest.raises(RaspError):
-        cells.run("x = tokens; y = nosuch;")
-    assert cells.run("z = x * 2;")[0]("ab") == [2, 4]
+        cells.run('set example "xyz"\nx = tokens; z = 1; y = nosuch;', "ab")
+    assert run(cells, "z = x * 2;") == [("z", "hello", [2, 4, 6, 8, 10])]
+    with pytest.raises(RaspError):
+        cells.run("x = tokens; out = 3;")
+    assert run(cells, "out;") == [("out", "hello", [2, 4, 6, 8, 10])]
 
 
 @pytest.mark.parametrize("cell", ["y = nosuch;", "y = ;", "y = tokens", "a = 1;\ny = nosuch;"])
@@ -101,13 +118,21 @@ def test_a_fault_is_placed_in_its_own_cell(cell):
 
 
 def test_a_cell_shows_expressions_and_skips_what_is_no_sop():
-    """Numbers, lists and functions are kept but not drawn; an expression is drawn under its own
-    text.
+    """Assigned numbers, lists and functions are kept and not drawn; an expression is drawn under
+    its own text; what is assigned twice is shown once, as it is at last.
     """
     cells = Cells()
-    made = cells.run("n = 3; l = [1, 2]; def f(a) { return a + n; } indices * 2; f(indices);")
-    assert [m.name for m in made] == ["indices * 2", "f(indices)"]
-    assert made[1]("ab") == [3, 4]
+    made = run(cells, "n = 3; l = [1, 2]; def f(a) { return a + n; } indices * 2; f(indices);")
+    assert [m[0] for m in made] == ["indices * 2", "f(indices)"] and made[1][2] == [3, 4, 5, 6, 7]
+    lines = cells.run('n + 1; l; [indices]; "w"; f; shift;')
+    assert lines[:4] == [
+        "int n + 1 = 4",
+        "list l = [1, 2]",
+        "list [indices] = [indices]",
+        'str "w" = "w"',
+    ]
+    assert lines[4:] == ["function f(a)", "function shift(s, n, f)"]
+    assert run(cells, "x = indices; y = tokens; x = x + 1;")[0][2] == [1, 2, 3, 4, 5]
 
 
 def test_a_failing_example_refuses_the_cell():
@@ -115,44 +140,140 @@ def test_a_failing_example_refuses_the_cell():
     cells = Cells()
     with pytest.raises(RaspError):
         cells.run("x = tokens_int + 1;")
-    cells.example = ("1", "2")
-    assert cells.run("x = tokens_int + 1;")[0]("12") == [2, 3]
+    assert run(cells, "x = tokens_int + 1;", "12") == [("x", "12", [2, 3])]
 
 
 def test_names_and_values_are_escaped():
     """A token cannot become HTML."""
-    (named,) = Cells().run('set example ["<b>", "c"]\nx = tokens;')
-    page = shown([named])
-    assert isinstance(named, Named) and "&lt;b&gt;" in page and "<b>" not in page
+    shown = page(Cells().run('set example ["<b>", "c"]\nx = tokens;'))
+    assert "&lt;b&gt;" in shown and "<b>" not in shown
 
 
 def test_examples_are_set_and_inputs_put_as_in_the_repl():
     """`set example` holds for later cells; an s-op put to an input is shown on that input."""
     cells = Cells()
     cells.run('set example "abc"\nx = tokens;')
-    assert cells.example == ("a", "b", "c")
-    made = cells.run('x; x("de"); x([1, 2]); def f(a) { return a + 1; } f(indices);')
-    assert [m.example for m in made] == [tuple("abc"), tuple("de"), (1, 2), tuple("abc")]
-    assert shown(made).count("<table>") == 3
+    text = 'x; x("de"); x([1, 2]); def f(a) { return a + 1; } f(indices); select(x, x, ==)("aa");'
+    views = cells.run(text)
+    assert [v.example for v in views] == [
+        tuple("abc"), tuple("de"), (1, 2), tuple("abc"), tuple("aa")
+    ]  # fmt: skip
+    assert page(views).count("<table") == 3 and views[4].value.tolist() == [[True, True]] * 2
+
+
+def test_tables_of_different_examples_stay_apart():
+    """[1, 2] and ["1", "2"] look alike and are two inputs."""
+    views = Cells().run('tokens_asis([1, 2]); tokens_asis(["1", "2"]);')
+    assert page(views).count("<table") == 2
+
+
+def test_load_draw_and_switches_in_cells():
+    """A loaded file's names are told and usable; draw gives a picture; examples can be off."""
+    cells = Cells()
+    views = cells.run('load "paper_examples";')
+    assert "s-op hist_nobos" in views and "function dyckk_ptf" in views
+    assert cells.names["reverse"]("ab") == ["b", "a"]
+    *_, picture = cells.run('draw(reverse, "ab");')
+    assert isinstance(picture, Picture) and "<svg" in picture.svg
+    assert page([picture]).count(f'src="{PICTURE}') == 1
+    assert cells.run("examples off\nx = indices; s = select(x, x, ==);") == [
+        "s-op x", "selector s"
+    ]  # fmt: skip
+    assert cells.run("show example") == ["s-op example: 'hello'\nselector example: 'hello'"]
+
+
+def test_what_a_cell_assigns_is_pythons():
+    """S-ops, selectors and plain values by name, `out` for the last value; only what is new."""
+    cells = Cells()
+    cells.run('n = 3; w = "hi"; x = indices + n; s = select(x, x, ==); l = [x];')
+    assert cells.names["n"] == 3 and cells.names["w"] == "hi" and "l" not in cells.names
+    assert cells.names["x"]("ab") == [3, 4] and cells.names["s"]("a").tolist() == [[True]]
+    cells.run("x * 2;")
+    assert set(cells.names) == {"out"} and cells.names["out"]("ab") == [6, 8]
+    cells.run("n = 3;")
+    assert cells.names["n"] == 3
 
 
 def test_named_things_read_well_as_text():
-    """Where HTML is not shown, the text is that of the REPL or a grid."""
-    x, s = Cells().run("x = indices; s = select(indices, 1, ==);")
-    assert repr(x) == 'x("hello") = [0, 1, 2, 3, 4] (ints)'
-    assert repr(s).startswith('s("hello")\n')
+    """Where HTML is not shown, the text is that of the REPL or a grid; both forms of a view."""
+    cells = Cells()
+    views = cells.run("x = indices; s = select(indices, 1, ==);")
+    assert str(views[0]) == repr(cells.names["x"]) == 'x("hello") = [0, 1, 2, 3, 4] (ints)'
+    assert str(views[1]) == repr(cells.names["s"]) and str(views[1]).startswith('s("hello")\n')
+    assert cells.names["s"]._repr_html_() == page(views[1:])
 
 
-def test_the_extension_shows_rasp_errors_without_a_traceback(capsys):
+@pytest.fixture
+def shell() -> InteractiveShell:
+    """A shell with the extension, without a kernel."""
+    made = InteractiveShell()
+    made.run_cell("%load_ext rasplab")
+    return made
+
+
+def test_the_extension_shows_rasp_errors_without_a_traceback(shell, capsys):
     """In a shell: %%rasp is there, its names are pushed, and a fault prints no traceback."""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = InteractiveShell()
-    shell.run_cell("%load_ext rasplab")
     shell.run_cell("%%rasp abc\nback = select(indices, length - 1 - indices, ==);")
     assert shell.user_ns["back"]("ab").tolist() == [[False, True], [True, False]]
     capsys.readouterr()
     shell.run_cell("import rasplab\nrasplab.parse('x = ;')")
     shell.run_cell("%%rasp\nx = ;")
     out = capsys.readouterr()
-    assert "Traceback" not in out.out + out.err
+    assert "Traceback" not in out.out + out.err and "<cell>:1:5" in out.out
+
+
+def test_completion_in_cells_knows_the_session(shell):
+    """Names of the session, the library and the language; Python's elsewhere, and only there."""
+    shell.run_cell("%%rasp\nmy_hist = selector_width(select(tokens, tokens, ==));")
+    for code, has, lacks in (
+        ("%%rasp\nx = my_", "my_hist", "my_nothing"),
+        ("%%rasp\nx = sel", "selector_width", "set"),
+        ("%%rasp\nx = sh", "shift", "shell"),
+        ("%%rasp\ni", "indices", "import"),
+        ("i", "import", "indices"),
+    ):
+        with provisionalcompleter():
+            found = {c.text for c in shell.Completer.completions(code, len(code))}
+        assert has in found and lacks not in found, (code, found)
+
+
+def test_completion_by_place():
+    """Files after load; nothing in comments and strings; private names last."""
+    session = Session()
+    session.run("_a = 1; b = 2;")
+    assert "paper_examples" in completions(session, 'load "pa')[1]
+    assert completions(session, "x = 1; # se") == completions(session, 'x = "se') == ("", [])
+    assert completions(session, "x = 12") == ("", [])
+    assert completions(session, "")[1][-1] == "_a"
+
+
+def test_help_says_how_what_and_where():
+    """Signature, kind, comment, source and value; inside a call, of what is called."""
+    session = Session()
+    session.run("# same tokens\nsame = select(tokens, tokens, ==);\ndef f(a) { return a; }")
+    same = help_on(session, "same")
+    assert (same.kind, same.meaning) == ("selector", "same tokens")
+    assert same.source == "same = select(tokens, tokens, ==);" and "■" in same.value
+    assert help_on(session, "f").signature == "f(a)" and help_on(session, "nosuch") is None
+    shift = help_at(session, "x = shift(tokens, 1, ", 21)
+    assert shift.signature == "shift(s, n, f)" and "positions to the right" in shift.meaning
+    assert help_at(session, "select(1, 1, ==)", 3).kind == "form"
+    for name in session.names() - {"True", "False", "same", "f"}:
+        assert help_on(session, name).meaning, f"{name} has no words"
+
+
+def test_shift_tab_asks_the_session(shell):
+    """The kernel's inspection answers in %%rasp cells, and as before elsewhere."""
+    from rasplab.notebook import load_ipython_extension
+
+    class Kernel:
+        def do_inspect(self, code, cursor_pos, *args):
+            return "python's"
+
+    shell.kernel = Kernel()
+    load_ipython_extension(shell)
+    reply = shell.kernel.do_inspect("%%rasp\nx = shift(", 17, 0)
+    assert reply["found"] and "shift(s, n, f)" in reply["data"]["text/plain"]
+    assert "shift(s, n, f)" in reply["data"]["text/html"]
+    assert shell.kernel.do_inspect("%%rasp\nnosuch", 12)["found"] is False
+    assert shell.kernel.do_inspect("shift", 2) == "python's"

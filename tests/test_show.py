@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rasplab.circuit.graph import Circuit
-from rasplab.errors import RaspError, Source, Span
+from rasplab.errors import RaspError, Source, Span, caret_lines
 from rasplab.show import html, layered, report, svg, text
 from rasplab.sites import Edge, Port, Site
 
@@ -151,7 +151,20 @@ def test_an_error_in_html_is_escaped_and_has_its_caret():
     """The fault's place and caret survive, its text cannot be read as HTML."""
     source = Source("<cell>", "x = <b>;")
     shown = html.error_html(RaspError("no <b> here", Span(source, 4, 7)))
-    assert "&lt;cell&gt;:1:5: no &lt;b&gt; here" in shown and "^^^" in shown and "<b>" not in shown
+    assert "<b>&lt;cell&gt;:1:5</b>: no &lt;b&gt; here" in shown
+    assert ">&lt;b&gt;</span>;\n      ^^^</pre>" in shown and shown.count("<b>") == 1
+
+
+def test_carets_stand_under_wide_characters():
+    """A caret's column is a terminal's column."""
+    source = Source("<cell>", 'x = "日本" + \ty;')
+    assert caret_lines(Span(source, 12, 13))[1] == "               \t^"
+
+
+def test_html_needs_no_style_sheet():
+    """What an untrusted notebook strips is not needed: styles stand in the elements."""
+    shown = html.table(["a", "b"], [["c", "<d>"]], notes=True)
+    assert "<style" not in shown and shown.count("style=") == 5 and "&lt;d&gt;" in shown
 
 
 def test_match_table_in_html_has_chance_beside_every_score():

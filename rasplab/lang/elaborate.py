@@ -78,13 +78,16 @@ class Elaborator(Expressions):
     """Executes statements over one builder.
 
     check   the running example, or None
+    kinds   whether what fails on every input for its kinds is refused for that, before any example
     load    what `load "path";` does: load(path, scope, span) -> results
     draw    what `draw(sop, input);` does besides evaluating: draw(name, program, tokens), or None
     last    the s-op or selector last assigned or shown at the top of a text: its output
     """
 
-    def __init__(self, check: ExampleCheck | None, load: Callable[..., list[Result]]):
-        super().__init__(check)
+    def __init__(
+        self, check: ExampleCheck | None, load: Callable[..., list[Result]], kinds: bool = True
+    ):
+        super().__init__(check, kinds)
         self.load, self.draw = load, None
         self.last: Node | None = None
         self.calls = 0

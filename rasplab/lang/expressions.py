@@ -28,12 +28,12 @@ class Expressions:
     place   while a library function runs: the call that the user wrote
     """
 
-    def __init__(self, check: ExampleCheck | None):
+    def __init__(self, check: ExampleCheck | None, kinds: bool):
         self.builder = Builder()
         self.check = check
         self.make = Operators(
             self.builder,
-            Kinds(self.builder) if check is None else None,
+            Kinds(self.builder) if kinds else None,
             check.length if check else lambda: 1,
         )
         if check is not None:

@@ -4,6 +4,7 @@ is made."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from rasplab.lang.check import ExampleCheck
 from rasplab.lang.display import View
 from rasplab.lang.elaborate import Elaborator, Result
 from rasplab.lang.files import MAX_NESTED_LOADS, find, read_source
-from rasplab.lang.library import with_library
+from rasplab.lang.library import prelude, with_library
 from rasplab.lang.parse import is_unfinished, parse_module
 from rasplab.lang.scope import Scope
 from rasplab.lang.values import Applied, Node, Value, a_kind, plain_text
@@ -60,6 +61,8 @@ class Session:
     example  the running example: s-ops and selectors that fail on it are refused
     folder   where `load` looks first
     draw     makes the picture of `draw`: draw(name, program, tokens)
+    kinds    faults of kinds are told in the words of `parse`, not in those of the reference
+    places   name -> the statement that last gave it a value, the library's included
     """
 
     def __init__(
@@ -67,14 +70,16 @@ class Session:
         example: str | list = EXAMPLE,
         folder: Path | None = None,
         draw: Callable[[str, Program, tuple], object] | None = None,
+        kinds: bool = False,
     ):
         self.sop_example: str | list = example
         self.selector_example: str | list = example
         self.show_sops = self.show_selectors = True
         self.full = False
         self.check = ExampleCheck(example)
-        self.elaborator = with_library(Elaborator(self.check, self._load))
+        self.elaborator = with_library(Elaborator(self.check, self._load, kinds))
         self.elaborator.draw = draw
+        self.places = {name: item.span for item in prelude().items for name in assigned(item)}
         self.scope = self.elaborator.text_scope("console", keep_library=True)
         self.folders = [folder or Path.cwd()]
         self._stored: list[Outcome] = []
@@ -94,6 +99,18 @@ class Session:
                 raise outcome.error
         results = [o.result if isinstance(o, Brief) else o for o in outcomes]
         return [r for r in results if isinstance(r, Result)]
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What runs inside is undone when it raises: names, `out`, the running examples."""
+        names, out, tokens = dict(self.scope.variables), self.scope.out, self.check.tokens
+        attributes = vars(self) | {"places": dict(self.places)}
+        try:
+            yield
+        except BaseException:
+            self.scope.variables, self.scope.out, self.check.tokens = names, out, tokens
+            vars(self).update(attributes)
+            raise
 
     def program(self, name: str) -> Program:
         """The program whose output is the s-op or selector called `name` (or "out").
@@ -115,7 +132,9 @@ class Session:
         """Execute one statement or command. Raises RaspError."""
         if isinstance(item, s.COMMANDS):
             return self._command(item, self.scope)
-        return self.elaborator.run(item, self.scope)
+        outcomes = self.elaborator.run(item, self.scope)
+        self.places |= dict.fromkeys(assigned(item), item.span)
+        return outcomes
 
     def view(self, brief: bool = False) -> View:
         """How values are shown now."""
@@ -191,7 +210,18 @@ class Session:
         if isinstance(item, s.COMMANDS):
             return self._command(item, scope)
         found = self.elaborator.run(item, scope)
+        self.places |= dict.fromkeys(assigned(item), item.span)
         return [Brief(r) if isinstance(r, Result) else r for r in found if _reaches_top(r)]
+
+
+def assigned(item: s.Statement | s.Command) -> tuple[str, ...]:
+    """The names that a statement gives values to."""
+    match item:
+        case s.Assign(names):
+            return names
+        case s.Define(name):
+            return (name,)
+    return ()
 
 
 def _reaches_top(outcome: Outcome) -> bool:

@@ -15,26 +15,26 @@ from importlib.resources import files
 
 import numpy as np
 
-from rasplab.errors import RaspError, render
+from rasplab.errors import RaspError, caret_lines, marked_line
 from rasplab.program import Program, Value
 from rasplab.show.svg import MONO, SANS, circuit_svg, pattern_svg
 from rasplab.show.text import kind_text, value_text
 
-STYLE = f"""<style>
-.rasplab{{font-family:{SANS};font-size:13px;line-height:1.45;margin:4px 0 10px}}
-.rasplab table{{border-collapse:collapse;margin:2px 0}}
-.rasplab td,.rasplab th{{padding:3px 8px;text-align:center;border:0;border-bottom:1px solid #8886;\
-font-family:{MONO};font-size:12.5px}}
-.rasplab th{{font-weight:600;text-align:left}}
-.rasplab .soft{{opacity:.65;font-weight:400}}
-.rasplab .left{{text-align:left}}
-.rasplab pre{{margin:0;padding:8px 12px;border-left:3px solid #8886;\
-font-family:{MONO};font-size:12.5px}}
-.rasplab pre.fault{{border-left-color:#d1434b}}
-.rasplab figure{{display:inline-block;margin:4px 10px 4px 0;vertical-align:top;\
-max-width:100%;overflow-x:auto}}
-.rasplab img,.rasplab svg{{max-width:none}}
-</style>"""
+# Styles stand in the elements, as an untrusted notebook strips style sheets. Colours are the page's
+# own, or work on a light and on a dark one.
+BLOCK = f"font-family:{SANS};font-size:13px;line-height:1.45;margin:4px 0 10px 0".replace("'", "")
+TABLE = f"border-collapse:collapse;margin:2px 0;font-family:{MONO};font-size:12.5px".replace(
+    "'", ""
+)
+CELL = "padding:3px 8px;text-align:center;border-bottom:1px solid #8888"
+HEAD = "padding:3px 8px;text-align:left;border-bottom:1px solid #8888;font-weight:600"
+SOFT = "color:#808080;font-weight:400"
+CODE = f"margin:0;padding:4px 0;font-family:{MONO};font-size:12.5px;background:none".replace(
+    "'", ""
+)
+FAULT = "border-left:3px solid #d1434b;padding:4px 12px"
+MARK = "background-color:rgba(209,67,75,0.28);font-weight:600"
+FIGURE = "display:inline-block;margin:4px 10px 4px 0;vertical-align:top;max-width:100%"
 
 
 @cache
@@ -44,37 +44,49 @@ def script_text() -> str:
 
 
 def wrapped(*parts: str, scripted: bool = False) -> str:
-    """One output cell: our style, the parts, and the script that brings figures to life if asked
-    for.
-    """
+    """One output cell: the parts, and the script that brings figures to life if asked for."""
     script = f'<script type="module">{script_text()}</script>' if scripted else ""
-    return f'{STYLE}<div class="rasplab">{"".join(parts)}</div>{script}'
+    return f'<div class="rasplab" style="{BLOCK}">{"".join(parts)}</div>{script}'
 
 
 def figure(svg: str, alt: str) -> str:
     """A picture as an image that needs no script and no network."""
     address = "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
-    return f'<figure><img class="rl-figure" alt="{escape(alt)}" src="{address}"></figure>'
+    image = f'<img class="rl-figure" alt="{escape(alt)}" src="{address}" style="max-width:none">'
+    return f'<div style="{FIGURE}">{image}</div>'
+
+
+def code(text: str) -> str:
+    """Lines as they are."""
+    return f'<pre style="{CODE}">{escape(text)}</pre>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], notes: bool = False) -> str:
     """A table of texts; the first column is a row's name, and with `notes` the last column stands
     back.
     """
-    head = "".join(
-        f'<th class="{"soft" if i else "left"}">{escape(c)}</th>' for i, c in enumerate(header)
-    )
+    head = "".join(map(_th, header, [HEAD, *[f"{CELL};{SOFT}"] * (len(header) - 1)]))
     body = "".join(f"<tr>{_row(list(row), notes)}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return _table(f"<tr>{head}</tr>", body)
+
+
+def _table(head: str, body: str) -> str:
+    return f'<table style="{TABLE}"><thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
 def _row(cells: list[str], notes: bool) -> str:
-    last = len(cells) - 1
-    parts = [f"<th>{escape(cells[0])}</th>"]
-    for i, cell in enumerate(cells[1:], 1):
-        soft = ' class="soft"' if notes and i == last else ""
-        parts.append(f"<td{soft}>{escape(cell)}</td>")
-    return "".join(parts)
+    styles = [CELL] * (len(cells) - 1)
+    if notes:
+        styles[-1:] = [f"{CELL};{SOFT}"]
+    return _th(cells[0]) + "".join(map(_td, cells[1:], styles))
+
+
+def _th(text: str, style: str = HEAD) -> str:
+    return f'<th style="{style}">{escape(text)}</th>'
+
+
+def _td(text: str, style: str = CELL) -> str:
+    return f'<td style="{style}">{escape(text)}</td>'
 
 
 def sops_table(tokens: Sequence[Value], rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
@@ -91,8 +103,23 @@ def selector_figure(name: str, matrix: np.ndarray, tokens: Sequence[Value]) -> s
 
 
 def error_html(error: RaspError) -> str:
-    """A fault with its place and caret."""
-    return wrapped(f'<pre class="fault">{escape(render(error))}</pre>')
+    """A fault: its place, the reason, the line with carets, what to do."""
+    place = f"<b>{escape(str(error.span))}</b>: " if error.span else ""
+    parts = [f"<div>{place}{escape(error.message)}</div>"]
+    if error.span:
+        before, marked, after = map(escape, marked_line(error.span))
+        line = f'  {before}<span style="{MARK}">{marked or " "}</span>{after}'
+        parts.append(f'<pre style="{CODE}">{line}\n{caret_lines(error.span)[1]}</pre>')
+    if error.hint:
+        parts.append(f'<div style="{SOFT}">hint: {escape(error.hint)}</div>')
+    return wrapped(f'<div class="fault" style="{FAULT}">{"".join(parts)}</div>')
+
+
+def help_html(found) -> str:
+    """Help on a name: how it is written, what it means, its source, its value."""
+    head = f'<div><b>{escape(found.signature)}</b> <span style="{SOFT}">{found.kind}</span></div>'
+    meaning = f"<div>{escape(found.meaning)}</div>" if found.meaning else ""
+    return wrapped(head, meaning, *[code(text) for text in (found.source, found.value) if text])
 
 
 def trace_html(trace) -> str:
@@ -112,7 +139,7 @@ def trace_html(trace) -> str:
 
 def program_html(program: Program) -> str:
     """The program's graph as its listing."""
-    return wrapped(f"<pre>{escape(program.listing())}</pre>")
+    return wrapped(code(program.listing()))
 
 
 def circuit_html(circuit, title: str = "") -> str:
@@ -138,25 +165,22 @@ def compiled_html(compiled) -> str:
 
 def report_html(report) -> str:
     """A verification in one line, and its counterexample if there is one."""
-    return wrapped(f"<pre>{escape(str(report))}</pre>")
+    return wrapped(code(str(report)))
 
 
 def match_html(match) -> str:
     """Heads by selectors: score above, chance below; stronger cells are shaded."""
-    head = "".join(f'<th class="soft">{escape(str(s))}</th>' for s in match.selectors)
+    head = _th("head") + "".join(_th(str(name), f"{CELL};{SOFT}") for name in match.selectors)
     rows = "".join(
-        f"<tr><th>{escape(str(name))}</th>"
-        f"{''.join(map(_score_cell, match.score[i], match.chance[i]))}</tr>"
+        f"<tr>{_th(str(name))}{''.join(map(_score_cell, match.score[i], match.chance[i]))}</tr>"
         for i, name in enumerate(match.heads)
     )
-    return wrapped(
-        f'<table><thead><tr><th class="left">head</th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    return wrapped(_table(f"<tr>{head}</tr>", rows))
 
 
 def _score_cell(score: float, chance: float) -> str:
     if not np.isfinite(score):
-        return '<td class="soft">·</td>'
-    shade = f' style="background:rgba(59,130,246,{0.5 * min(1.0, max(0.0, score)):.2f})"'
-    return f'<td{shade}>{score:.2f}<br><span class="soft">{chance:.2f}</span></td>'
+        return _td("·", f"{CELL};{SOFT}")
+    shade = f"background-color:rgba(59,130,246,{0.5 * min(1.0, max(0.0, score)):.2f})"
+    below = f'<br><span style="{SOFT}">{chance:.2f}</span>'
+    return f'<td style="{CELL};{shade}">{score:.2f}{below}</td>'

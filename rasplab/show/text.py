@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rasplab.errors import columns
 from rasplab.program import Value
 
 if TYPE_CHECKING:
@@ -17,28 +17,22 @@ if TYPE_CHECKING:
 
 def width(text: str) -> int:
     """Columns that `text` takes in a terminal: wide characters take two, combining marks none."""
-    return sum(_columns(c) for c in text)
+    return sum(map(columns, text))
 
 
-def _columns(c: str) -> int:
-    if unicodedata.combining(c) or unicodedata.category(c) in ("Cf", "Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(c) in "WF" else 1
-
-
-def pad(text: str, columns: int, align: str = "<") -> str:
-    """`text` filled with spaces to `columns`; align is "<" or ">"."""
-    fill = " " * max(0, columns - width(text))
+def pad(text: str, to: int, align: str = "<") -> str:
+    """`text` filled with spaces to `to` columns; align is "<" or ">"."""
+    fill = " " * max(0, to - width(text))
     return fill + text if align == ">" else text + fill
 
 
-def clip(text: str, columns: int) -> str:
-    """`text` in at most `columns` columns, with an ellipsis where it was cut."""
-    if width(text) <= columns:
+def clip(text: str, most: int) -> str:
+    """`text` in at most `most` columns, with an ellipsis where it was cut."""
+    if width(text) <= most:
         return text
     kept = ""
     for c in text:
-        if width(kept + c) > columns - 1:
+        if width(kept + c) > most - 1:
             break
         kept += c
     return kept + "…"
@@ -50,14 +44,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "")
     align   one "<" or ">" per column; columns without one are aligned left
     """
     rows = [list(row) for row in rows]
-    columns = [max(width(cell) for cell in column) for column in zip(header, *rows, strict=True)]
-    align = align.ljust(len(columns), "<")
-    lines = [list(header), ["─" * n for n in columns], *rows]
-    return "\n".join(_line(cells, columns, align) for cells in lines)
+    widths = [max(width(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    align = align.ljust(len(widths), "<")
+    lines = [list(header), ["─" * n for n in widths], *rows]
+    return "\n".join(_line(cells, widths, align) for cells in lines)
 
 
-def _line(cells: Sequence[str], columns: Sequence[int], align: str) -> str:
-    padded = (pad(c, n, a) for c, n, a in zip(cells, columns, align, strict=True))
+def _line(cells: Sequence[str], widths: Sequence[int], align: str) -> str:
+    padded = (pad(c, n, a) for c, n, a in zip(cells, widths, align, strict=True))
     return "  ".join(padded).rstrip()
 
 
@@ -99,8 +93,8 @@ def aligned(rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
     length.
     """
     cells = [[name, *map(value_text, values)] for name, values in rows]
-    columns = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(_line(row, columns, "<" + ">" * len(columns[1:])) for row in cells)
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(_line(row, widths, "<" + ">" * len(widths[1:])) for row in cells)
 
 
 def grid(matrix: np.ndarray, row_tokens: Sequence[str], col_tokens: Sequence[str]) -> str:
