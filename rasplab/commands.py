@@ -69,8 +69,9 @@ def program_path(text: str) -> Path:
     from rasplab import zoo  # after the paths: it needs numpy, which costs more than interpreting
 
     if path.suffix or len(path.parts) != 1:
+        names = ", ".join(zoo.entries("zoo"))
         raise FileError(
-            f"no file {text}", hint=f"zoo programs go by name: {', '.join(zoo.entries())}"
+            f"no file {text}", hint=f"zoo programs go by name: {names}; and circuits/tasks"
         )
     return zoo.entry(text).path
 

@@ -31,10 +31,16 @@ class Entry:
     output: tuple
 
 
+GROUPS = {"zoo": "", "tasks": "tasks"}
+"""Groups of programs, and the folder of each under circuits/."""
+
+
 @cache
-def entries() -> dict[str, Entry]:
-    """Every zoo program by name, in the index's order."""
-    folder = shipped("circuits")
+def entries(group: str | None = None) -> dict[str, Entry]:
+    """The programs of one group, or of all, by name, in the order of their index."""
+    if group is None:
+        return {name: row for each in GROUPS for name, row in entries(each).items()}
+    folder = shipped("circuits") / GROUPS[group]
     index = tomllib.loads((folder / "index.toml").read_text(encoding="utf-8"))
     return {name: _entry(folder, name, row) for name, row in index.items()}
 
@@ -50,6 +56,6 @@ def entry(name: str) -> Entry:
     from difflib import get_close_matches
 
     if name not in entries():
-        near = get_close_matches(name, entries(), n=3) or list(entries())
+        near = get_close_matches(name, entries(), n=3) or list(entries("zoo"))
         raise RaspNameError(f"no program {name!r} in the zoo", hint=f"try: {', '.join(near)}")
     return entries()[name]

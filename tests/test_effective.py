@@ -36,7 +36,7 @@ def test_effective_circuits_on_file_are_what_is_found(name):
 
 def test_every_program_has_its_effective_circuits():
     """Each zoo program has a file with all ablations; zero finds the most, resample the least."""
-    for name in entries():
+    for name in entries("zoo"):
         found = stored_effective(shipped("circuits") / "effective" / f"{name}.json")
         assert set(found) == set(ABLATIONS)
         truth = Circuit.from_json(

@@ -52,7 +52,7 @@ def test_generated_programs_over_mixed_lengths():
     assert min(seen["fault"], seen["value"]) > 400, seen
 
 
-@pytest.mark.parametrize("name", list(zoo.entries()))
+@pytest.mark.parametrize("name", list(zoo.entries("zoo")))
 def test_the_zoo_as_ids_words_and_lists(name):
     """Ids with their vocabulary, and the token sequences themselves, give the same outputs."""
     entry = zoo.entry(name)
@@ -145,7 +145,7 @@ def test_ids_that_are_no_ids_are_refused(ids):
         rasplab.evaluate_many(rasplab.parse("tokens;"), ids, vocab="abc")
 
 
-@pytest.mark.parametrize("name", list(zoo.entries()))
+@pytest.mark.parametrize("name", list(zoo.entries("zoo")))
 def test_the_plain_evaluation_of_the_benchmark_is_the_interpreter(name):
     """What the benchmark divides by computes the same outputs."""
     entry = zoo.entry(name)

@@ -8,7 +8,7 @@ import rasplab
 from rasplab.compiler import compile_program
 from rasplab.zoo import entries, entry, shipped
 
-NAMES = list(entries())
+NAMES = list(entries("zoo"))
 
 
 @pytest.mark.parametrize("name", NAMES)

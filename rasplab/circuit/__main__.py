@@ -14,7 +14,7 @@ def main() -> None:
     truth, effective = shipped("circuits") / "truth", shipped("circuits") / "effective"
     truth.mkdir(exist_ok=True)
     effective.mkdir(exist_ok=True)
-    for name, entry in entries().items():
+    for name, entry in entries("zoo").items():
         compiled = compile_program(load(entry.path), entry.domain)
         circuit = circuit_of(compiled)
         (truth / f"{name}.json").write_text(circuit.to_json(), encoding="utf-8")
