@@ -175,3 +175,43 @@ def test_progress_reaches_the_total():
         progress=lambda *at: seen.append(at),
     )
     assert seen[-1] == (120, 120)
+
+
+def reverse_with_a_late_fault(where: int):
+    """A compiled reverse whose position embedding is zeroed from position `where` on."""
+    from dataclasses import replace
+
+    from rasplab.model.lens import load_weights
+    from rasplab.zoo import entry
+
+    compiled = rasplab.compile(rasplab.load(entry("reverse").path), "abcdefgh", 7)
+    positions = compiled.weights.W_pos.copy()
+    positions[where + 1 :] = 0
+    weights = replace(compiled.weights, W_pos=positions)
+    return load_weights(weights, compiled.domain, compiled.readout, "cpu", compiled=compiled)
+
+
+def test_a_sampled_counterexample_is_shrunk_to_a_shortest_one():
+    """Wrong from position 3 on: the sample finds long inputs, the report shows one of 4 tokens."""
+    model = reverse_with_a_late_fault(3)
+    report = verify(model, max_inputs=300, seed=1)
+    assert report.mismatches > 0 and not report.exhaustive
+    assert len(report.counterexample.input) == 4
+    assert verify(model, max_inputs=8**4 + 8**3 + 8**2 + 8).mismatches > 0
+
+
+def test_batches_side_by_side_come_back_in_order():
+    """in_order gives results in the order of the items, whoever finishes first; errors come out."""
+    from time import sleep
+
+    from rasplab.model.threads import in_order
+
+    def slow_first(k: int) -> int:
+        sleep(0.02 if k % 3 == 0 else 0)
+        if k == 50:
+            raise ValueError("fifty")
+        return k
+
+    assert list(in_order(slow_first, range(20), workers=3)) == list(range(20))
+    with pytest.raises(ValueError, match="fifty"):
+        list(in_order(slow_first, range(60), workers=2))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from rasplab.errors import RaspError
 from rasplab.model.decode import CodeTable
 from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.lens import LensModel
-from rasplab.model.threads import few_threads
+from rasplab.model.threads import few_threads, in_order
 from rasplab.program import Atom, Program, Value
+
+SHRINK_INPUTS = 100_000
+"""Inputs that are tried, shortest first, for a shorter counterexample than a sampled one."""
 
 ROUNDING = 1e-9
 """Relative: a number readout decodes to a fraction, the interpreter rounds after each operation."""
@@ -108,16 +112,15 @@ def verify(
     exhaustive = domain.size <= max_inputs
     total = domain.size if exhaustive else max_inputs
     checked, mismatches, first = 0, 0, None
-    for ids in all_ids(domain) if exhaustive else sampled_ids(domain, max_inputs, seed):
-        trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
-        with few_threads(model.lens.cfg.d_model):
-            table = model.codes(ids)
-        wrong = np.flatnonzero(wrong_inputs(trace, table))
-        if len(wrong) and first is None:
-            first = _counterexample(trace, table, int(wrong[0]))
-        checked, mismatches = checked + len(ids), mismatches + len(wrong)
-        if progress:
-            progress(checked, total)
+    batches = all_ids(domain) if exhaustive else sampled_ids(domain, max_inputs, seed)
+    with few_threads(model.lens.cfg.d_model) as workers:
+        for found in in_order(partial(_compared, model, program), batches, workers):
+            first = first or found.counterexample
+            checked, mismatches = checked + found.inputs, mismatches + found.mismatches
+            if progress:
+                progress(checked, total)
+    if first and not exhaustive:
+        first = shrink(model, program, first)
     seconds = time.perf_counter() - start
     return Report(
         checked,
@@ -128,6 +131,44 @@ def verify(
         None if exhaustive else seed,
         str(model.device),
     )
+
+
+def shrink(model: LensModel, program: Program, found: Counterexample) -> Counterexample:
+    """A shorter counterexample, if there is one: the shortest where the shorter inputs can all be
+    tried (SHRINK_INPUTS of them), else one from which no single token can be left out.
+    """
+    tried = 0
+    for ids in all_ids(model.domain):
+        tried += len(ids)
+        if ids.shape[1] >= len(found.input) or tried > SHRINK_INPUTS:
+            break
+        if shorter := _compared(model, program, ids).counterexample:
+            return shorter
+    while len(found.input) > 1:
+        row = np.array(model.domain.encode(found.input))
+        without = np.array([np.delete(row, i) for i in range(len(row))])
+        shorter = _compared(model, program, without).counterexample
+        if shorter is None:
+            break
+        found = shorter
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One batch: how many inputs it has, how many are wrong, and the first of those."""
+
+    inputs: int
+    mismatches: int
+    counterexample: Counterexample | None
+
+
+def _compared(model: LensModel, program: Program, ids: np.ndarray) -> _Compared:
+    trace = evaluate_batch(program, ids, model.domain.vocab, model.domain.causal)
+    table = model.codes(ids)
+    wrong = np.flatnonzero(wrong_inputs(trace, table))
+    first = _counterexample(trace, table, int(wrong[0])) if len(wrong) else None
+    return _Compared(len(ids), len(wrong), first)
 
 
 def wrong_inputs(trace: BatchTrace, got: CodeTable) -> np.ndarray:
