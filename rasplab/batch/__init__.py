@@ -8,7 +8,7 @@ Python's own arithmetic decides every value and numpy does the counting. What no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -80,19 +80,34 @@ class BatchTrace:
 
 
 def evaluate_batch(
-    program: Program, ids: np.ndarray, vocab: Sequence[Atom], causal: bool = False
+    program: Program,
+    ids: np.ndarray,
+    vocab: Sequence[Atom],
+    causal: bool = False,
+    reads: Mapping[int, np.ndarray] | None = None,
 ) -> BatchTrace:
     """`evaluate` on every row of `ids` [batch, pos] (ids into vocab), in chunks of bounded memory.
 
+    reads  by the id of an Aggregate or SelectorWidth: what it reads instead of its selector,
+           bool [batch, query, key], taken as it is (no causal mask); then kinds may mix, and
+           what cannot be computed is FAULT where it stands
     Inputs on which `evaluate` raises are marked in `faults`; nothing is raised for them here.
+    Raises ValueError for reads of a node that reads no selector, or of another shape.
     """
     n_pos = ids.shape[1]
+    reads = reads or {}
+    for node, selector in reads.items():
+        reader = isinstance(program.nodes[node], (Aggregate, SelectorWidth))
+        if not reader or selector.shape != (*ids.shape, n_pos):
+            raise ValueError(f"node {node} reads no selector, or none of shape {selector.shape}")
     # at least two rows, so that a batch of 1 in every chunk can only mean:
     # not influenced by the input
     rows = max(2, CHUNK_CELLS // (n_pos * n_pos))
     parts = []
     for start in range(0, max(1, len(ids)), rows):
-        evaluation = _Evaluation(program, ids[start : start + rows], tuple(vocab), causal, {})
+        chunk = slice(start, start + rows)
+        cut = {node: selector[chunk] for node, selector in reads.items()}
+        evaluation = _Evaluation(program, ids[chunk], tuple(vocab), causal, {}, cut)
         evaluation.run()
         parts.append(evaluation)
     columns = {i: stacked([p.columns[i] for p in parts]) for i in parts[0].columns}
@@ -101,12 +116,13 @@ def evaluate_batch(
 
 
 class _Evaluation:
-    """One chunk: columns by node id, selectors on demand."""
+    """One chunk: columns by node id, selectors on demand; `reads` as in evaluate_batch."""
 
     def __init__(
-        self, program: Program, ids: np.ndarray, vocab: tuple, causal: bool, columns: dict
+        self, program: Program, ids: np.ndarray, vocab: tuple, causal: bool, columns: dict, reads=()
     ):
         self.program, self.ids, self.vocab, self.causal = program, ids, vocab, causal
+        self.reads: Mapping[int, np.ndarray] = dict(reads)
         self.columns: dict[int, Column] = columns
         self.faults = np.zeros(len(ids), bool)
         self._selectors: dict[int, np.ndarray] = {}
@@ -117,9 +133,13 @@ class _Evaluation:
             if self.program.is_selector(i):
                 self.selector(i)
             else:
-                self.columns[i] = self._column(node)
+                self.columns[i] = self._column(i, node)
 
-    def _column(self, node: Node) -> Column:
+    def _read(self, i: int, selector: int) -> np.ndarray:
+        """What node i reads as its selector."""
+        return self.reads[i] if i in self.reads else self.selector(selector)
+
+    def _column(self, i: int, node: Node) -> Column:
         match node:
             case Tokens(cast):
                 return self._marked(mapped(CASTS[cast], [Column(self.ids, self.vocab)]))
@@ -131,17 +151,17 @@ class _Evaluation:
             case Map(fn, args):
                 return self._marked(mapped(FUNCTIONS[fn].apply, [self.columns[a] for a in args]))
             case SelectorWidth(selector):
-                return Column(
-                    width_of(self.selector(selector)), tuple(range(self.ids.shape[1] + 1))
-                )
+                widths = tuple(range(self.ids.shape[1] + 1))
+                return Column(width_of(self._read(i, selector)), widths)
             case Aggregate(selector, values, default):
-                return self._marked(
-                    aggregated(self.selector(selector), self.columns[values], default)
-                )
+                read = self._read(i, selector)
+                return self._marked(aggregated(read, self.columns[values], default))
         raise AssertionError(node)
 
     def _marked(self, column: Column) -> Column:
         """`column`, the inputs noted in `faults` where it failed, or mixes strings and numbers."""
+        if self.reads:
+            return column
         kinds = np.array([kind_of(v) for v in column.values])
         if len(kinds) and (kinds != kinds[0]).any() or (kinds == ILLEGAL).any():
             found = kinds[column.codes]

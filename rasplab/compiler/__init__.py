@@ -9,6 +9,7 @@ The stages, in order:
   read out   the output s-op to logits                                           readout.py
   place      what is needed gets a layer, a head, an index                       place.py
   assemble   the layout to dense arrays                                          assemble.py
+  disguise   if asked: the same function, its weights rotated, shuffled, noisy   disguise.py
 `normalize.py` holds the normal forms of selectors, `forms.py` the residual stream that lowering
 designs.
 """
@@ -104,6 +105,30 @@ class Compiled:
         from rasplab.compiler.files import save
 
         save(self, folder)
+
+    def rotated(self, seed: int = 0) -> Compiled:
+        """The same function in another basis of every space; see rasplab.compiler.disguise."""
+        from rasplab.compiler import disguise
+
+        return disguise.rotated(self, seed)
+
+    def with_noise(self, sigma: float, seed: int = 0) -> Compiled:
+        """Every weight off by about `sigma` of its size, at random."""
+        from rasplab.compiler import disguise
+
+        return disguise.with_noise(self, sigma, seed)
+
+    def shuffled_heads(self, seed: int = 0) -> Compiled:
+        """The same function with each layer's heads in another order."""
+        from rasplab.compiler import disguise
+
+        return disguise.shuffled_heads(self, seed)
+
+    def with_decoys(self, seed: int = 0) -> Compiled:
+        """The same function beside heads that attend like the true ones and are not read."""
+        from rasplab.compiler import disguise
+
+        return disguise.with_decoys(self, seed)
 
     def site_nodes(self) -> dict[Site, list[int]]:
         """The s-ops that every head and MLP serves."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from rasplab.model.decode import CodeTable
 from rasplab.model.lens import LensModel, pattern_hook
 from rasplab.program import Atom
+from rasplab.sites import Site
 
 
 def with_pattern(
@@ -33,11 +35,30 @@ def with_pattern(
     return model.run_hooked(tokens, [(pattern_hook(layer), _replacing(head, pattern))])
 
 
-def _replacing(head: int, pattern: np.ndarray) -> Callable[[torch.Tensor, Any], torch.Tensor]:
+@torch.no_grad()
+def codes_with_patterns(
+    model: LensModel, ids: np.ndarray, patterns: Mapping[Site, np.ndarray]
+) -> CodeTable:
+    """`model.codes(ids)` when each head of `patterns` attends as given there.
+
+    ids       vocabulary ids from 0 [batch, pos]
+    patterns  by head: rows of probabilities [batch, pos, key], BOS as key 0; BOS's own row is left
+              as it is
+    """
+    hooks = [
+        (pattern_hook(head.layer), _replacing(head.head, rows, first=1))
+        for head, rows in patterns.items()
+    ]
+    return model.decoded([model.lens.run_with_hooks(model.lens_ids(ids), fwd_hooks=hooks)[:, 1:]])
+
+
+def _replacing(
+    head: int, pattern: np.ndarray, first: int = 0
+) -> Callable[[torch.Tensor, Any], torch.Tensor]:
     def replace(activation: torch.Tensor, hook: Any) -> torch.Tensor:
-        """activation [batch, head, query, key]"""
+        """activation [batch, head, query, key]; its queries from `first` on are replaced"""
         edited = activation.clone()
-        edited[:, head] = torch.as_tensor(
+        edited[:, head, first:] = torch.as_tensor(
             np.asarray(pattern), dtype=edited.dtype, device=edited.device
         )
         return edited
@@ -45,16 +66,18 @@ def _replacing(head: int, pattern: np.ndarray) -> Callable[[torch.Tensor, Any], 
     return replace
 
 
-def attending(selector: np.ndarray) -> np.ndarray:
-    """The pattern [query, key] with BOS of a head that attends evenly where `selector` [query,
-    key] selects.
+def attending(selector: np.ndarray, counts: bool = False) -> np.ndarray:
+    """The pattern [..., query, key] with BOS of a head that attends evenly where `selector`
+    [..., query, key] selects.
 
-    A row that selects nothing, and BOS itself, attend to BOS.
+    counts  BOS is attended like one selected key more, so that a head can read the width;
+            else only by a row that selects nothing, and by BOS itself
     """
     selector = np.asarray(selector, bool)
-    pattern = np.zeros(np.add(selector.shape, 1))
     width = selector.sum(-1)
-    pattern[1:, 1:] = selector / np.maximum(width, 1)[:, None]
-    pattern[1:, 0] = width == 0
-    pattern[0, 0] = 1
+    bos = np.ones(width.shape, bool) if counts else width == 0
+    pattern = np.zeros((*selector.shape[:-2], *np.add(selector.shape[-2:], 1)))
+    pattern[..., 1:, 1:] = selector / np.maximum(width + (bos & (width > 0)), 1)[..., None]
+    pattern[..., 1:, 0] = bos / np.maximum(width + bos, 1)
+    pattern[..., 0, 0] = 1
     return pattern

@@ -108,10 +108,14 @@ class LensModel:
     def codes(self, ids: np.ndarray) -> CodeTable:
         """Decoded values as codes [batch, pos] into a table;
         `ids` [batch, pos] are vocabulary ids from 0."""
+        return self.decoded(self._chunks(ids))
+
+    def decoded(self, logits: Iterable[torch.Tensor]) -> CodeTable:
+        """What logits [batch, pos, d_vocab_out], in several parts, say: codes into a table."""
         if not self.readout.number:
-            chosen = [logits.argmax(-1).cpu().numpy() for logits in self._chunks(ids)]
+            chosen = [part.argmax(-1).cpu().numpy() for part in logits]
             return CodeTable(np.concatenate(chosen), self.readout.values)
-        numbers = [logits[..., 0].double().cpu().numpy() for logits in self._chunks(ids)]
+        numbers = [part[..., 0].double().cpu().numpy() for part in logits]
         return decode(self.readout, np.concatenate(numbers))
 
     @torch.no_grad()
@@ -348,3 +352,16 @@ def fresh_model(
         act_fn=act, normalization_type=norm, attention_dir=attention_dir(domain), seed=seed,
     )  # fmt: skip
     return LensModel(lens, domain, readout)
+
+
+def reinitialised(model: LensModel, seed: int = 0) -> LensModel:
+    """A model of the same shape, domain and readout with weights drawn anew: a control."""
+    cfg = model.lens.cfg
+    same = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "d_vocab", "d_vocab_out", "n_ctx")
+    lens = boot(
+        model.device, next(model.lens.parameters()).dtype, act_fn=cfg.act_fn,
+        normalization_type=cfg.normalization_type, attention_dir=cfg.attention_dir, seed=seed,
+        **{name: getattr(cfg, name) for name in same},
+    )  # fmt: skip
+    lens.eval()
+    return replace(model, lens=lens, compiled=None, trained=None)

@@ -1,7 +1,7 @@
 """Which head attends as which selector selects: a screen, corrected for chance (floor 6).
 
-A high score says that a head looks like a selector, not that it computes it:
-that takes interventions.
+A high score says that a head looks like a selector, not that it computes it: that takes
+interventions (substitution.py, interchange.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from rasplab.model.inputs import even_ids
 from rasplab.model.lens import LensModel
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site
+
+ALIKE = 0.5
+"""Score from which a head counts as one that looks like a selector."""
 
 SHIFTS = 4
 """Controls per input: how many other inputs (or other orders of the rows) it is compared with."""
@@ -82,6 +85,10 @@ class MatchTable:
             for i, j in assignment(self.score)
         )
 
+    def alike(self, j: int) -> tuple[Site, ...]:
+        """Every head that looks like selector j: several may share or repeat its work."""
+        return tuple(h for h, s in zip(self.heads, self.score[:, j], strict=True) if s >= ALIKE)
+
     def _numbers(self) -> tuple[np.ndarray, ...]:
         return self.score, self.similarity, self.chance, self.mass
 
@@ -141,8 +148,9 @@ def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> Ma
         inputs += len(patterns)
         selectors = [trace.selector(i) for i in wanted]
         positional &= np.array([len(s) == 1 for s in selectors])
+        telling = [unambiguous(trace, i) for i in wanted]
         for kept, which in zip(sums, (True, False), strict=True):
-            kept.add(patterns, selectors, with_bos=which)
+            kept.add(patterns, selectors, telling, with_bos=which)
         on, rows = masses(patterns, selectors)
         mass, selecting = mass + on, selecting + rows
     return _table(
@@ -180,18 +188,24 @@ class _Sums:
         self.own, self.control = np.zeros((heads, selectors)), np.zeros((heads, selectors))
         self.n_own, self.n_control = np.zeros(selectors), np.zeros(selectors)
 
-    def add(self, patterns: np.ndarray, selectors: list[np.ndarray], with_bos: bool) -> None:
-        """Count patterns [batch, head, query, key] in."""
+    def add(
+        self,
+        patterns: np.ndarray,
+        selectors: list[np.ndarray],
+        telling: list[np.ndarray],
+        with_bos: bool,
+    ) -> None:
+        """Count patterns [batch, head, query, key] in, at the `telling` rows of each selector."""
         shown = patterns if with_bos else without_bos(patterns)
-        for j, selector in enumerate(selectors):
+        for j, (selector, rows) in enumerate(zip(selectors, telling, strict=True)):
             wrong = list(controls(selector))
             # every length weighs the same in both sums, however many controls it has
             for control in wrong:
-                total, count = similarity(shown, control, with_bos)
+                total, count = similarity(shown, control, with_bos, rows)
                 self.control[:, j] += total / len(wrong)
                 self.n_control[j] += count / len(wrong)
             if wrong:
-                total, count = similarity(shown, selector, with_bos)
+                total, count = similarity(shown, selector, with_bos, rows)
                 self.own[:, j] += total
                 self.n_own[j] += count
 
@@ -222,18 +236,39 @@ def without_bos(patterns: np.ndarray) -> np.ndarray:
     return np.where(total > 1e-6, keys / np.maximum(total, 1e-6), 0)
 
 
+def unambiguous(trace: BatchTrace, selector: int) -> np.ndarray:
+    """bool [batch, query]: rows where some reader could tell the selector from another one.
+
+    An aggregate cannot where a key that is not selected holds the value of one that is: attention
+    there does as well. Where no row of the batch is clear, all of them count.
+    """
+    chosen = np.broadcast_to(trace.selector(selector), (*trace.ids.shape, trace.ids.shape[1]))
+    clear = np.zeros(trace.ids.shape, bool)
+    for node in trace.program.nodes:
+        match node:
+            case SelectorWidth(read) if read == selector:
+                clear[:] = True
+            case Aggregate(read, values, _) if read == selector:
+                codes = trace[values].codes
+                equal = codes[:, :, None] == codes[:, None, :]
+                clear |= ~((chosen.astype(np.float32) @ equal > 0) & ~chosen).any(-1)
+    return clear if clear.any() else np.ones_like(clear)
+
+
 def similarity(
-    patterns: np.ndarray, selector: np.ndarray, with_bos: bool
+    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rows: np.ndarray | None = None
 ) -> tuple[np.ndarray, int]:
     """Sum over batch and query of 1 - total variation distance, per head;
     and how many rows were counted.
 
     patterns  [batch, head, query, key], BOS as key 0 if `with_bos`
     selector  bool [batch or 1, query, key] without BOS; empty rows mean BOS, or do not count
+    rows      bool [batch, query]: those that count
     """
     width = selector.sum(-1, keepdims=True)
     target = selector / np.maximum(width, 1)
     counted = np.ones(width.shape[:2]) if with_bos else (width[..., 0] > 0).astype(float)
+    counted = counted if rows is None else counted * rows
     if with_bos:
         target = np.concatenate([width == 0, target], -1)
     overlap = np.minimum(patterns, target[:, None]).sum(-1)
