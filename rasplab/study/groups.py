@@ -2,7 +2,7 @@
 interpreter says (floor 6).
 
 A selector may be split over heads (each swap alone does half), or repeated (no swap alone does
-anything): groups are grown from the best head and from all heads that look alike, then pruned.
+anything): groups are grown from the best heads and from all heads that look alike, then pruned.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ GAIN = 0.03
 
 MOST = 4
 """Heads in a group."""
+
+STARTS = 2
+"""Single heads from which groups are grown."""
 
 HOPEFUL = 0.05
 """Single accuracy from which a group is grown from a head."""
@@ -56,20 +59,20 @@ class Swapped:
         key = frozenset(heads)
         if key not in self._known:
             found = interchanged(self.bench, sorted(key))
-            self._known[key] = found, accuracies(self.bench, found)
+            self._known[key] = found, accuracies(self.bench, found, len(key))
         return self._known[key]
 
 
 def best_group(swapped: Swapped, r: int, alike: Iterable[Site]) -> tuple[Site, ...]:
     """The group that does reading r best: no head could leave without loss."""
-    first = max(swapped.bench.heads, key=lambda h: swapped.value([h], r))
-    starts = [(first,)] if swapped.value([first], r) >= HOPEFUL else []
+    ranked = sorted(swapped.bench.heads, key=lambda h: -swapped.value([h], r))
+    starts = [(h,) for h in ranked[:STARTS] if swapped.value([h], r) >= HOPEFUL]
     alike = sorted(alike, key=lambda h: -swapped.value([h], r))[:MOST]
     if len(alike) > 1:
         starts.append(tuple(alike))
     groups = [_pruned(swapped, r, _grown(swapped, r, start)) for start in starts]
     # of equally good ones the smaller
-    return max(groups or [(first,)], key=lambda g: (round(swapped.value(g, r), 2), -len(g)))
+    return max(groups or [(ranked[0],)], key=lambda g: (round(swapped.value(g, r), 2), -len(g)))
 
 
 def _grown(swapped: Swapped, r: int, group: tuple[Site, ...]) -> tuple[Site, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 
@@ -179,12 +180,21 @@ def interchanged(bench: Bench, heads: Iterable[Site]) -> Tally:
 
 def tally(bench: Bench, replacement: Replacement) -> Tally:
     """Run the model on every swap's inputs with heads replaced, and count."""
-    parts = [_counted(bench, k, replacement(k)) for k in range(len(bench.swaps))]
+    parts = []
+    for _, group in groupby(range(len(bench.swaps)), lambda k: bench.swaps[k].ids.shape[1]):
+        ks = list(group)
+        rows = [replacement(k) for k in ks]
+        ids = np.concatenate([bench.swaps[k].ids for k in ks])
+        patterns = {head: np.concatenate([r[head] for r in rows]) for head in rows[0]}
+        got = codes_with_patterns(bench.model, ids, patterns)
+        ends = np.cumsum([len(bench.swaps[k]) for k in ks])[:-1]
+        for k, codes in zip(ks, np.split(got.codes, ends), strict=True):
+            parts.append(_counted(bench, k, CodeTable(codes, got.values)))
     return Tally(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _counted(bench: Bench, k: int, patterns: Mapping[Site, np.ndarray]) -> tuple:
-    got = codes_with_patterns(bench.model, bench.swaps[k].ids, patterns)
+def _counted(bench: Bench, k: int, got: CodeTable) -> tuple:
+    """The columns of a Tally for swap k, of what the model said to it."""
     clean, predictions = bench.clean[k], bench.predictions[k]
     columns = []
     for wanted in (predictions, [p.rolled(clean) for p in predictions]):
@@ -200,22 +210,29 @@ def _counted(bench: Bench, k: int, patterns: Mapping[Site, np.ndarray]) -> tuple
 class Accuracy:
     """Interchange-intervention accuracy of some heads on one reading.
 
+    heads      how many were swapped together
     families   by family of swaps
     kept       right where the prediction does not change, all families
     arbitrary  the accuracy on arbitrary targets: the predictions of other pairs
     """
 
+    heads: int
     families: tuple[tuple[str, Estimate], ...]
     kept: Estimate
     arbitrary: Estimate
 
     @property
     def deciding(self) -> tuple[Estimate, ...]:
-        """The families that decide: those of whole inputs with enough pairs; the length's where
-        no other has."""
-        enough = [(f, e) for f, e in self.families if e.pairs >= FEWEST]
-        whole = tuple(e for f, e in enough if f != "length")
-        return whole or tuple(e for _, e in enough)
+        """The families that decide: `input` and `rows` where they have enough pairs; else `keys`,
+        else `length`, whose patterns are less like any of the model's own.
+
+        For several heads together `keys` decides too: with every head's rows swapped, whatever a
+        position computes moves with them, and `rows` says little.
+        """
+        enough = {f: e for f, e in self.families if e.pairs >= FEWEST}
+        wanted = ("input", "rows") if self.heads == 1 else ("input", "rows", "keys")
+        natural = tuple(enough[f] for f in wanted if f in enough)
+        return natural or tuple(enough[f] for f in ("keys", "length") if f in enough)[:1]
 
     @property
     def worst(self) -> Estimate:
@@ -223,17 +240,18 @@ class Accuracy:
         return min(self.deciding, key=lambda e: e.value, default=NOTHING)
 
 
-def accuracies(bench: Bench, found: Tally) -> tuple[Accuracy, ...]:
-    """One for each reading of the bench."""
-    return tuple(_accuracy(bench, found, r) for r in range(len(bench.readings)))
+def accuracies(bench: Bench, found: Tally, heads: int) -> tuple[Accuracy, ...]:
+    """One for each reading of the bench, of a tally with so many heads swapped."""
+    return tuple(_accuracy(bench, found, heads, r) for r in range(len(bench.readings)))
 
 
-def _accuracy(bench: Bench, found: Tally, r: int) -> Accuracy:
+def _accuracy(bench: Bench, found: Tally, heads: int, r: int) -> Accuracy:
     families = tuple(
         (name, estimate(bench, found.hits[:, r], found.changed[:, r], bench.families == i))
         for i, name in enumerate(FAMILIES)
     )
     return Accuracy(
+        heads,
         families,
         estimate(bench, found.kept_hits[:, r], found.kept[:, r]),
         estimate(bench, found.lucky_hits[:, r], found.lucky[:, r]),

@@ -3,8 +3,8 @@ interpreter then says (floor 6).
 
 The interpreter is the high-level model of interchange interventions (Geiger et al. 2021,
 arXiv:2106.02997): a selector's value is taken from another run, everything after it is computed
-anew. Rows may come from another input, from other positions, or from a shorter input, so that
-selectors of content, of positions, and of the length alone are all moved by some swap.
+anew. There are several kinds of swap, so that selectors of content, of positions, of one fixed
+position, and of the length alone are each moved by some.
 """
 
 from __future__ import annotations
@@ -23,9 +23,15 @@ from rasplab.model.inputs import random_rows
 from rasplab.model.verify import same_values
 from rasplab.program import Aggregate, Program, SelectorWidth
 
-FAMILIES = ("input", "rows", "length")
-"""Where a swap's rows come from: the same row of another input of the same length; another row of
-another input; any row of a shorter input."""
+FAMILIES = ("input", "rows", "keys", "length")
+"""Where a swapped row comes from.
+
+input   the same row of another input of the same length
+rows    about half of the rows are other rows of the same input: what depends on a selector moves
+        with them, what it depends on does not, so that neighbours in a chain are told apart
+keys    the row itself, its keys in another order
+length  a row of a shorter input
+"""
 
 LENGTHS = 4
 """Input lengths used, the longest among them."""
@@ -44,19 +50,22 @@ class Swap:
     ids      [pair, pos], from 0
     sources  [pair, source pos]
     rows     the source's row for each position [pair, pos]
+    keys     the row's key for each key [pair, pos, source pos]
     """
 
     family: str
     ids: np.ndarray
     sources: np.ndarray
     rows: np.ndarray
+    keys: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, pairs: np.ndarray) -> Swap:
         """Some of the pairs."""
-        return Swap(self.family, self.ids[pairs], self.sources[pairs], self.rows[pairs])
+        parts = (a[pairs] for a in (self.ids, self.sources, self.rows, self.keys))
+        return Swap(self.family, *parts)
 
     def moved(self, selector: np.ndarray) -> np.ndarray:
         """A selector of the sources, bool [pair or 1, source pos, source pos], at the inputs:
@@ -64,6 +73,7 @@ class Swap:
         n, m = self.ids.shape[1], self.sources.shape[1]
         full = np.broadcast_to(selector, (len(self), m, m))
         taken = np.take_along_axis(full, self.rows[:, :, None], 1)
+        taken = np.take_along_axis(taken, self.keys, 2)
         return np.pad(taken, ((0, 0), (0, 0), (0, n - m)))
 
     def moved_patterns(self, patterns: np.ndarray) -> np.ndarray:
@@ -71,6 +81,8 @@ class Swap:
         inputs: [pair, head, pos, pos + 1], without BOS's row."""
         n, m = self.ids.shape[1], self.sources.shape[1]
         taken = np.take_along_axis(patterns, self.rows[:, None, :, None] + 1, 2)
+        keys = np.pad(self.keys + 1, ((0, 0), (0, 0), (1, 0)))
+        taken = np.take_along_axis(taken, keys[:, None], 3)
         return np.pad(taken, ((0, 0), (0, 0), (0, 0), (0, n - m)))
 
 
@@ -86,16 +98,36 @@ def candidates(domain: Domain, seed: int) -> Iterator[Swap]:
 
 def _drawn(domain: Domain, family: str, n: int, count: int, rng: np.random.Generator) -> Swap:
     m = int(rng.integers(1, n)) if family == "length" else n
-    size = len(domain.vocab)
-    ids, sources = random_rows(size, count, n, rng), random_rows(size, count, m, rng)
-    if family == "input":
-        rows = np.broadcast_to(np.arange(n), (count, n))
-    elif domain.causal or family == "length":
-        last = np.minimum(np.arange(n), m - 1) if domain.causal else m - 1
-        rows = rng.integers(0, last + 1, (count, n))
-    else:
-        rows = rng.random((count, n)).argsort(1)
-    return Swap(family, ids, sources, rows)
+    ids = random_rows(len(domain.vocab), count, n, rng)
+    own = family in ("rows", "keys")
+    sources = ids if own else random_rows(len(domain.vocab), count, m, rng)
+    rows = np.broadcast_to(np.arange(n), (count, n))
+    keys = np.broadcast_to(np.arange(m), (count, n, m))
+    match family:
+        case "length":
+            last = np.minimum(np.arange(n), m - 1) if domain.causal else m - 1
+            rows = rng.integers(0, last + 1, (count, n))
+        case "rows":
+            rows = _replaced(count, n, domain.causal, rng)
+        case "keys":
+            keys = _reordered(count, n, domain.causal, rng)
+    return Swap(family, ids, sources, rows, keys)
+
+
+def _replaced(count: int, n: int, causal: bool, rng: np.random.Generator) -> np.ndarray:
+    """Row numbers [count, n], about half of them another row's; when causal, an earlier one's,
+    since a later row would look to the right."""
+    places = np.arange(n)
+    other = rng.integers(0, places + 1 if causal else n, (count, n))
+    return np.where(rng.random((count, n)) < 0.5, other, places)
+
+
+def _reordered(count: int, n: int, causal: bool, rng: np.random.Generator) -> np.ndarray:
+    """For each row its keys in a random order [count, n, n]; when causal, of those up to it."""
+    drawn = rng.random((count, n, n))
+    if causal:
+        drawn = np.where(np.tri(n, dtype=bool), drawn, 2 + np.arange(n))
+    return drawn.argsort(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +181,10 @@ class Prediction:
         return same_values(self.output.values, got.values)(self.output.codes, got.codes)
 
     def rolled(self, clean: Column) -> Prediction:
-        """The prediction of the next pair: an arbitrary target for this one."""
-        output = Column(np.roll(self.output.codes, 1, 0), self.output.values)
-        known = np.roll(self.changed | self.kept, 1, 0)
+        """The prediction of the next pair, where it is another: an arbitrary target."""
+        codes = np.roll(self.output.codes, 1, 0)
+        known = np.roll(self.changed | self.kept, 1, 0) & (codes != self.output.codes)
+        output = Column(codes, self.output.values)
         return Prediction(output, *_sides(output, clean, known))
 
 
