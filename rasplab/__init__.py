@@ -27,6 +27,7 @@ _HOMES = {
     "verify": "rasplab.model.verify",
     "train": "rasplab.study.train",
     "match": "rasplab.study.match",
+    "judge": "rasplab.study.judge",
     "circuit_of": "rasplab.circuit.truth",
     "load_compiled": "rasplab.compiler.files",
     "load_model": "rasplab.model.store",

@@ -134,6 +134,11 @@ def _add_match(commands) -> None:
     match = commands.add_parser("match", help="hold a model's heads against a program's selectors")
     match.add_argument("model", metavar="MODEL", help="a trained or compiled model's folder")
     _file(match)
+    match.add_argument(
+        "--screen", action="store_true", help="similarity only: no interventions, no verdicts"
+    )
+    match.add_argument("--pairs", type=_count, default=200, metavar="N",
+                       help="pairs of inputs for each kind of swap (default: 200)")  # fmt: skip
     match.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
     _device(match)
     _json(match)

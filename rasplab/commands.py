@@ -8,7 +8,7 @@ import contextlib
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -235,17 +235,36 @@ def train(args: Namespace) -> int:
 
 
 def match(args: Namespace) -> int:
-    """Heads by selectors, scores corrected for chance."""
+    """Heads by selectors: what each implements, with the evidence; or similarities alone."""
     path = program_path(args.file)
     with only_json(args.json):
         program = rasplab.load(str(path))
         model = load_any(args.model, args.device)
-        found = rasplab.match(model, program, seed=args.seed)
+        if args.screen:
+            found = rasplab.match(model, program, seed=args.seed)
+        else:
+            with progress_bar("match") as bar:
+                found = rasplab.judge(model, program, args.pairs, args.seed, bar)
     if args.json:
         print_json(**found.to_json())
     else:
         print(found)
     return 0
+
+
+@contextlib.contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, where that is a terminal; called with what is done, and of how much."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    console = Console(file=sys.stderr)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def load_any(folder: str, device: str):

@@ -365,3 +365,13 @@ def reinitialised(model: LensModel, seed: int = 0) -> LensModel:
     )  # fmt: skip
     lens.eval()
     return replace(model, lens=lens, compiled=None, trained=None)
+
+
+def require_numbers(model: LensModel) -> None:
+    """Raises RaspValueError where a weight is nan or infinite: every comparison would be false."""
+    for name, parameter in plain_parameters(model.lens).items():
+        if not torch.isfinite(parameter).all():
+            raise RaspValueError(
+                f"the model's weights hold nan or inf, in {name}",
+                hint="train it again, with a lower lr",
+            )

@@ -19,7 +19,7 @@ from rasplab.batch import Column
 from rasplab.errors import RaspValueError
 from rasplab.model.decode import CodeTable
 from rasplab.model.hooks import codes_with_patterns
-from rasplab.model.lens import LensModel
+from rasplab.model.lens import LensModel, require_numbers
 from rasplab.model.verify import same_values
 from rasplab.program import Program
 from rasplab.sites import Site
@@ -116,6 +116,7 @@ def set_up(model: LensModel, program: Program, pairs: int = 200, seed: int = 0) 
     Raises RaspValueError where the program's values are not the model's, or nothing is selected;
     and what the interpreter raises.
     """
+    require_numbers(model)
     found = tuple(readings(program))
     if not found:
         raise RaspValueError(

@@ -14,7 +14,7 @@ import numpy as np
 from rasplab.batch import BatchTrace, evaluate_batch
 from rasplab.errors import RaspValueError
 from rasplab.model.inputs import even_ids
-from rasplab.model.lens import LensModel
+from rasplab.model.lens import LensModel, require_numbers
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site
 
@@ -137,6 +137,7 @@ def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> Ma
     Raises RaspValueError for a program that reads no selector,
     and what the interpreter raises on the inputs.
     """
+    require_numbers(model)
     wanted = effective_selectors(program)
     if not wanted:
         raise RaspValueError(
