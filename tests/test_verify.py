@@ -192,12 +192,19 @@ def reverse_with_a_late_fault(where: int):
 
 
 def test_a_sampled_counterexample_is_shrunk_to_a_shortest_one():
-    """Wrong from position 3 on: the sample finds long inputs, the report shows one of 4 tokens."""
-    model = reverse_with_a_late_fault(3)
+    """The sample finds a fault in the last position only; the report's input has no shorter one."""
+    from rasplab.batch import evaluate_batch
+    from rasplab.model.verify import wrong_inputs
+
+    model = reverse_with_a_late_fault(4)
     report = verify(model, max_inputs=300, seed=1)
     assert report.mismatches > 0 and not report.exhaustive
-    assert len(report.counterexample.input) == 4
-    assert verify(model, max_inputs=8**4 + 8**3 + 8**2 + 8).mismatches > 0
+    shortest = len(report.counterexample.input)
+    assert 1 < shortest < model.domain.max_len
+    for ids in all_ids(Domain(model.domain.vocab, shortest)):
+        trace = evaluate_batch(model.program, ids, model.domain.vocab)
+        wrong = wrong_inputs(trace, model.codes(ids)).any()
+        assert not wrong or ids.shape[1] == shortest
 
 
 def test_batches_side_by_side_come_back_in_order():
