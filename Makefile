@@ -2,7 +2,7 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test bench-language lab circuits clean
+.PHONY: demo test fuzz bench-language lab circuits clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
@@ -12,6 +12,9 @@ test: $(STAMP)
 
 bench-language: $(STAMP)  ## how fast the language is: tables in Markdown
 	$(BIN)/python tests/bench_language.py
+
+fuzz: $(STAMP)          ## 20,000 generated and mutated programs: nothing but a RaspError leaves the language
+	$(BIN)/python tests/fuzz.py 20000 0
 
 circuits: $(STAMP)      ## write the true circuits of the zoo anew
 	$(BIN)/python -m rasplab.circuit

@@ -22,7 +22,7 @@ class Limits:
 
     tokens: int = 10_000
     cells: int = 50_000_000
-    steps: int = 5_000_000
+    steps: int = 3_000_000
     nodes: int = 300_000
     calls: int = 20_000
     range: int = 1_000_000

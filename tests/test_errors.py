@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import random
 import re
+import time
 from pathlib import Path
 
+import fuzz
 import pytest
 
 from rasplab.errors import RaspError
 from rasplab.interpret import evaluate
 from rasplab.lang import load, parse
 from rasplab.lang.session import Session
-from rasplab.repl import main
+from rasplab.limits import limit
 
 GOLDEN = Path(__file__).parent / "golden" / "faults.txt"
 RULE = "=" * 40
@@ -83,39 +83,74 @@ def test_library_faults_are_placed_at_the_call():
     assert said("x = shift(tokens, 1, 0);").startswith("t.rasp:1:5: an s-op holds strings or numb")
 
 
-def test_no_text_hangs():
-    """Endless loops, growing lists, numbers and recursions end with a fault."""
-    for text in (
-        "for i in range(1000000) { for j in range(1000000) { } }",
-        "l = [0]; for i in range(60) { l = l + l; }",
-        "l = []; for i in range(100000) { l = [l]; }",
-        "n = 3; for i in range(60) { n = n * n; }",
-        "def f(n) { return f(n); } x = f(1);",
+GREEDY = {
+    "for i in range(1000000) { for j in range(1000000) { } }": "takes more than 10,000 steps",
+    "l = [0]; for i in range(60) { l = l + l; }": "longer than 10000",
+    "l = []; for i in range(900) { l = [l]; }": "nest up to 100 deep",
+    "n = 3; for i in range(60) { n = n * n; }": "more than 500 bits",
+    "def f(n) { return f(n); } x = f(1);": "calls itself more than 200 deep",
+    "x = indices + 10 ^ (10 ^ 8);": "more than 500 bits",
+    'x = ("a" * 10000000000) + tokens;': "is longer than 10000",
+    "x = tokens * 3000;": "strings are longer than 10,000",
+    'x = "%99999999999d" % indices;': "formatted it is longer than 10000",
+    "for i in range(100000000) { a = i; }": "more than 1,000 ints",
+    "x = indices; for i in range(900) { x = x + i; }": "more than 1,000 s-ops and selectors",
+    "x = indices; for i in range(250) { x = x + 1; }": "holds more than 1,000 values",
+    "x = indices; for i in range(60) { x = x + x * {1: range(900)}[1][x]; }": "10,000 steps",
+    "z = [zip(range(900), range(900)) for i in range(30)];": "takes more than 10,000 steps",
+}
+"""Texts that would take too much, and why they are refused under the limits of the test."""
+
+
+@pytest.mark.parametrize("text", GREEDY)
+def test_limits(text):
+    """Endless loops, growing lists, strings, numbers and recursions end at a limit, and say how to
+    allow more."""
+    with limit(
+        steps=10_000, length=10_000, bits=500, calls=200, range=1000, nodes=1000, cells=1000
     ):
-        assert said(text)
+        message = said(text.replace("1000000", "1000"))
+    assert GREEDY[text] in message
+    assert "nest" in GREEDY[text] or "rasplab.limit(" in message
 
 
-def mutated(rng: random.Random, texts: list[str]) -> str:
-    """A text with a few of its words replaced, dropped, or taken from another text."""
-    words = re.findall(r'"[^"\n]*"|\w+|\s+|\S', rng.choice(texts))
-    for _ in range(rng.randint(1, 4)):
-        other = re.findall(r'"[^"\n]*"|\w+|\s+|\S', rng.choice(texts))
-        at, start = rng.randrange(len(words) + 1), rng.randrange(len(other))
-        words[at : at + rng.randint(0, 2)] = other[start : start + rng.randint(0, 4)]
-    return "".join(words)
+def test_limits_can_be_raised():
+    """Under `with` until its end; outside for good; a wrong name or bound is a ValueError."""
+    text = "x = range(1000001)[3] + indices;"
+    with limit(range=2_000_000, steps=10_000_000):
+        assert said(text) == ""
+    assert "more than 1,000,000 ints" in said(text)
+    with limit(), pytest.raises(RaspError, match="at most 3 are taken"):
+        limit(tokens=3)
+        evaluate(parse("x = indices;"), "abcd")
+    for wrong in ({"walk": 3}, {"steps": 0}, {"steps": 2.5}):
+        with pytest.raises(ValueError, match="limit"):
+            limit(**wrong)
 
 
-@pytest.mark.parametrize("seed", range(4))
+def test_selectors_over_long_inputs_are_refused():
+    """100,000 tokens, in a program, put to an s-op, or as the example of a session."""
+    for run in (
+        lambda: evaluate(parse("x = selector_width(full_s);"), "a" * 100_000),
+        lambda: Session().run('full_s("a" * 100000);'),
+        lambda: Session().run('set example "a" * 100000'),
+    ):
+        with pytest.raises(RaspError, match="the input has 100,000 tokens; at most 10,000"):
+            run()
+
+
+def test_default_limits_end_in_seconds():
+    """The slowest kinds of text, under the limits that users have."""
+    start = time.perf_counter()
+    assert "steps" in said("for i in range(1000000) { for j in range(1000000) { } }")
+    assert "steps" in said("l = range(1000000); for i in range(1000000) { a = l == l; }")
+    assert time.perf_counter() - start < 30
+
+
+@pytest.mark.parametrize("seed", range(0, 2000, 500))
 def test_nothing_but_rasp_errors(seed):
-    """Mutated programs parse, run, or fault in our own words, in a file and in the REPL."""
-    rng, texts = random.Random(seed), [text for text, _ in golden()]
-    texts += [
-        p.read_text(encoding="utf-8")
-        for p in (Path(__file__).parents[1] / "circuits").glob("*.rasp")
-    ]
-    for _ in range(500):
-        text = mutated(rng, texts)
-        if "99999" in text or "100000" in text or "f(n + 1)" in text:
-            continue  # bounded, but slow; they have tests of their own
-        said(text)
-        assert main(io.StringIO(text), io.StringIO()) == 0
+    """2,000 drawn, composed and mutated programs parse, run and come back as text, or fault in our
+    own words, in a file and in the REPL; `make fuzz` tries more."""
+    outcomes, failures = fuzz.run(range(seed, seed + 500))
+    assert not failures
+    assert outcomes["ran"] > 40 and len(outcomes) > 5

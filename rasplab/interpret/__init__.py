@@ -91,8 +91,11 @@ def evaluate(program: Program, tokens: Sequence, causal: bool = False) -> Trace:
     inputs = read_tokens(tokens)
     columns: list[Column] = []
     room = Room(len(inputs))
+    for i, node in enumerate(program.nodes):  # before anything is computed
+        room.take(node, program.span(i))
     for i, node in enumerate(program.nodes):
-        columns.append(column(node, columns, inputs, causal, program.span(i), room))
+        columns.append(column(node, columns, inputs, causal, program.span(i)))
+        room.weigh(columns[i], program.span(i))
     return Trace(program, inputs, tuple(columns))
 
 
@@ -134,6 +137,15 @@ class Room:
         if isinstance(values[0], str):
             self._add(sum(map(len, values)) // 8, span)
 
+    def column(
+        self, node: Node, columns: Sequence[Column], tokens: tuple, span: Span | None
+    ) -> Column:
+        """One node on an input, where there is room for it."""
+        self.take(node, span)
+        values = column(node, columns, tokens, False, span)
+        self.weigh(values, span)
+        return values
+
     def _add(self, cells: int, span: Span | None) -> None:
         self.used += cells
         if self.used > self.most:
@@ -142,23 +154,9 @@ class Room:
 
 
 def column(
-    node: Node,
-    columns: Sequence[Column],
-    tokens: tuple,
-    causal: bool,
-    span: Span | None,
-    room: Room,
-) -> Column:
-    """One node on an input, from the columns of its operands, where there is room for it."""
-    room.take(node, span)
-    values = _column(node, columns, tokens, causal, span)
-    room.weigh(values, span)
-    return values
-
-
-def _column(
     node: Node, columns: Sequence[Column], tokens: tuple, causal: bool, span: Span | None
 ) -> Column:
+    """One node on an input, from the columns of its operands."""
     match node:
         case Tokens(cast):
             return checked(_cast(cast, tokens, span), span)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rasplab.errors import RaspError
-from rasplab.interpret import Column, Room, column
+from rasplab.interpret import Column, Room
 from rasplab.lang.values import Node, Value
 from rasplab.program import Builder, operands
 
@@ -42,8 +42,8 @@ class Columns:
                 continue
             stack.pop()
             if i not in self.known:
-                self.known[i] = column(
-                    builder.nodes[i], self.known, self.tokens, False, builder.spans[i], self.room
+                self.known[i] = self.room.column(
+                    builder.nodes[i], self.known, self.tokens, builder.spans[i]
                 )
         return self.known[node]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rasplab.errors import RaspError, RaspTypeError, RaspValueError, Span
-from rasplab.interpret import Room, column, read_tokens
+from rasplab.interpret import Room, read_tokens
 from rasplab.interpret.faults import told
 from rasplab.lang import syntax as s
 from rasplab.lang.check import ExampleCheck
@@ -37,6 +37,9 @@ from rasplab.lang.values import (
 )
 from rasplab.limits import current, way_out
 from rasplab.program import Indices, Program, Tokens, canonical_order
+
+STEPS_PER_CALL = 5
+"""What calling a function counts beside the expressions in it."""
 
 MAX_FRAMES = 1 << 30
 """What Python's recursion limit can be set to."""
@@ -144,9 +147,8 @@ class Elaborator(Expressions):
         inputs, columns = read_tokens(list(tokens)), {}
         room = Room(len(inputs))
         for i in self.depends_on(node):
-            columns[i] = column(
-                self.builder.nodes[i], columns, inputs, False, self.builder.spans[i] or span, room
-            )
+            place = self.builder.spans[i] or span
+            columns[i] = room.column(self.builder.nodes[i], columns, inputs, place)
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
 
     def program(self, node: Node, scope: Scope) -> Program:
@@ -288,6 +290,7 @@ class Elaborator(Expressions):
         if isinstance(function, Builtin):
             return function.apply(self.make, span, *arguments)
         self.calls += 1
+        self._count_step(span, STEPS_PER_CALL)
         if self.calls > self.limits.calls:
             message = f"{function.name} calls itself more than {self.limits.calls:,} deep"
             raise RaspValueError(message, span, f"{_BASE_CASE}; {way_out('calls')}")

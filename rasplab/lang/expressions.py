@@ -18,7 +18,7 @@ from rasplab.limits import Limits, way_out
 from rasplab.program import Builder
 
 ITEMS_PER_STEP = 16
-"""An operation on a long list or string counts as so many more steps."""
+"""So many items of a list or string that is joined or compared count as one more step."""
 
 
 class Expressions:
@@ -70,10 +70,12 @@ class Expressions:
             raise RaspValueError(message, span, way_out("nodes"))
 
     def _count_items(self, span: Span, *values: Value) -> None:
-        """Steps for work on long lists, dicts and strings."""
+        """Steps for work on long lists, dicts and strings; all their items where they become part
+        of an s-op."""
         items = sum([len(v) for v in values if isinstance(v, list | dict | str)])
         if items > ITEMS_PER_STEP:
-            self._count_step(span, items // ITEMS_PER_STEP)
+            frozen = any([isinstance(v, Node) for v in values])
+            self._count_step(span, items if frozen else items // ITEMS_PER_STEP)
 
     def _shown(self, value: Value, scope: Scope) -> Value:
         """Check a value on the example, and make it `out`."""
@@ -193,7 +195,7 @@ class Expressions:
     def _index(self, expr: s.Index, scope: Scope) -> Value:
         of, at = self.value(expr.of, scope), self.value(expr.at, scope)
         if isinstance(at, Node):
-            self._count_items(self._span(expr), of)
+            self._count_items(self._span(expr), of, at)
         spans = (self._span(expr.of), self._span(expr.at))
         full = self.library.variables["length"]
         return index(self.make, of, at, full, self._span(expr), spans, _written(expr.of, of))
@@ -214,7 +216,10 @@ class Expressions:
         values, span = self._values(expr.arguments, scope), self._span(expr)
         if expr.name == "len":
             return length(values[0], span)
-        made = int_range(values, span) if expr.name == "range" else zipped(values, span)
+        if expr.name == "zip":
+            self._count_step(span, sum([len(v) for v in values if isinstance(v, list)]))
+            return zipped(values, span)
+        made = int_range(values, span)
         self._count_items(span, made)
         return made
 
