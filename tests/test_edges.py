@@ -249,7 +249,7 @@ def test_gradients_of_masks_are_slopes():
     model = fresh("LN")
     pairs = draw_pairs(model.domain, 12)
     found = problem(flow_of(model.lens), pairs, metric="label")
-    slope = found.gradient(found.none)
+    slope = found.gradient(found.none)[0]
     step = 1e-5
     eye = torch.eye(len(found.units), dtype=torch.float64)
     numeric = (found.damage(step * eye) - found.clean_damage) / step

@@ -84,25 +84,45 @@ class Problem:
     @property
     def full_damage(self) -> float:
         """How much worse the run with every unit patched is."""
-        everything = torch.ones(1, len(self.units), device=self.values.device)
-        return float(self.damage(everything)) - self.clean_damage
+        return float(self.damage(self.none + 1)) - self.clean_damage
 
-    def gradient(self, mask: Tensor, offsets: Tensor | None = None) -> Tensor:
-        """How the damage grows with each unit's mask [unit], at `mask`."""
-        mask = mask.to(self.values.dtype).detach().requires_grad_()
-        spread = self.units.spread(mask[None])
-        patch = Patch(spread, None if offsets is not None else self.values, offsets)
-        damage = self.metric(self.flow.run(self.pairs.clean, patch).logits).mean()
-        self.meter.forwards += 1
-        self.meter.backwards += 1
+    def gradient(self, masks: Tensor, offsets: Tensor | None = None, per_input: bool = False):
+        """How the damage grows with each unit's mask [variant, unit], at `masks`.
+
+        offsets    what masked edges carry in addition, instead of the ablation's values
+        per_input  the slope of each input's own damage [batch, unit], for one variant
+        """
+        masks = masks.to(self.values.dtype).detach().requires_grad_()
+        damage = self.differentiable(masks, offsets)
         with few_threads(self.values.shape[-1]):
-            (found,) = torch.autograd.grad(damage, mask)
-        return found
+            if per_input:
+                each = torch.eye(len(self.pairs), dtype=damage.dtype, device=damage.device)
+                found = torch.autograd.grad(damage[0], masks, each, is_grads_batched=True)
+                return found[0][:, 0]
+            return torch.autograd.grad(damage.mean(1).sum(), masks)[0]
+
+    def differentiable(self, masks: Tensor, offsets: Tensor | None = None) -> Tensor:
+        """Damage [variant, batch] that torch can differentiate with respect to `masks`."""
+        patch = Patch(self.units.spread(masks), None if offsets is not None else self.values,
+                      offsets)  # fmt: skip
+        self.meter.forwards += len(masks)
+        self.meter.backwards += len(masks)
+        return self.metric(self.flow.run(self.pairs.clean, patch).logits)
 
     @property
     def none(self) -> Tensor:
-        """The masks [unit] of the clean run."""
-        return torch.zeros(len(self.units), dtype=self.values.dtype, device=self.values.device)
+        """The masks [1, unit] of the clean run."""
+        return torch.zeros(1, len(self.units), dtype=self.values.dtype, device=self.values.device)
+
+    @property
+    def each(self) -> Tensor:
+        """The masks [unit, unit] that patch one unit each."""
+        return torch.eye(len(self.units), dtype=self.values.dtype, device=self.values.device)
+
+    @property
+    def gap(self) -> Tensor:
+        """What changes at each site from the clean run to the replacement."""
+        return self.values - self.base.stacked()
 
     @property
     def at_once(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from rasplab.circuit.flow import Flow
 from rasplab.circuit.graph import unit_name
 from rasplab.errors import RaspValueError
+from rasplab.sites import Site
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,11 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def sources(self) -> tuple[Site, ...]:
+        """The site that each unit comes from."""
+        return tuple(Site.parse(name.partition("->")[0]) for name in self.names)
 
     def spread(self, masks: Tensor) -> Tensor:
         """Masks of edges [variant, edge(, pos)] from masks of units [variant, unit]."""

@@ -1,0 +1,1 @@
+"""Discovery methods: each takes a Problem and gives a score per unit [unit]."""
