@@ -22,8 +22,8 @@ MAX_SECONDS = 900.0
 """A run that would take longer on this machine is refused before it starts, unless asked for."""
 
 RESOLUTION = 2.0**-24
-"""Of the largest score: what float32 could not tell from 0 is 0. In float64, saturated softmax
-leaves gradients such as 1e-17, which would rank edges by what nobody could measure."""
+"""Of the clean run's largest logit: a change that float32 would round away counts as none. In
+float64, saturated softmax leaves slopes such as 1e-17, which nobody could measure."""
 
 EXACT_PARAMETERS = 5_000_000
 """Up to so many parameters everything is computed in float64."""
@@ -97,7 +97,7 @@ def discover(
     _refuse_long(found, chosen, max_seconds)
     if method == "pruning":
         settings = {"seed": seed} | settings
-    scores = resolved(_called(chosen, found, method, settings).detach())
+    scores = resolved(found, _called(chosen, found, method, settings).detach())
     notes = (*found.pairs.notes, *_doubts(found, scores))
     health, more = _health(found, chosen)
     meter = found.meter
@@ -172,10 +172,10 @@ def _called(chosen: Method, found: Problem, method: str, settings: dict) -> torc
         raise RaspValueError(f"{method} has no setting {', '.join(settings)}") from None
 
 
-def resolved(scores: torch.Tensor) -> torch.Tensor:
-    """The scores as float64, 0 where they are below RESOLUTION of the largest."""
-    scores = scores.cpu().double()
-    return torch.where(scores.abs() > RESOLUTION * scores.abs().max(), scores, 0.0)
+def resolved(found: Problem, scores: torch.Tensor) -> torch.Tensor:
+    """The scores as float64, 0 where they are below RESOLUTION."""
+    size = float(found.base.logits[0][found.pairs.counted].abs().max())
+    return torch.where(scores.abs() > RESOLUTION * max(1.0, size), scores, 0.0).cpu().double()
 
 
 def _doubts(found: Problem, scores: torch.Tensor) -> list[str]:

@@ -108,8 +108,8 @@ def score(
     """Hold scores against a truth of the same granularity.
 
     mixed  compare scores of one ablation with an effective truth of another all the same
-    Raises RaspValueError for mixed ablations or granularities, a truth with units that the scores do
-    not have, or one that is empty or everything: then there is nothing to rank.
+    Raises RaspValueError for mixed ablations or granularities, a truth with units that the scores
+    do not have, or one that is empty or everything: then there is nothing to rank.
     """
     inside = _inside(scores, truth, mixed)
     strength, rng = scores.strength, np.random.default_rng(seed)
