@@ -104,6 +104,17 @@ def _add_compile(commands) -> None:
     _file(compile_)
     _domain(compile_)
     compile_.add_argument("-o", "--out", metavar="DIR", help="write the compiled model here")
+    compile_.add_argument(
+        "--stage",
+        choices=("infer", "encode", "lower", "place"),
+        help="show what stands after this stage: values, choices, parts, places",
+    )
+    compile_.add_argument(
+        "--explain", metavar="TOKENS", help="show how an output of this input comes about"
+    )
+    compile_.add_argument(
+        "--position", type=int, default=0, metavar="I", help="which output --explain tells of"
+    )
     _json(compile_)
 
 

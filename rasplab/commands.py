@@ -188,12 +188,23 @@ def compile(args: Namespace) -> int:  # noqa: A001 (the command's name)
     if args.json:
         print_json(**sizes, compile_seconds=round(compiled.seconds, 4), out=args.out)
         return 0
-    print(compiled.listing())
+    if args.explain is not None:
+        print(_explained(compiled, args))
+        return 0
+    print(compiled.stage(args.stage or "place"))
     shown = ", ".join(f"{k} {v:,}" for k, v in sizes.items())
     print(f"\n{shown}; compiled in {compiled.seconds:.3f} s")
     if args.out:
         print(f"written to {args.out}; check it with: rasplab verify {args.out}")
     return 0
+
+
+def _explained(compiled, args: Namespace) -> str:
+    """compiled.explain, its ValueError made the user's."""
+    try:
+        return compiled.explain(read_tokens(args.explain), args.position)
+    except ValueError as error:
+        raise RaspValueError(str(error)) from error
 
 
 def verify(args: Namespace) -> int:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rasplab.compiler.assemble import assemble
-from rasplab.compiler.forms import Form
+from rasplab.compiler.forms import Choice, Form
 from rasplab.compiler.infer import Inferred
 from rasplab.compiler.lower import Lowering
 from rasplab.compiler.place import Layout, place
@@ -46,6 +46,7 @@ class Compiled:
     """A program as transformer weights, with every stage that led there.
 
     certificate  bound on the numerical error of the read-out, and the dtype it holds in
+    choices  what the compiler decided on the way, with what else there was
     checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of
              the domain
     seconds  how long compilation took
@@ -60,6 +61,7 @@ class Compiled:
     certificate: Certificate
     weights: Weights
     checked: str
+    choices: tuple[Choice, ...]
     seconds: float = field(compare=False)
 
     @property
@@ -88,6 +90,28 @@ class Compiled:
         from rasplab.compiler.listing import listing
 
         return listing(self)
+
+    def report(self) -> str:
+        """What the compiler chose, s-op by s-op, and what each alternative would have cost."""
+        from rasplab.compiler.report import report
+
+        return report(self)
+
+    def stage(self, name: str) -> str:
+        """What stands after "infer", "encode", "lower" or "place", as text."""
+        from rasplab.compiler.report import stage
+
+        return stage(self, name)
+
+    def explain(self, tokens, position: int) -> str:
+        """How the output at `position` comes about on an input: step by step, with the values that
+        the weights hold at each site beside the interpreter's.
+
+        Raises RaspValueError for tokens outside the domain, ValueError for a position outside them.
+        """
+        from rasplab.compiler.explain import explain
+
+        return explain(self, tokens, position)
 
     def to_model(self, device: str = "auto", dtype: str | None = None):
         """The weights in a TransformerLens model (rasplab.model.lens.LensModel), in the
@@ -175,6 +199,7 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
         certificate,
         weights,
         checked,
+        tuple(dict.fromkeys(lowering.stream.choices)),
         seconds,
     )
 
@@ -182,14 +207,17 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
 def _lowered(inferred: Inferred, basis: str):
     """The stream and its read-out: the first of ATTEMPTS that has a certificate."""
     program = inferred.program
-    lowering = None
+    lowering, failed = None, []
     for dtype, shares in ATTEMPTS:
         if lowering and lowering.dtype == dtype and not lowering.attention.has_shares:
             continue
         lowering = Lowering(inferred, basis, dtype, shares)
         forms, readout, certificate = read_out(lowering, program.output)
+        said = f"{dtype}{'' if shares else ', widths without 1/(1+w)'}: {certificate}"
         if certificate.holds:
+            lowering.stream.choose(program.output, "precision", said, *failed)
             return lowering, forms, readout, certificate
+        failed.append(said)
     raise CompileError(
         f"values of {program.labels[program.output]!r} lie {certificate.gap:.1g} apart; "
         f"the model is exact to {certificate.error:.1g} in float64",

@@ -155,11 +155,14 @@ class Attention:
         terms = self._terms(self.program.nodes[leaf].selector)
         most = [int(self.inferred.selectors.widths(c).high.max()) for _, c in terms]
         if len(terms) > 1 or not self.lowering.shares:
+            why = f"w itself, a sum over {len(terms)} heads" if len(terms) > 1 else "w itself"
+            self.stream.choose(leaf, "count", why)
             return self._linear(leaf, terms, most)
         share = self._share(leaf, terms[0][1], most[0])
-        if (1 + most[0]) ** 2 * self.stream.error(share.form) < FINE_SHARE:
-            return share
-        return self._linear(leaf, terms, most)
+        off = (1 + most[0]) ** 2 * self.stream.error(share.form)
+        ways = f"1/(1+w), error of w {off:.2g}", "w itself, BOS outweighs the keys"
+        self.stream.choose(leaf, "count", *(ways if off < FINE_SHARE else reversed(ways)))
+        return share if off < FINE_SHARE else self._linear(leaf, terms, most)
 
     def _terms(self, selector: int) -> list[tuple[int, tuple[Conjunct, ...]]]:
         """Inclusion and exclusion over the terms of an `or`; overlaps that select nothing go."""
@@ -297,9 +300,22 @@ class Attention:
             return Scores((), Form())
         table_cost = min((~small.all(1)).sum(), (~small.all(0)).sum())
         codes = self._equality_codes(conjunct, keys, queries, small, key_class, query_class)
+        about = f"scores of {self._text(conjunct)}"
+        ways = (f"table, width {table_cost}", *(["codes, width 2"] if codes is not None else []))
         if codes is not None and table_cost > 2 and self.lowering.basis == "compact":
+            self.stream.choose(None, about, *reversed(ways))
             return self._equality(conjunct, *codes, need_level)
+        self.stream.choose(None, about, *ways)
         return self._by_table(conjunct, small, key_class, query_class)
+
+    def _text(self, conjunct: Conjunct) -> str:
+        labels = self.program.labels
+        tests = [
+            f"{'not ' * lit.negated}{labels[lit.keys]} {lit.predicate} {labels[lit.queries]}"
+            for clause in conjunct.clauses
+            for lit in clause
+        ]
+        return ", ".join(tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
 
     def _side(self, nodes: tuple[int, ...], tables: np.ndarray) -> list[Form]:
         """Forms of functions of a tuple of s-ops: tables [tuple value, target]."""

@@ -70,6 +70,19 @@ class Form:
         return Form(self.terms, self.const + constant)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decision of the compiler: what it was about, what was taken, and what else was there.
+
+    node  the s-op it served (None where a selector's operands did)
+    """
+
+    node: int | None
+    about: str
+    chosen: str
+    others: tuple[str, ...]
+
+
 @dataclass
 class Head:
     """A head: q and k as pairs of forms (their products are summed), and for each output a value
@@ -111,6 +124,7 @@ class Stream:
         self.directions: list[Direction] = []
         self.heads: list[Head] = []
         self.neurons: list[Neuron] = []
+        self.choices: list[Choice] = []
         self._neuron_ids: dict[tuple, int] = {}
         self._one_hot: dict[int, tuple[int, float]] = {}
 
@@ -118,6 +132,10 @@ class Stream:
         """A new direction's id."""
         self.directions.append(direction)
         return len(self.directions) - 1
+
+    def choose(self, node: int | None, about: str, chosen: str, *others: str) -> None:
+        """Note a decision."""
+        self.choices.append(Choice(node, about, chosen, others))
 
     def neuron(self, pre: Form, time: int, node: int | None) -> Neuron:
         """The neuron relu(pre) at `time`: an old one if there is one."""

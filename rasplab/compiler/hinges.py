@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Hinges:
     slope     the steepest piece: how much an error of s grows
     slack     an error of s below this is absorbed altogether (0: none is)
     rounding  rounding error of the sum at the points
+    other     what was not taken: its neurons, and its error; empty where there was no other way
     """
 
     side: int
@@ -31,6 +32,16 @@ class Hinges:
     slope: float
     slack: float
     rounding: float
+    other: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Lines through the points, or plateaus around them."""
+        return "plateaus" if self.slack else "lines"
+
+    def described(self, s_error: float) -> str:
+        """Kind, neurons and error in words."""
+        return f"{self.kind}, {len(self.breaks)} neurons, error {self.error(s_error):.2g}"
 
     def error(self, s_error: float) -> float:
         """Bound on the error of f where s is off by at most `s_error`."""
@@ -54,9 +65,11 @@ def fit(points: np.ndarray, targets: np.ndarray, s_error: float, ulp: float) -> 
     if steps is None:
         return lines
     small = _smallest_step(targets)
-    if len(steps.breaks) <= len(lines.breaks) or lines.error(s_error) > RESOLUTION * ulp * small:
-        return steps
-    return lines
+    coarse = lines.error(s_error) > RESOLUTION * ulp * small
+    chosen, other = (
+        (steps, lines) if len(steps.breaks) <= len(lines.breaks) or coarse else (lines, steps)
+    )
+    return replace(chosen, other=other.described(s_error))
 
 
 def count(points: np.ndarray, targets: np.ndarray) -> int:

@@ -9,7 +9,7 @@ whose gaps are wide enough for the errors, then fewest half layers, then neurons
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations, product
 
@@ -22,6 +22,9 @@ from rasplab.program import Aggregate, Map, SelectorWidth
 
 MAX_NEURONS = 3000
 """A function that needs more neurons than this is refused."""
+
+MAX_SHOWN = 4
+"""Arguments that were not taken and are still reported."""
 
 MANY_NEURONS = 300
 """From here on another half layer is the lesser evil."""
@@ -63,6 +66,14 @@ class Argument:
     parts: tuple[tuple[Callable[[], Form], float], ...]
     points: np.ndarray
     cost: tuple
+    others: tuple[str, ...] = ()
+
+    def described(self) -> str:
+        """The cost in words."""
+        risky, _, late, neurons, gap = self.cost
+        factors = " ".join(f"{c:+.6g}" for _, c in self.parts)
+        text = f"coefficients {factors}: {neurons} neurons, {late} half layers later"
+        return text + (f", gap {-gap:.2g} too small for errors" if risky else "")
 
 
 def best_argument(
@@ -71,13 +82,15 @@ def best_argument(
     """The cheapest linear form that determines every target; None if all need more than
     MAX_NEURONS.
     """
-    best = None
+    found = []
     for frontier in _frontiers(lowering, leaves, node):
         variables = [_variable(lowering, item, leaves, frontier, targets) for item in frontier]
-        for argument in _candidates(variables, targets, lowering.stream.ulp):
-            if best is None or argument.cost < best.cost:
-                best = argument
-    return best
+        found += _candidates(variables, targets, lowering.stream.ulp)
+    if not found:
+        return None
+    best, *others = sorted(found, key=lambda argument: argument.cost)
+    shown = list(dict.fromkeys(other.described() for other in others))
+    return replace(best, others=tuple(shown[:MAX_SHOWN]))
 
 
 def _frontiers(lowering, leaves: tuple[int, ...], node: int | None) -> list[tuple[int, ...]]:

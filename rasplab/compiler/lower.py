@@ -138,6 +138,8 @@ class Lowering:
         missing = [t for t, form in enumerate(found) if form is None]
         fresh = _up_to_scale(tables[:, missing])
         if len(fresh) >= max(3, self._size(leaf) - 1) and self._can_be_one_hot(leaf):
+            made, own = f"one-hot, {self._size(leaf)} directions", f"own, {len(fresh)} directions"
+            self.stream.choose(leaf, "functions of one leaf", made, own)
             self._make_one_hot(leaf)
         elif fresh:
             chosen = tables[:, [missing[f] for f in fresh]]
@@ -288,6 +290,8 @@ class Lowering:
         ulp = self.stream.ulp
         fit = hinges.fit(order, targets, s_error + ulp * self.stream.size(form), ulp)
         time = after(self.stream.time(form), 0)
+        others = (fit.other,) if fit.other else ()
+        self.stream.choose(node, "neurons", fit.described(s_error), *others)
         outs = [
             self._neuron_direction(node, targets[:, t], fit, t, s_error, time)
             for t in range(targets.shape[1])
@@ -329,9 +333,8 @@ class Lowering:
                 f"{label!r} joins too many values for neurons to tell apart", span,
                 "use a smaller vocabulary or max_len, or compute it in smaller steps",
             )  # fmt: skip
-        form = Form()
-        for part, coefficient in argument.parts:
-            form = form + part().scaled(coefficient)
+        form = Form.combination([(c, part()) for part, c in argument.parts])
+        self.stream.choose(node, "joint argument", argument.described(), *argument.others)
         return self.on_form(form, argument.points, targets, node)
 
 

@@ -34,6 +34,9 @@ class Certificate:
         """Whether the nearest value is always the right one."""
         return 2 * self.error < self.gap
 
+    def __str__(self) -> str:
+        return f"error {self.error:.2g} at most, values {self.gap:.2g} apart"
+
 
 def read_out(lowering: Lowering, output: int) -> tuple[list[Form], Readout, Certificate]:
     """One form per logit, what the logits mean, and the certificate for the dtype of `lowering`."""
