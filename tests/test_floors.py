@@ -12,7 +12,7 @@ import rasplab
 ROOT = Path(rasplab.__file__).parent
 FLOORS = (
     ("errors", "limits", "sites"),
-    ("functions", "program", "domain", "weights"),
+    ("functions", "program", "domain", "inputs", "weights"),
     ("lang", "interpret", "batch", "zoo", "dsl"),
     ("compiler",),
     ("model",),

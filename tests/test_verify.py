@@ -8,8 +8,8 @@ import pytest
 
 import rasplab
 from rasplab.domain import Domain, Readout
+from rasplab.inputs import all_ids, sampled_ids
 from rasplab.model.decode import decode
-from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.verify import same_values, verify
 from rasplab.program import (
     Aggregate,

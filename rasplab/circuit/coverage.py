@@ -10,7 +10,7 @@ import numpy as np
 from rasplab.batch import BatchTrace, evaluate_batch
 from rasplab.circuit.pairs import Pairs
 from rasplab.domain import Domain
-from rasplab.model.inputs import even_ids
+from rasplab.inputs import even_ids
 from rasplab.program import Map, Program
 
 REFERENCE = 4000

@@ -12,7 +12,7 @@ from torch import Tensor
 from rasplab.circuit.flow import Inputs
 from rasplab.domain import Domain
 from rasplab.errors import RaspValueError
-from rasplab.model.inputs import random_rows
+from rasplab.inputs import random_rows
 
 FEW_PAIRS = 48
 """Pairs drawn when nothing else is asked."""

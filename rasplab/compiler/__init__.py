@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NoReturn
 
 from rasplab.compiler.assemble import assemble
 from rasplab.compiler.forms import Choice, Form
@@ -37,7 +38,7 @@ BASES = ("compact", "one_hot")
 ATTEMPTS = (("float32", True), ("float32", False), ("float64", True), ("float64", False))
 """Dtypes, and whether counting heads may show their selector at the price of accuracy."""
 
-DOUBTED_INPUTS = 1000
+DOUBTED_INPUTS = 20_000
 """How many inputs are run where legality cannot be read off the inferred values."""
 
 
@@ -230,28 +231,28 @@ def _check_doubts(inferred: Inferred) -> str:
     """Where some combination of values would be illegal, run inputs: refuse if one meets it."""
     if not inferred.doubts:
         return "inferred"
-    from rasplab.interpret import evaluate
+    from rasplab.batch import evaluate_batch
+    from rasplab.inputs import all_ids, sampled_ids
 
     domain = inferred.domain
-    for tokens in _trial_inputs(domain):
-        try:
-            evaluate(inferred.program, list(tokens), causal=domain.causal)
-        except RaspError as error:
-            node, reason = inferred.doubts[0]
-            raise CompileError(
-                f"the program fails on the input {list(tokens)!r}: {error.message}",
-                error.span or inferred.program.span(node),
-                "make every input of the vocabulary legal, or compile for another vocabulary",
-            ) from error
-    return "run"
+    few = domain.size <= DOUBTED_INPUTS
+    for ids in all_ids(domain) if few else sampled_ids(domain, DOUBTED_INPUTS, seed=0):
+        faults = evaluate_batch(inferred.program, ids, domain.vocab, domain.causal).faults
+        if faults.any():
+            _refuse(inferred, [domain.vocab[k] for k in ids[faults.argmax()]])
+    return "run on every input" if few else "run on a sample"
 
 
-def _trial_inputs(domain: Domain):
-    """Every input of a small domain; else the shortest, and a seeded sample."""
-    if domain.size <= DOUBTED_INPUTS:
-        yield from domain.inputs()
-        return
-    for _, tokens in zip(range(DOUBTED_INPUTS // 2), domain.inputs(), strict=False):
-        yield tokens
-    for ids in domain.sample(DOUBTED_INPUTS // 2, seed=0):
-        yield tuple(domain.vocab[i] for i in ids)
+def _refuse(inferred: Inferred, tokens: list) -> NoReturn:
+    """The refusal of a program that fails on an input: what the interpreter says of it."""
+    from rasplab.interpret import evaluate
+
+    try:
+        evaluate(inferred.program, tokens, causal=inferred.domain.causal)
+    except RaspError as error:
+        raise CompileError(
+            f"the program fails on the input {tokens!r}: {error.message}",
+            error.span or inferred.program.span(inferred.doubts[0][0]),
+            "make every input of the vocabulary legal, or compile for another vocabulary",
+        ) from error
+    raise AssertionError(f"only the batched interpreter refuses {tokens}")

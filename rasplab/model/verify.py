@@ -13,8 +13,8 @@ import numpy as np
 
 from rasplab.batch import FAULT, BatchTrace, evaluate_batch
 from rasplab.errors import RaspError
+from rasplab.inputs import all_ids, sampled_ids
 from rasplab.model.decode import CodeTable
-from rasplab.model.inputs import all_ids, sampled_ids
 from rasplab.model.lens import LensModel
 from rasplab.model.threads import few_threads, in_order
 from rasplab.program import Atom, Program, Value

@@ -13,7 +13,7 @@ import numpy as np
 
 from rasplab.batch import BatchTrace, evaluate_batch
 from rasplab.errors import RaspValueError
-from rasplab.model.inputs import even_ids
+from rasplab.inputs import even_ids
 from rasplab.model.lens import LensModel, require_numbers
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site

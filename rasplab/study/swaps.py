@@ -18,8 +18,8 @@ import numpy as np
 from rasplab.batch import Column, evaluate_batch
 from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
+from rasplab.inputs import random_rows
 from rasplab.model.decode import CodeTable
-from rasplab.model.inputs import random_rows
 from rasplab.model.verify import same_values
 from rasplab.program import Aggregate, Program, SelectorWidth
 

@@ -10,7 +10,7 @@ import numpy as np
 from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain
 from rasplab.errors import RaspValueError
-from rasplab.model.inputs import even_ids
+from rasplab.inputs import even_ids
 from rasplab.program import Program, Value
 
 HELD_OUT = 5

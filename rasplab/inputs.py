@@ -1,4 +1,4 @@
-"""Inputs of a domain by the thousand: ids [batch, pos] in batches of one length (floor 4)."""
+"""Inputs of a domain by the thousand: ids [batch, pos] in batches of one length (floor 1)."""
 
 from __future__ import annotations
 
