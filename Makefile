@@ -2,13 +2,16 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test fuzz bench-language lab circuits clean
+.PHONY: demo test test-browser fuzz bench-language lab circuits clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+test-browser: $(STAMP)  ## JupyterLab in Chromium; says what to install where something is missing
+	$(BIN)/python -m pytest -rs tests/test_browser.py
 
 bench-language: $(STAMP)  ## how fast the language is: tables in Markdown
 	$(BIN)/python tests/bench_language.py
