@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import sys
+from importlib import import_module
 
 from rasplab.errors import RaspError
 from rasplab.limits import limit, names
@@ -20,10 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code is returned."""
     try:
         args = build_parser().parse_args(argv)
-        from rasplab import commands
-
         with limit(**dict(args.limit)):
-            code = getattr(commands, args.command)(args)
+            code = getattr(import_module(f"rasplab.{args.module}"), args.command)(args)
         sys.stdout.flush()
         return code
     except RaspError as error:
@@ -66,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--limit", metavar="NAME=N", type=_limit, action="append", default=[],
         help=f"what a program may take: {', '.join(names())}",
     )  # fmt: skip
+    parser.set_defaults(module="commands")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_run,
@@ -75,6 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_train,
         _add_match,
         _add_circuit,
+        _add_discover,
+        _add_score,
         _add_demo,
     ):
         add(commands)
@@ -162,6 +164,56 @@ def _add_circuit(commands) -> None:
     form = circuit.add_mutually_exclusive_group()
     form.add_argument("--svg", metavar="F", help="write a picture to F")
     form.add_argument("--json", action="store_true", help="print the circuit as JSON")
+
+
+def _add_discover(commands) -> None:
+    find = commands.add_parser("discover", help="score the edges of a model by a discovery method")
+    find.set_defaults(module="discovery")
+    find.add_argument("file", metavar="FILE|DIR", help="a program, or a model's folder")
+    _domain(find)
+    find.add_argument("--method", default="acdc", metavar="M",
+                      help="exact | activation | path | acdc | eap | eap_ig | eap_ig_activations | "
+                           "mask_ig | pruning | hisp (default: acdc)")  # fmt: skip
+    find.add_argument(
+        "--ablation", default="resample", metavar="A",
+        help="zero | mean | resample | resample_positions (default: resample)",
+    )  # fmt: skip
+    find.add_argument("--metric", metavar="M", help="label | logit | kl | mse")
+    find.add_argument(
+        "--granularity", metavar="G", help="node | component | edge | position (default: edge)"
+    )
+    find.add_argument("--pairs", type=_count, default=48, metavar="N",
+                      help="pairs of clean and corrupted inputs (default: 48)")  # fmt: skip
+    find.add_argument("--lengths", type=_count, nargs="+", metavar="N",
+                      help="of the inputs (default: 1 to the longest)")  # fmt: skip
+    for name, of in (("thresholds", "acdc"), ("points", "integrals"), ("steps", "pruning")):
+        find.add_argument(f"--{name}", type=_count, metavar="N", help=f"of {of}")
+    find.add_argument("--seed", type=int, default=0, help="default: 0")
+    find.add_argument("-o", "--out", metavar="F", help="write the scores to F")
+    _device(find)
+    _json(find)
+
+
+def _add_score(commands) -> None:
+    score = commands.add_parser("score", help="hold scores against a model's true circuit")
+    score.set_defaults(module="discovery")
+    score.add_argument("scores", metavar="SCORES", help="what discover -o wrote")
+    score.add_argument("file", metavar="FILE|DIR", help="the program or model they are of")
+    _domain(score)
+    score.add_argument("--truth", default="structural", metavar="T",
+                       help="structural, or an ablation: zero | mean | resample | "
+                            "resample_positions (default: structural)")  # fmt: skip
+    score.add_argument(
+        "--mixed", action="store_true", help="let scores and truth be of different ablations"
+    )
+    score.add_argument("--curves", action="store_true",
+                       help="faithfulness, completeness and minimality by size")  # fmt: skip
+    score.add_argument("--keep", type=_count, metavar="N",
+                       help="edges in the picture (default: as many as are true)")  # fmt: skip
+    score.add_argument("--svg", metavar="F", help="draw found over true: hit, missed, false")
+    score.add_argument("--html", metavar="F", help="the same as a page; heads show their patterns")
+    _device(score)
+    _json(score)
 
 
 def _add_demo(commands) -> None:

@@ -18,7 +18,7 @@ FLOORS = (
     ("model",),
     ("circuit",),
     ("study",),
-    ("show", "names", "highlight", "notebook", "repl", "demo", "commands", "cli"),
+    ("show", "names", "highlight", "notebook", "repl", "demo", "commands", "discovery", "cli"),
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 UPWARD = {

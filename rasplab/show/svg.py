@@ -7,7 +7,8 @@ elements.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -190,10 +191,26 @@ def heat_cell(x: float, y: float, cell: float, value: float, note: str) -> str:
 # Circuits ---------------------------------------------------------------------------------------
 
 
-def circuit_svg(circuit: Circuit, title: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How an edge is drawn instead of in its port's colour; `note` is added to its hover text."""
+
+    colour: str
+    width: float
+    dash: str = ""
+    note: str = ""
+
+
+def circuit_svg(
+    circuit: Circuit,
+    title: str = "",
+    strokes: Mapping[Edge, Stroke] | None = None,
+    legend: Sequence[tuple[str, str]] | None = None,
+) -> str:
     """The circuit in layers: embeddings at the bottom, unembedding at the top, lines coloured by
     the port they enter.
 
+    strokes  edges that are drawn otherwise, and legend: (colour, words) of these
     Hovering a line shows what it carries and where the reader stands in the source.
     """
     row_of = _rows(circuit.sites)
@@ -202,10 +219,11 @@ def circuit_svg(circuit: Circuit, title: str = "") -> str:
     box = {s: _box_width(s, circuit.label(s)) for s in circuit.sites}
     x = spread(layers, lambda item: LANE_WIDTH if item.lane else box[item.key], BOX_GAP)
     n_rows = len(layers.rows)
-    drawing = _Drawing(circuit, row_of, box, {i: v + MARGIN_LEFT for i, v in x.items()}, n_rows)
+    x = {i: v + MARGIN_LEFT for i, v in x.items()}
+    drawing = _Drawing(circuit, row_of, box, x, n_rows, strokes or {})
     right = max((v + (0 if i.lane else box[i.key] / 2) for i, v in drawing.x.items()), default=0)
     parts = (
-        _legend(title, right)
+        _legend(title, legend or PORT_LEGEND)
         + drawing.row_names()
         + drawing.lanes()
         + drawing.edges()
@@ -224,18 +242,20 @@ def _box_width(site: Site, label: str) -> float:
     return 18 + max(7.4 * len(str(site)), 6.4 * width(clip(label, LABEL_COLUMNS)), 38)
 
 
-def _legend(title: str, right: float) -> list[str]:
+PORT_LEGEND = tuple((colour, f"{p} · {PORT_WORDS[p]}") for p, colour in PORT_COLOURS.items())
+
+
+def _legend(title: str, entries: Sequence[tuple[str, str]]) -> list[str]:
     parts = (
         [text_at(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')]
         if title
         else []
     )
     at = MARGIN + (7.9 * width(title) + 24 if title else 0)
-    for port, colour in PORT_COLOURS.items():
+    for colour, words in entries:
         parts.append(f'<circle cx="{at:.1f}" cy="20" r="4.5" fill="{colour}"/>')
-        name = f"{port} · {PORT_WORDS[port]}" if port != "in" else "in · " + PORT_WORDS[port]
-        parts.append(text_at(at + 9, 24, name, "soft", 11))
-        at += 28 + 6.0 * len(name)
+        parts.append(text_at(at + 9, 24, words, "soft", 11))
+        at += 28 + 6.0 * len(words)
     return parts
 
 
@@ -243,9 +263,11 @@ class _Drawing:
     """A circuit with its places on the page; each method draws one kind of thing."""
 
     def __init__(
-        self, circuit: Circuit, row_of: dict, box: dict, x: dict[Item, float], n_rows: int
-    ):
+        self, circuit: Circuit, row_of: dict, box: dict, x: dict[Item, float], n_rows: int,
+        strokes: Mapping[Edge, Stroke],
+    ):  # fmt: skip
         self.circuit, self.row_of, self.box, self.x, self.n_rows = circuit, row_of, box, x, n_rows
+        self.strokes = strokes
         self.labels, self.places = dict(circuit.labels), dict(circuit.places)
 
     def y(self, row: int) -> float:
@@ -284,14 +306,10 @@ class _Drawing:
         row = self.row_of[site]
         x = self.x[Item(site, row)] + PORT_SHIFT[port] * self.box[site]
         start = self.top(before(edge.src, row, self.row_of))
-        note = f"{edge.src} → {edge.dst}: {', '.join(carries)}{self._place(site)}"
-        return path_of(
-            curve(start, (x, self.y(row) + BOX_HEIGHT / 2)),
-            PORT_COLOURS[port],
-            note,
-            "rl-edge",
-            1.8,
-        )
+        stroke = self.strokes.get(edge, Stroke(PORT_COLOURS[port], 1.8))
+        note = f"{edge.src} → {edge.dst}: {', '.join(carries)}{stroke.note}{self._place(site)}"
+        path = curve(start, (x, self.y(row) + BOX_HEIGHT / 2))
+        return path_of(path, stroke.colour, note, "rl-edge", stroke.width, stroke.dash)
 
     def _place(self, site: Site) -> str:
         return f"\n{self.places[site]}" if site in self.places else ""
@@ -304,8 +322,9 @@ class _Drawing:
         row, w = self.row_of[site], self.box[site]
         x, y, label = self.x[Item(site, row)], self.y(row), self.labels.get(site, "")
         name_y = y - 3 if label else y + 4
+        hover = (f"{site}: {label}" if label else str(site)) + self._place(site)
         return (
-            f"<g><title>{escape((f'{site}: {label}' if label else str(site)) + self._place(site))}"
+            f'<g data-site="{site}"><title>{escape(hover)}'
             f'</title><rect class="rl-box rl-line" x="{x - w / 2:.1f}" '
             f'y="{y - BOX_HEIGHT / 2:.1f}" width="{w:.1f}" height="{BOX_HEIGHT}" rx="7" '
             f'fill="{LIGHT["box"]}" stroke="{LIGHT["line"]}" stroke-width="1.2"/>'
@@ -334,8 +353,10 @@ def curve(start: tuple[float, float], end: tuple[float, float]) -> str:
     return f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 - bend:.1f} {x1:.1f} {y1 + bend:.1f} {x1:.1f} {y1:.1f}"
 
 
-def path_of(path: str, colour: str, note: str, name: str, stroke: float) -> str:
+def path_of(path: str, colour: str, note: str, name: str, stroke: float, dash: str = "") -> str:
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
     return (
-        f'<path class="{name}" d="{path}" fill="none" stroke="{colour}" stroke-width="{stroke}" '
+        f'<path class="{name}" d="{path}" fill="none" stroke="{colour}" '
+        f'stroke-width="{stroke:.3g}"{dashed} '
         f'stroke-linecap="round"><title>{escape(note)}</title></path>'
     )
