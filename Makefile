@@ -2,7 +2,7 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-browser fuzz bench-language lab circuits clean
+.PHONY: demo test test-browser fuzz bench bench-language bench-compiler lab circuits clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
@@ -15,6 +15,11 @@ test-browser: $(STAMP)  ## JupyterLab in Chromium; says what to install where so
 
 bench-language: $(STAMP)  ## how fast the language is: tables in Markdown
 	$(BIN)/python tests/bench_language.py
+
+bench-compiler: $(STAMP)  ## how small compiled models are, and how fast they come
+	$(BIN)/python tests/bench_compiler.py
+
+bench: bench-language bench-compiler
 
 fuzz: $(STAMP)          ## 20,000 generated and mutated programs: nothing but a RaspError leaves the language
 	$(BIN)/python tests/fuzz.py 20000 0

@@ -28,6 +28,11 @@ GAP = {"float32": 40.0, "float64": 80.0}
 a key.
 """
 
+COUNT_GAP = {"float32": 20.0, "float64": 40.0}
+"""The same in a head that counts, where BOS takes no place in the middle, and errors of scores
+matter more.
+"""
+
 MAX_CODE = 320.0
 """Largest centred code of a compact equality: 2 * gap * MAX_CODE^2 is a whole number in float32."""
 
@@ -79,7 +84,7 @@ class Attention:
         self._heads: dict[tuple, Head] = {}
         self._scores: dict[tuple, Scores] = {}
         self._counted: dict[int, Counted] = {}
-        self.gap = GAP[lowering.dtype]
+        self.gap, self.count_gap = GAP[lowering.dtype], COUNT_GAP[lowering.dtype]
 
     @property
     def stream(self):
@@ -187,8 +192,9 @@ class Attention:
         of w(u) is (1+w)^2.
         """
         head = self._counting_head(leaf, conjuncts, 1.0)
-        error = 2 * (head.error + 4 * self.stream.ulp) / (1 + most)
-        honest = head.error / 2 + 4 * self.stream.ulp
+        leak = self.inferred.domain.max_len * float(np.exp(-self.count_gap))
+        error = 2 * (head.error + 4 * self.stream.ulp + leak) / (1 + most)
+        honest = head.error / 2 + 4 * self.stream.ulp + leak
         label = f"1/(1+{self.program.labels[leaf]})"
         form = self._count_output(
             head, leaf, NOT_REAL, Direction(label, leaf, "head", head.time, 1.0, 1.0, honest)
@@ -204,7 +210,8 @@ class Attention:
             weight = float(np.exp(np.ceil(np.log(max(top, 1) / self.stream.ulp))))
             head = self._counting_head(leaf, conjuncts, weight)
             rounding = 2 * head.error + 8 * self.stream.ulp
-            off = top * rounding + top**2 / weight
+            leak = self.inferred.domain.max_len * float(np.exp(-self.count_gap))
+            off = top * rounding + top**2 / weight + leak
             label = self._part_label(leaf, sign, len(terms))
             direction = Direction(label, leaf, "head", head.time, 0.0, float(top), off)
             total = total + self._count_output(
@@ -238,7 +245,8 @@ class Attention:
         """The head of a selector, its values ready at `ready`; it counts where BOS has a weight."""
         may_be_empty = bool((self.inferred.selectors.widths(conjuncts).low == 0).any())
         need_level = bool(bos_weight) or may_be_empty
-        scores = self._all_scores(conjuncts, need_level)
+        gap = self.count_gap if bos_weight else self.gap
+        scores = self._all_scores(conjuncts, need_level, gap)
         time = after(
             max(ready, self.stream.time(*(f for pair in scores.pairs for f in pair), scores.level)),
             1,
@@ -280,19 +288,19 @@ class Attention:
                 error += self.stream.ulp * stream.size(q) * stream.size(k)
         return error
 
-    def _all_scores(self, conjuncts, need_level: bool) -> Scores:
+    def _all_scores(self, conjuncts, need_level: bool, gap: float) -> Scores:
         pairs: list[tuple[Form, Form]] = []
         level, rounding = Form(), 0.0
         for conjunct in conjuncts:
-            key = (conjunct, need_level)
+            key = (conjunct, need_level, gap)
             if key not in self._scores:
-                self._scores[key] = self._conjunct_scores(conjunct, need_level)
+                self._scores[key] = self._conjunct_scores(conjunct, need_level, gap)
             pairs += self._scores[key].pairs
             level = level + self._scores[key].level
             rounding += self._scores[key].rounding
         return Scores(tuple(pairs), level, rounding)
 
-    def _conjunct_scores(self, conjunct: Conjunct, need_level: bool) -> Scores:
+    def _conjunct_scores(self, conjunct: Conjunct, need_level: bool, gap: float) -> Scores:
         keys, queries, table = self.inferred.selectors.predicate(conjunct)
         key_class, query_class = _classes(table), _classes(table.T)
         small = table[np.ix_(_first(key_class), _first(query_class))]
@@ -304,9 +312,9 @@ class Attention:
         ways = (f"table, width {table_cost}", *(["codes, width 2"] if codes is not None else []))
         if codes is not None and table_cost > 2 and self.lowering.basis == "compact":
             self.stream.choose(None, about, *reversed(ways))
-            return self._equality(conjunct, *codes, need_level)
+            return self._equality(conjunct, *codes, need_level, gap)
         self.stream.choose(None, about, *ways)
-        return self._by_table(conjunct, small, key_class, query_class)
+        return self._by_table(conjunct, small, key_class, query_class, gap)
 
     def _text(self, conjunct: Conjunct) -> str:
         labels = self.program.labels
@@ -324,7 +332,9 @@ class Attention:
             leaves, tables[column.codes], nodes[0] if len(nodes) == 1 else None
         )
 
-    def _by_table(self, conjunct: Conjunct, small: np.ndarray, key_class, query_class) -> Scores:
+    def _by_table(
+        self, conjunct: Conjunct, small: np.ndarray, key_class, query_class, gap: float
+    ) -> Scores:
         """One side one-hot over its classes, the other side rows of the table: 0 if selected, else
         -GAP.
         """
@@ -332,11 +342,11 @@ class Attention:
         if query_wide.sum() <= key_wide.sum():
             chosen = np.nonzero(query_wide)[0]
             queries = (query_class[:, None] == chosen[None]).astype(float)
-            keys = np.where(small[:, chosen], 0.0, -self.gap)[key_class]
+            keys = np.where(small[:, chosen], 0.0, -gap)[key_class]
         else:
             chosen = np.nonzero(key_wide)[0]
             keys = (key_class[:, None] == chosen[None]).astype(float)
-            queries = np.where(small[chosen].T, 0.0, -self.gap)[query_class]
+            queries = np.where(small[chosen].T, 0.0, -gap)[query_class]
         q, k = self._side(conjunct.queries, queries), self._side(conjunct.keys, keys)
         return Scores(tuple(zip(q, k, strict=True)), Form())
 
@@ -389,19 +399,19 @@ class Attention:
             return None
         return (keys - middle)[key_class], (queries - middle)[query_class]
 
-    def _equality(self, conjunct, key_codes, query_codes, need_level: bool) -> Scores:
+    def _equality(self, conjunct, key_codes, query_codes, need_level: bool, gap: float) -> Scores:
         """GAP * (2ab - b^2) = GAP * (a^2 - (a-b)^2): level GAP * a^2 where query a meets key a."""
         keys = self._side(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
         wanted = [query_codes, query_codes**2] if need_level else [query_codes]
         queries = self._side(conjunct.queries, np.column_stack(wanted))
-        level = queries[1].scaled(self.gap) if need_level else Form()
-        pairs = ((queries[0].scaled(2 * self.gap), keys[0]), (Form((), -self.gap), keys[1]))
-        return Scores(pairs, level, self._code_rounding(key_codes, query_codes))
+        level = queries[1].scaled(gap) if need_level else Form()
+        pairs = ((queries[0].scaled(2 * gap), keys[0]), (Form((), -gap), keys[1]))
+        return Scores(pairs, level, self._code_rounding(key_codes, query_codes, gap))
 
-    def _code_rounding(self, key_codes, query_codes) -> float:
+    def _code_rounding(self, key_codes, query_codes, gap: float) -> float:
         """None where all products are whole numbers that the dtype holds."""
         codes = np.concatenate([key_codes, query_codes])
-        size = 2 * self.gap * float(np.abs(codes).max()) ** 2
+        size = 2 * gap * float(np.abs(codes).max()) ** 2
         if _halves(codes) and size * self.stream.ulp < 1:
             return 0.0
         return 8 * self.stream.ulp * size

@@ -154,24 +154,30 @@ class _Means(_Collector):
         return Range.of_values(self.operand.values).mean(width).with_value(self.node.default)
 
     def _visit_cells(self) -> None:
-        cells, cache = self.inferred.cells, {}
-        for cell in range(cells.count):
-            n, q = int(cells.length[cell]), int(cells.position[cell])
-            start = n * (n - 1) // 2
-            may, must = self.widths.may[n][q], self.widths.must[n][q]
-            held = [self.held[start + k] for k in np.nonzero(may)[0]]
-            exact = bool((may == must).all())
-            bounds = (int(self.widths.low[cell]), int(self.widths.high[cell]))
-            key = (tuple(held), bounds, exact)
-            if key not in cache:
-                cache[key] = self._means(held, bounds, exact)
-                if len(self.values) > MAX_VALUES:
-                    raise _TooMany
-            here = np.arange(cells.count) == cell
-            for value in cache[key]:
+        kinds: dict[tuple, list[int]] = {}
+        for cell in range(self.inferred.cells.count):
+            kinds.setdefault(self._kind(cell), []).append(cell)
+        for kind, alike in kinds.items():
+            here = np.zeros(self.inferred.cells.count, bool)
+            here[alike] = True
+            for value in self._means(*kind):
                 self.allow(value, here)
+            if len(self.values) > MAX_VALUES:
+                raise _TooMany
 
-    def _means(self, held: list[int], bounds: tuple[int, int], exact: bool) -> list:
+    def _kind(self, cell: int) -> tuple:
+        """What decides the means of a cell: what its keys hold, how many they are, whether they
+        are known.
+        """
+        cells = self.inferred.cells
+        n, q = int(cells.length[cell]), int(cells.position[cell])
+        start = n * (n - 1) // 2
+        may, must = self.widths.may[n][q], self.widths.must[n][q]
+        held = tuple(self.held[start + k] for k in np.flatnonzero(may))
+        bounds = (int(self.widths.low[cell]), int(self.widths.high[cell]))
+        return held, bounds, bool((may == must).all())
+
+    def _means(self, held: tuple, bounds: tuple[int, int], exact: bool) -> list:
         low, high = bounds
         values = [self.node.default] if low == 0 else []
         union = _union(held, self.nothing)
