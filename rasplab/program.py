@@ -9,9 +9,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rasplab.errors import Span
 from rasplab.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from rasplab.explain import Explanation
 
 Atom = int | float | str | bool
 Value = Atom | tuple
@@ -197,6 +201,15 @@ class Program:
         from rasplab.lang.unparse import unparse
 
         return unparse(self)
+
+    def explain(self, causal: bool = False) -> Explanation:
+        """Layers and heads needed, and each node's kind, attention depth and causality.
+
+        causal  every selector is masked to keys up to its query when the program runs
+        """
+        from rasplab.explain import explain
+
+        return explain(self, causal)
 
     @cached_property
     def digest(self) -> str:

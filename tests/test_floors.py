@@ -13,7 +13,7 @@ ROOT = Path(rasplab.__file__).parent
 FLOORS = (
     ("errors", "limits", "sites"),
     ("functions", "program", "domain", "inputs", "weights"),
-    ("lang", "interpret", "batch", "zoo", "dsl"),
+    ("lang", "interpret", "batch", "zoo", "dsl", "explain", "raspl"),
     ("compiler",),
     ("model",),
     ("circuit",),
@@ -25,6 +25,8 @@ UPWARD = {
     # a program's or a compiled model's own convenience methods, imported when called
     ("compiler", "model"),
     ("program", "lang"),
+    ("program", "explain"),
+    ("explain", "show"),
 }
 
 

@@ -33,7 +33,7 @@ class Expressions:
         self.check = check
         self.make = Operators(
             self.builder,
-            Kinds(self.builder) if kinds else None,
+            Kinds(self.builder.nodes) if kinds else None,
             check.length if check else lambda: 1,
         )
         if check is not None:

@@ -3,9 +3,12 @@ input."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 from rasplab.errors import RaspTypeError, Span
 from rasplab.interpret.faults import with_article
-from rasplab.program import Aggregate, Builder, Constant, Map, Node, Tokens
+from rasplab.program import Aggregate, Constant, Map, Node, Tokens
 
 ORDERED = ("<", "<=", ">", ">=")
 NUMBERS = frozenset({"bool", "int", "float", "number"})
@@ -14,17 +17,17 @@ NUMBER_FNS = frozenset({"-", "/", "^", "neg", "pos"})
 
 
 class Kinds:
-    """The kinds of the nodes of a builder: "str", "bool", "int", "float", "number" or None (not
-    known)."""
+    """The kinds of nodes, whose list may grow: "str", "bool", "int", "float", "number" or None
+    (not known)."""
 
-    def __init__(self, builder: Builder):
-        self.builder = builder
+    def __init__(self, nodes: Sequence[Node]):
+        self.nodes = nodes
         self.known: list[str | None] = []
 
     def of(self, node: int) -> str | None:
         """The kind of a node."""
         while len(self.known) <= node:  # operands come first, so each needs only those before it
-            self.known.append(self._infer(self.builder.nodes[len(self.known)]))
+            self.known.append(self._infer(self.nodes[len(self.known)]))
         return self.known[node]
 
     def _infer(self, node: Node) -> str | None:
@@ -33,6 +36,9 @@ class Kinds:
                 return None if cast == "asis" else cast
             case Constant(value):
                 return kind_of_value(value)
+            case Map("lookup", (table, _)) if isinstance(self.nodes[table], Constant):
+                kinds = [kind_of_value(v) for _, v in self.nodes[table].value]
+                return reduce(merged, kinds) if kinds else None
             case Map(fn, args):
                 return self._map(fn, args)
             case Aggregate(_, values, default):
