@@ -22,6 +22,7 @@ _HOMES = {
     "parse": "rasplab.lang",
     "load": "rasplab.lang",
     "evaluate": "rasplab.interpret",
+    "equal": "rasplab.equality",
     "is_raspl": "rasplab.raspl",
     "limit": "rasplab.limits",
     "evaluate_many": "rasplab.batch.many",

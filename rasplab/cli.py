@@ -70,6 +70,9 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         _add_repl,
+        _add_explain,
+        _add_fmt,
+        _add_equal,
         _add_compile,
         _add_verify,
         _add_train,
@@ -99,6 +102,42 @@ def _add_run(commands) -> None:
 
 def _add_repl(commands) -> None:
     commands.add_parser("repl", help="write RASP line by line")
+
+
+def _add_explain(commands) -> None:
+    explain = commands.add_parser(
+        "explain", help="kinds, layers and heads of a program, before it runs"
+    )
+    explain.set_defaults(module="text_commands")
+    _file(explain)
+    explain.add_argument(
+        "--output", metavar="NAME", help="the name to explain (default: the last s-op assigned)"
+    )
+    explain.add_argument("--causal", action="store_true", help="no selector looks to the right")
+    _json(explain)
+
+
+def _add_fmt(commands) -> None:
+    fmt = commands.add_parser("fmt", help="lay files out anew, comments kept")
+    fmt.set_defaults(module="text_commands")
+    fmt.add_argument("files", metavar="FILE", nargs="+", help="files of RASP text")
+    fmt.add_argument(
+        "--check", action="store_true", help="write nothing; exit code 1 if a file would change"
+    )
+
+
+def _add_equal(commands) -> None:
+    equal = commands.add_parser(
+        "equal", help="the same function on every input, or a shortest counterexample"
+    )
+    equal.set_defaults(module="text_commands")
+    _file(equal)
+    equal.add_argument("other", metavar="OTHER", help="the other program")
+    _inputs(equal)
+    equal.add_argument("--max-inputs", type=_count, default=200_000, metavar="N",
+                       help="beyond so many, sample longer inputs (default: 200000)")  # fmt: skip
+    equal.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
+    _json(equal)
 
 
 def _add_compile(commands) -> None:
@@ -243,7 +282,7 @@ def _device(parser) -> None:
     )
 
 
-def _domain(parser) -> None:
+def _inputs(parser) -> None:
     parser.add_argument(
         "--vocab", metavar="V", help="characters, a comma separated list of them, or a JSON list"
     )
@@ -251,6 +290,10 @@ def _domain(parser) -> None:
     parser.add_argument(
         "--causal", action="store_true", default=None, help="let no head look to the right"
     )
+
+
+def _domain(parser) -> None:
+    _inputs(parser)
     parser.add_argument(
         "--basis", choices=("compact", "one_hot"), default="compact", help="default: compact"
     )

@@ -13,12 +13,23 @@ ROOT = Path(rasplab.__file__).parent
 FLOORS = (
     ("errors", "limits", "sites"),
     ("functions", "program", "domain", "inputs", "weights"),
-    ("lang", "interpret", "batch", "zoo", "dsl", "explain", "raspl"),
+    ("lang", "interpret", "batch", "zoo", "dsl", "explain", "raspl", "equality"),
     ("compiler",),
     ("model",),
     ("circuit",),
     ("study",),
-    ("show", "names", "highlight", "notebook", "repl", "demo", "commands", "discovery", "cli"),
+    (
+        "show",
+        "names",
+        "highlight",
+        "notebook",
+        "repl",
+        "demo",
+        "commands",
+        "text_commands",
+        "discovery",
+        "cli",
+    ),
 )
 FLOOR = {name: k for k, names in enumerate(FLOORS) for name in names}
 UPWARD = {

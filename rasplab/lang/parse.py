@@ -33,8 +33,11 @@ def is_unfinished(text: str) -> bool:
     return False
 
 
-def tokenize(source: Source, rules: Tables) -> list[Token]:
-    """The words of a text and an END. Raises RaspSyntaxError where no word begins."""
+def tokenize(source: Source, rules: Tables, comments: list[Token] | None = None) -> list[Token]:
+    """The words of a text and an END; its comments go to `comments`.
+
+    Raises RaspSyntaxError where no word begins.
+    """
     tokens: list[Token] = []
     match, at, text = rules.lexer.match, 0, source.text
     while at < len(text):
@@ -43,6 +46,8 @@ def tokenize(source: Source, rules: Tables) -> list[Token]:
             raise unreadable(source, at)
         if found.lastgroup not in ("SPACE", "COMMENT"):
             tokens.append(_token(source, found, rules))
+        elif comments is not None and found.lastgroup == "COMMENT":
+            comments.append(Token("COMMENT", found.group(), found.start(), found.end()))
         at = found.end()
     end = tokens[-1].stop if tokens else 0
     return [*tokens, Token(END, "", end, end)]

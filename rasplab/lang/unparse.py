@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import cache
 
 from rasplab.errors import RaspValueError
+from rasplab.lang.format import format_text
 from rasplab.lang.operators import MIRRORED
 from rasplab.lang.scope import RESERVED
 from rasplab.lang.tables import tables
@@ -74,7 +75,7 @@ def unparse(program: Program) -> str:
 
     Raises RaspValueError for a graph that no text makes (a list looked up that is no constant, ...)
     """
-    return _Writer(program).text()
+    return format_text(_Writer(program).text())
 
 
 @dataclass(slots=True)
