@@ -31,6 +31,8 @@ DOMAINS = (
     Domain((0.5, -1.0, 2.0), 3),
     Domain((True, False), 4),
     Domain(("a", "b", "c"), 4, causal=True),
+    Domain(("a", "b", "c", "d", "e"), 9),
+    Domain((0, 1, 2, 3, 4, 5), 8, causal=True),
 )
 
 
@@ -58,6 +60,8 @@ class Generator:
             self._compare,
             self._logic,
             self._choose,
+            self._divide,
+            self._look_up,
             self._select,
             self._select,
             self._combine,
@@ -78,6 +82,20 @@ class Generator:
             self._add("number", Map("%", (self.pick("number"), self.builder.add(Constant(3)))))
         else:
             self._add("number", Map(fn, (self.pick("number"), self.pick("number"))))
+
+    def _divide(self):
+        divisor = self.builder.add(Constant([2, 3, -1.5][self.rng.integers(3)]))
+        self._add("number", Map("/", (self.pick("number"), divisor)))
+
+    def _look_up(self):
+        """A list at a position, or whether a list holds a value."""
+        values = tuple("abab"[: self.rng.integers(2, 5)])
+        if self.pool["str"] and self.rng.random() < 0.5:
+            held = self.builder.add(Constant(values[:1]))
+            self._add("bool", Map("in", (self.pick("str"), held)))
+        else:
+            container, at = self.builder.add(Constant((0, 2, 2, 1))), self.builder.add(Indices())
+            self._add("number", Map("index", (container, at)))
 
     def _kind(self) -> str:
         return str(self.rng.choice([k for k in ("number", "bool", "str") if self.pool[k]]))
@@ -137,7 +155,12 @@ class Generator:
         return self.builder.add(Select(indices, shifted, "=="))
 
     def _width(self):
-        self._add("number", SelectorWidth(self._selector()))
+        selector = self._selector()
+        if self.rng.random() < 0.3:
+            self._select()
+            other = self.pool["selector"][-1]
+            selector = self.builder.add(Combine("or", (selector, other)))
+        self._add("number", SelectorWidth(selector))
 
 
 def random_program(seed: int, size: int = 9) -> tuple[Program, Domain]:

@@ -8,8 +8,6 @@ leaves; neurons on one linear form.
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 
 from rasplab.compiler import hinges
@@ -22,9 +20,6 @@ from rasplab.program import Aggregate, SelectorWidth
 
 EXACT = 1e-9
 """Two numbers of a table closer than this are equal: tables come from exact values."""
-
-MAX_UNLINKED = 300
-"""Codes up to which a function is taken apart into a sum by least squares."""
 
 
 class Lowering:
@@ -355,15 +350,13 @@ def additive(codes: np.ndarray, target: np.ndarray) -> tuple[float, list[np.ndar
     """target = const + sum over leaves of a table by code, or None.
 
     Two rows that differ in one leaf alone give a difference of that leaf's table; where such pairs
-    link all codes of every leaf, the tables follow. Where they do not, by least squares.
+    link all codes of every leaf, the tables follow. Where they do not, neurons have to do.
     """
     care = ~np.isnan(target)
     codes, target = codes[care], target[care]
     tables = [_linked_table(codes, target, at) for at in range(codes.shape[1])]
     if any(table is None for table in tables):
-        tables = _least_squares(codes, target)
-        if tables is None:
-            return None
+        return None
     rest = target - sum(table[codes[:, at]] for at, table in enumerate(tables))
     const = float(rest[0])
     exact = np.abs(rest - const).max() < EXACT * max(1.0, float(np.abs(target).max()))
@@ -396,19 +389,6 @@ def _linked_table(codes: np.ndarray, target: np.ndarray, at: int) -> np.ndarray 
     table = np.zeros(size)
     table[list(found)] = list(found.values())
     return table
-
-
-def _least_squares(codes: np.ndarray, target: np.ndarray) -> list[np.ndarray] | None:
-    """The tables that fit best, as short fractions where near; None for too many codes."""
-    sizes = [int(c.max()) + 1 for c in codes.T]
-    if sum(sizes) > MAX_UNLINKED:
-        return None
-    design = np.concatenate([np.eye(n)[c] for n, c in zip(sizes, codes.T, strict=True)], axis=1)
-    solution = np.linalg.lstsq(design, target, rcond=None)[0]
-    short = np.array([float(Fraction(x).limit_denominator(2000)) for x in solution])
-    scale = EXACT * max(1.0, float(np.abs(target).max()))
-    best = short if np.abs(design @ short - target).max() < scale else solution
-    return np.split(best, np.cumsum(sizes)[:-1])
 
 
 def _multiple(have: np.ndarray, want: np.ndarray) -> tuple[float, float] | None:

@@ -65,11 +65,6 @@ class Column:
     values: tuple[Value | Fault, ...]
     codes: np.ndarray
 
-    def numbers(self) -> np.ndarray:
-        """The values as float64 per row; NaN where the row holds a fault."""
-        table = [np.nan if isinstance(v, Fault) else float(v) for v in self.values]
-        return np.array(table)[self.codes]
-
 
 @dataclass(frozen=True)
 class Joint:
