@@ -323,3 +323,20 @@ def test_long_texts_are_fast():
     assert min(taken) < 0.2
     Session().run(f"x = {' + '.join(f'indices * {i}' for i in range(10_000))};")
     assert time.perf_counter() - start < 5
+
+
+def test_transcripts_align_wide_characters():
+    """In the padded display and in a selector's matrix."""
+    out = io.StringIO()
+    text = 'full seq display on\nset example ["a","漢é"]\nindices + 10;\nselect(indices, 0, <=);\n'
+    main(io.StringIO(text), out)
+    lines = out.getvalue().splitlines()
+    assert [line.strip() for line in lines[4:6]] == [
+        "input:     a 漢é \t (strings)",
+        "output:   10  11 \t (ints)",
+    ]
+    assert lines[8:11] == [
+        " \t\t\t       a 漢é",
+        " \t\t\t   a | 1    ",
+        " \t\t\t 漢é | 1    ",
+    ]

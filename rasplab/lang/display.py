@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rasplab.errors import columns
 from rasplab.interpret import Column
 from rasplab.interpret.rows import Rows
 from rasplab.lang.values import (
@@ -91,12 +92,20 @@ SKIPPED = "[skipped full display: identical values]"
 def _padded_lines(example: str | list, values: list, tabs: str) -> Iterator[str]:
     """Input and output over each other, right-aligned in columns of one width."""
     above, below = _cells(list(example)), _cells(values)
-    width = max([len(t) for t in above + below])
+    width = max([_width(t) for t in above + below])
     for word, cells, kind in (
         ("input:  ", above, "string"),
         ("output: ", below, type_word(values)),
     ):
-        yield f"{tabs} \t\t{word} {' '.join([c.rjust(width) for c in cells])} \t ({kind}s)"
+        yield f"{tabs} \t\t{word} {' '.join([_right(c, width) for c in cells])} \t ({kind}s)"
+
+
+def _width(text: str) -> int:
+    return sum(map(columns, text))
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - _width(text)) + text
 
 
 def _cells(values: list) -> list[str]:
@@ -110,11 +119,18 @@ def _cells(values: list) -> list[str]:
 
 
 def matrix_lines(tokens: str | list | tuple, rows: Rows, tabs: str = "") -> Iterator[str]:
-    """A selector: the keys' tokens above, a row for each query."""
-    yield f"{tabs} \t\t\t     {' '.join([str(t) for t in tokens])}"
-    for token, row in zip(tokens, rows, strict=True):
-        cells = " ".join(["1" if row >> k & 1 else " " for k in range(len(rows))])
-        yield f"{tabs} \t\t\t {token} | {cells}"
+    """A selector: the keys' tokens above, a row for each query.
+
+    As in the reference a cell is one column wide, unless characters are not.
+    """
+    texts = [str(t) for t in tokens]
+    uneven = any(_width(t) != len(t) for t in texts)
+    widths = [_width(t) if uneven else 1 for t in texts]
+    left = max(widths) if uneven else 0
+    yield f"{tabs} \t\t\t {' ' * max(0, left - 1)}    {' '.join(texts)}"
+    for text, row in zip(texts, rows, strict=True):
+        cells = " ".join([_right("1" if row >> k & 1 else " ", w) for k, w in enumerate(widths)])
+        yield f"{tabs} \t\t\t {_right(text, left)} | {cells}"
 
 
 def _container_lines(
