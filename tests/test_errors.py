@@ -42,8 +42,8 @@ def test_golden(text, message):
 
 
 def test_there_are_enough():
-    """At least 60 different faults are held."""
-    assert len({message.split("\n")[0] for _, message in golden()}) >= 60
+    """At least 120 different faults are held."""
+    assert len({message.split("\n")[0] for _, message in golden()}) >= 120
 
 
 def test_messages_name_no_terminals():

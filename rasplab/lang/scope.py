@@ -8,6 +8,7 @@ from typing import Any
 
 from rasplab.errors import RaspNameError, Span
 from rasplab.interpret.faults import told
+from rasplab.lang.foreign import WORDS
 
 CONSTANTS = (
     "indices",
@@ -84,6 +85,7 @@ class Scope:
     def _undefined(self, name: str, span: Span | None) -> RaspNameError:
         near = get_close_matches(name, sorted(self.names()), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"define it before: {name} = ...;"
+        hint = WORDS.get(name, hint)
         return told(
             RaspNameError(f"{name} is not defined", span, hint),
             f"Error: Undefined variable: {name}",

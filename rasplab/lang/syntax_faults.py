@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from rasplab.errors import RaspSyntaxError, Source, Span
 from rasplab.lang.actions import Token
+from rasplab.lang.foreign import SIGNS, STATEMENTS, WORDS
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {close: open_ for open_, close in OPENERS.items()}
@@ -77,6 +78,7 @@ class _Case:
         self.source, self.expected, self.signs = source, expected, signs
         self.token: Token = tokens[i]
         self.before: Token | None = tokens[i - 1] if i else None
+        self.after: Token | None = tokens[i + 1] if i + 1 < len(tokens) else None
         self.open = _open_brackets(tokens[:i])
         self.past = tokens[:i]
 
@@ -95,9 +97,14 @@ class _Case:
     @property
     def form(self) -> str | None:
         """The form (select, ...) whose brackets are open around the token."""
-        if not self.open or self.open[-1][1] is None:
-            return None
-        return self.open[-1][1].type
+        word = self.open[-1][1] if self.open else None
+        return word.type if word is not None and word.type in (*FORMS, "NAME") else None
+
+    @property
+    def statement(self) -> list[Token]:
+        """The words of the statement before the token."""
+        ends = [i for i, t in enumerate(self.past) if t.text in (";", "{", "}")]
+        return self.past[ends[-1] + 1 if ends else 0 :]
 
     @property
     def value_may_stand(self) -> bool:
@@ -162,11 +169,12 @@ def _after_return(case: _Case):
 
 
 def _unclosed(case: _Case):
-    """The text ends, or a statement does, inside brackets."""
-    if not case.open or not (case.at_end or case.text == ";"):
+    """The text ends, or a statement does, or its block begins, inside brackets."""
+    block = case.text == "{" and not case.value_may_stand
+    if not case.open or not (case.at_end or case.text == ";" or block):
         return None
     opened = case.open[-1][0]
-    if case.text == ";" and opened.text == "{":
+    if opened.text == "{" and not case.at_end:
         return None
     line, column = case.source.line_column(opened.start)
     where = f"the `{opened.text}` of line {line}, column {column}, is not closed"
@@ -188,11 +196,73 @@ def _keyword(case: _Case):
     is_word = case.token.type in case.signs and case.text.replace("-", "").isidentifier()
     reserved = is_word or case.token.type in ("S_OP", "EXIT", "FULL_DISPLAY")
     if reserved and "NAME" in case.expected:
+        hint = PLACES.get(case.text, "it cannot be a name or a value; use another")
+        return case.fault(f"`{case.text}` is a word of the language", hint)
+    return None
+
+
+def _foreign(case: _Case):
+    """A word or a sign of another language."""
+    for token in (*case.statement, case.token):
+        if token.type == "NAME" and token.text in STATEMENTS:
+            return case.fault(f"there is no `{token.text}` in RASP", WORDS[token.text], token)
+    pairs = ((case.before, case.token), (case.token, case.after), tuple(case.past[-2:]))
+    for left, right in [p for p in pairs if len(p) == 2]:
+        if left and right and left.stop == right.start and left.text + right.text in SIGNS:
+            sign = Token("", left.text + right.text, left.start, right.stop)
+            return case.fault(f"there is no `{sign.text}` in RASP", SIGNS[sign.text], sign)
+    return None
+
+
+def _block(case: _Case):
+    """A loop or a function without its braces, or without its `in`."""
+    first = case.statement[0].type if case.statement else None
+    if first not in ("FOR", "DEF") or case.before is None:
+        return None
+    end = Token("", "", case.before.stop, case.before.stop)
+    if "LBRACE" in case.expected and not case.value_may_stand:
+        shape = "for i in l { ... }" if first == "FOR" else "def f(x) { return x; }"
+        return case.fault("a `{` is missing here", f"write {shape}", end)
+    if first == "FOR" and {"COMMA", "IN"} <= case.expected and len(case.statement) % 2 == 0:
+        return case.fault("an `in` is missing here", "write for i in l { ... }", end)
+    if first == "DEF" and case.before.type == "DEF":
+        return case.fault("a function has a name", "write def f(x) { return x; }")
+    if first == "DEF" and "NAME" in case.expected:
+        return case.fault("a parameter is a name", "write def f(x, y) { return x; }")
+    return None
+
+
+def _dict(case: _Case):
+    """A key without its value."""
+    if "COLON" in case.expected and case.open and case.open[-1][0].text == "{":
+        return case.fault("a dict has a `:` after each key", 'write {"a": 1, "b": 2}')
+    return None
+
+
+def _file_name(case: _Case):
+    if case.expected == {"STRING"} and case.before is not None and case.before.type == "LOAD":
+        return case.fault("the name of a file stands in double quotes", 'write load "name";')
+    return None
+
+
+def _comparison(case: _Case):
+    """A comparison as an argument, outside select."""
+    if case.token.type == "OP" and case.value_may_stand and case.open:
         return case.fault(
-            f"`{case.text}` is a word of the language",
-            "it cannot be a name or a value; use another",
+            f"`{case.text}` has nothing before it",
+            "a comparison alone is only the last operand of select(keys, queries, ==)",
         )
     return None
+
+
+PLACES = {
+    "if": "it stands between values: a if c else b",
+    "else": "it stands between values: a if c else b",
+    "return": "it ends a function: def f(x) { return x; }",
+    "def": "a function has a name: def f(x) { return x; }",
+    "for": "a loop is a statement: for i in l { ... }; a list is [i for i in l]",
+}
+"""Words of the language and where they belong."""
 
 
 def _equals(case: _Case):
@@ -201,6 +271,14 @@ def _equals(case: _Case):
     if case.before is not None and case.before.text in ("+", "-", "*", "/", "%", "^"):
         return case.fault(
             f"there is no `{case.before.text}=`", f"write a = a {case.before.text} 1;"
+        )
+    if case.before is not None and len(case.statement) == 1 and case.before.type in case.signs:
+        return case.fault(
+            f"`{case.before.text}` is a word of the language", "use another name", case.before
+        )
+    if case.form is not None:
+        return case.fault(
+            "an argument has no name", "give arguments by place; to compare, write =="
         )
     if "SEMICOLON" in case.expected:
         return case.fault(
@@ -268,8 +346,13 @@ EXPLANATIONS = (
     _after_return,
     _unclosed,
     _form,
+    _foreign,
     _equals,
     _number,
+    _block,
+    _dict,
+    _file_name,
+    _comparison,
     _keyword,
     _else,
     _missing_between,
