@@ -14,7 +14,16 @@ from rasplab.interpret.rows import matrix
 from rasplab.lang.files import SUFFIX
 from rasplab.lang.session import Session
 from rasplab.lang.tables import tables
-from rasplab.lang.values import Builtin, Function, Node, Selector, Value, kind, plain_text
+from rasplab.lang.values import (
+    Builtin,
+    Function,
+    Node,
+    Selector,
+    Value,
+    describe,
+    kind,
+    plain_text,
+)
 from rasplab.show.text import grid, input_text, sop_line, value_text
 from rasplab.zoo import shipped
 
@@ -151,6 +160,13 @@ def signature(name: str, value: Value) -> str:
     if isinstance(value, Function | Builtin):
         return f"{name}({', '.join(value.parameters)})"
     return name
+
+
+def told(name: str, value: Value) -> str:
+    """A number, list or function on one line: what it is, its name, its value."""
+    if isinstance(value, Function | Builtin):
+        return f"function {signature(name, value)}"
+    return f"{kind(value)} {name} = {describe(value)}"
 
 
 def _comment(place: Span | None) -> str:

@@ -22,15 +22,12 @@ from rasplab.lang.session import Brief, Examples, Failed, Outcome, Session
 from rasplab.lang.syntax import Command, Draw, Expression, Name, Statement
 from rasplab.lang.values import (
     Applied,
-    Builtin,
-    Function,
     Node,
     Selector,
-    describe,
     is_atom,
     kind,
 )
-from rasplab.names import completions, help_at, signature
+from rasplab.names import completions, help_at, told
 from rasplab.program import Program, Value
 from rasplab.show import html
 from rasplab.show.flow import flow_svg
@@ -186,9 +183,7 @@ class Cells:
         if isinstance(value, Node):
             return name, self._shown(name, value)
         if expression:
-            function = isinstance(value, Function | Builtin)
-            told = signature(name, value) if function else f"{name} = {describe(value)}"
-            return name, f"{kind(value)} {told}"
+            return name, told(name, value)
         return name, None
 
     def _shown(self, name: str, node: Node) -> View:

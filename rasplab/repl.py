@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import TextIO
+from collections.abc import Iterable
+from typing import Protocol, TextIO
 
-from rasplab.errors import RaspError, RaspSyntaxError, Source, render
+from rasplab.errors import RaspError, RaspSyntaxError, Source
 from rasplab.interpret import evaluate
 from rasplab.interpret.faults import is_host, transcript_of
 from rasplab.lang.display import View, applied_lines, named_lines
+from rasplab.lang.elaborate import Result
 from rasplab.lang.parse import is_unfinished, parse_module
 from rasplab.lang.session import Brief, Examples, Failed, Left, Outcome, Session
 from rasplab.lang.values import Applied, describe, plain_text
@@ -20,53 +21,87 @@ from rasplab.program import Program
 VERSION = "0.1"
 """Of the language, as the banner says it."""
 
-Read = Callable[[str], str]
-"""Writes a prompt, gives the next line without its newline; raises EOFError at the end."""
-
 __all__ = ["Session", "main"]
 
 
 def main(stdin: TextIO, stdout: TextIO) -> int:
     """Read, evaluate and print until the input ends or leaves. Returns the exit status, 0."""
-    if stdin.isatty() and stdout.isatty():
-        return _Repl(Session(draw=draw), _terminal_reader(), stdout, friendly_fault).loop()
-    return _Repl(Session(draw=draw), _plain_reader(stdin, stdout), stdout, transcript_fault).loop()
+    friendly = stdin.isatty() and stdout.isatty() and os.environ.get("TERM") != "dumb"
+    session = Session(draw=draw, kinds=friendly)
+    return _Repl(
+        session, _terminal(session) if friendly else Transcript(stdin, stdout), stdout
+    ).loop()
 
 
-def _plain_reader(stdin: TextIO, stdout: TextIO) -> Read:
-    def read(prompt: str) -> str:
-        stdout.write(prompt)
-        line = stdin.readline()
+def _terminal(session: Session) -> Face:
+    from rasplab.terminal import Terminal
+
+    return Terminal(session)
+
+
+class Face(Protocol):
+    """Where statements come from, and how values and faults are told."""
+
+    def unit(self) -> str:
+        """The next whole statements. Raises EOFError at the end."""
+
+    def lines(self, view: View, result: Result) -> Iterable[str]:
+        """A value. Raises RaspError where it cannot be shown on its example."""
+
+    def fault(self, error: RaspError) -> str:
+        """A fault."""
+
+    def unshown(self, error: RaspError) -> str:
+        """The fault of a value that could be made, and cannot be shown on the example set now."""
+
+
+class Transcript:
+    """The plain transcript of the reference, to the byte."""
+
+    def __init__(self, stdin: TextIO, stdout: TextIO):
+        self.stdin, self.stdout = stdin, stdout
+
+    def unit(self) -> str:
+        """Lines until they make whole statements, or cannot any more."""
+        unit, prompt = "", ">> "
+        while True:
+            line = self._line(prompt + "  " * unit.split().count("def"))
+            unit += "\n" if line.lstrip().startswith("#") else line + "\n"
+            if unit.strip() and not is_unfinished(unit):
+                return unit
+            prompt = ".. "
+
+    def _line(self, prompt: str) -> str:
+        self.stdout.write(prompt)
+        line = self.stdin.readline()
         if not line:
             raise EOFError
         return line.removesuffix("\n")
 
-    return read
+    def lines(self, view: View, result: Result) -> Iterable[str]:
+        """A value under its name, or what an s-op put to an input gives."""
+        if result.name is None and isinstance(result.value, Applied):
+            return applied_lines(view, result.value)
+        return named_lines(view, result.name, result.value)
 
+    def fault(self, error: RaspError) -> str:
+        """A fault in the words of the reference."""
+        text = transcript_of(error)
+        if isinstance(error, RaspSyntaxError):
+            return f"\t!! antlr exception: {text} \t-- ignoring input"
+        if text.startswith("not implemented"):
+            return text
+        if is_host(error):
+            return f"something went wrong: {text}"
+        return f"\t\t!!ignoring input:\n\t {text}"
 
-def _terminal_reader() -> Read:
-    with suppress(ImportError):
-        import readline
-
-        readline.parse_and_bind("tab: complete")
-    return input
-
-
-def transcript_fault(error: RaspError) -> str:
-    """A fault as the plain transcript tells it."""
-    text = transcript_of(error)
-    if isinstance(error, RaspSyntaxError):
-        return f"\t!! antlr exception: {text} \t-- ignoring input"
-    if text.startswith("not implemented"):
-        return text
-    return (
-        f"something went wrong: {text}" if is_host(error) else f"\t\t!!ignoring input:\n\t {text}"
-    )
-
-
-def friendly_fault(error: RaspError) -> str:
-    """A fault with its place, caret and hint."""
-    return render(error)
+    def unshown(self, error: RaspError) -> str:
+        """A value's fault, in the words of the reference."""
+        text = transcript_of(error)
+        if is_host(error):
+            place = error.span.text if error.span else "?"
+            return f"evaluation failed in: [ {place} ] with exception:\n {text}"
+        return f"\t!!statement executed, but result fails on evaluation:\n\t\t {text}"
 
 
 def draw(name: str, program: Program, tokens: tuple) -> None:
@@ -79,30 +114,20 @@ def draw(name: str, program: Program, tokens: tuple) -> None:
 class _Repl:
     """One loop over a session."""
 
-    def __init__(self, session: Session, read: Read, out: TextIO, tell: Callable[[RaspError], str]):
-        self.session, self.read, self.out, self.tell = session, read, out, tell
+    def __init__(self, session: Session, face: Face, out: TextIO):
+        self.session, self.face, self.out = session, face, out
 
     def loop(self) -> int:
         self._write([f"RASP {VERSION}", f"running example is: {self.session.sop_example}"])
         while True:
             try:
-                if not self._turn(self._read_unit()):
+                if not self._turn(self.face.unit()):
                     return 0
             except EOFError:
                 self._write([""])
                 return 0
             except KeyboardInterrupt:
                 self._write([""])
-
-    def _read_unit(self) -> str:
-        """Lines until they make whole statements, or cannot any more."""
-        unit, prompt = "", ">> "
-        while True:
-            line = self.read(prompt + "  " * unit.split().count("def"))
-            unit += "\n" if line.lstrip().startswith("#") else line + "\n"
-            if unit.strip() and not is_unfinished(unit):
-                return unit
-            prompt = ".. "
 
     def _turn(self, unit: str) -> bool:
         """Run one unit; False if it leaves."""
@@ -113,12 +138,12 @@ class _Repl:
                         return False
                     self._show(outcome)
         except RaspError as error:
-            self._write([self.tell(error)])
+            self._write([self.face.fault(error)])
         return True
 
     def _show(self, outcome: Outcome) -> None:
         if isinstance(outcome, Failed):
-            self._write([self.tell(outcome.error)])
+            self._write([self.face.fault(outcome.error)])
         elif isinstance(outcome, Examples):
             self._write([f"\t{which} example: {_example_text(e)}" for which, e in outcome.pairs])
         else:
@@ -126,14 +151,10 @@ class _Repl:
 
     def _show_value(self, outcome: Outcome) -> None:
         result = outcome.result if isinstance(outcome, Brief) else outcome
-        view: View = self.session.view(isinstance(outcome, Brief))
         try:
-            if result.name is None and isinstance(result.value, Applied):
-                self._write(applied_lines(view, result.value))
-            else:
-                self._write(named_lines(view, result.name, result.value))
+            self._write(self.face.lines(self.session.view(isinstance(outcome, Brief)), result))
         except RaspError as error:
-            self._write([_display_fault(error)])
+            self._write([self.face.unshown(error)])
 
     def _write(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -143,12 +164,3 @@ class _Repl:
 
 def _example_text(example: str | list) -> str:
     return describe(example) if isinstance(example, str) else plain_text(example)
-
-
-def _display_fault(error: RaspError) -> str:
-    """A value that could be made, and cannot be shown on the example that is set now."""
-    text = transcript_of(error)
-    if is_host(error):
-        place = error.span.text if error.span else "?"
-        return f"evaluation failed in: [ {place} ] with exception:\n {text}"
-    return f"\t!!statement executed, but result fails on evaluation:\n\t\t {text}"

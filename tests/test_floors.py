@@ -23,6 +23,7 @@ FLOORS = (
         "names",
         "highlight",
         "notebook",
+        "terminal",
         "repl",
         "demo",
         "commands",
