@@ -13,9 +13,11 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_prints_what_the_readme_shows(monkeypatch):
-    """The Python block prints the block below it, up to the seconds."""
-    code, shown = re.search(r"```python\n(.*?)```\s+```\n(.*?)```", README, re.S).groups()
+@pytest.mark.parametrize(
+    ("code", "shown"), re.findall(r"```python\n(.*?)```\s+```\n(.*?)```", README, re.S)
+)
+def test_an_example_prints_what_the_readme_shows(code, shown, monkeypatch):
+    """A Python block prints the block below it, up to the seconds."""
     monkeypatch.chdir(ROOT)
     with redirect_stdout(io.StringIO()) as out:
         exec(code, {})  # noqa: S102 (the README's own text)
