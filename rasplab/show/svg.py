@@ -84,11 +84,13 @@ def pattern_svg(
     col_tokens: Sequence[str],
     title: str = "",
     subtitle: str = "",
+    axes: tuple[str, str] = ("query", "key"),
 ) -> str:
     """A [query, key] matrix as a heat grid: attention probabilities or a selector's booleans, in
     [0, 1].
 
     row_tokens, col_tokens   one text per query and per key (BOS included when the matrix has it)
+    axes  what rows and columns are called
     Raises ValueError if the matrix and the tokens differ in size.
     """
     matrix = np.asarray(matrix, dtype=float)
@@ -98,7 +100,9 @@ def pattern_svg(
     left = 22 + _longest(row_tokens, cell)
     top = _captions_height(title, subtitle) + 12 + _room_above(col_tokens, cell)
     w = max(left + cell * matrix.shape[1] + 12, 7.2 * width(title) + 20, 5.8 * width(subtitle) + 20)
-    parts = _captions(title, subtitle) + _axis_names(title, subtitle, left, top, cell, matrix.shape)
+    parts = _captions(title, subtitle) + _axis_names(
+        axes, title, subtitle, left, top, cell, matrix.shape
+    )
     parts += _axis_labels(row_tokens, col_tokens, left, top, cell)
     parts += _cells(matrix, row_tokens, col_tokens, left, top, cell)
     return picture(w, top + cell * matrix.shape[0] + 12, parts, title or "pattern")
@@ -134,14 +138,14 @@ def _captions(title: str, subtitle: str) -> list[str]:
     return parts + ([text_at(10, 34 if title else 16, subtitle, "soft", 10.5)] if subtitle else [])
 
 
-def _axis_names(title, subtitle, left, top, cell, shape) -> list[str]:
-    """`query` along the left side, `key` just under the captions."""
+def _axis_names(axes, title, subtitle, left, top, cell, shape) -> list[str]:
+    """The rows' name along the left side, the columns' just under the captions."""
     middle = top + cell * shape[0] / 2
     turn = f' transform="rotate(-90 12 {middle:.1f})"'
     over = _captions_height(title, subtitle) + 9
     return [
-        text_at(12, middle, "query", "soft", 9.5, "middle", extra=turn),
-        text_at(left + cell * shape[1] / 2, over, "key", "soft", 9.5, "middle"),
+        text_at(12, middle, axes[0], "soft", 9.5, "middle", extra=turn),
+        text_at(left + cell * shape[1] / 2, over, axes[1], "soft", 9.5, "middle"),
     ]
 
 
