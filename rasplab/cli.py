@@ -80,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_circuit,
         _add_discover,
         _add_score,
+        _add_bench,
         _add_demo,
     ):
         add(commands)
@@ -253,6 +254,22 @@ def _add_score(commands) -> None:
     score.add_argument("--html", metavar="F", help="the same as a page; heads show their patterns")
     _device(score)
     _json(score)
+
+
+def _add_bench(commands) -> None:
+    bench = commands.add_parser("bench", help="discovery methods on models whose circuit is known")
+    bench.set_defaults(module="discovery")
+    bench.add_argument("what", choices=("circuits",), metavar="circuits", help="what is measured")
+    bench.add_argument("-o", "--out", metavar="DIR", default="out/bench_circuits",
+                       help="rows of a run that was stopped are kept there (default: "
+                            "out/bench_circuits)")  # fmt: skip
+    bench.add_argument("--quick", action="store_true", help="three programs")
+    bench.add_argument("--programs", nargs="+", metavar="NAME", help="zoo programs or tasks")
+    bench.add_argument(
+        "--variants", nargs="+", choices=("plain", "rotated", "realistic"), help="of the models"
+    )
+    bench.add_argument("--seed", type=int, default=0, help="default: 0")
+    _json(bench)
 
 
 def _add_demo(commands) -> None:

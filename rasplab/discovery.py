@@ -1,7 +1,8 @@
-"""The commands discover and score: arguments in, text or JSON out, exit code back (floor 7)."""
+"""The commands discover, score and bench: arguments in, text or JSON out (floor 7)."""
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -139,3 +140,58 @@ def _sample(domain, seed: int) -> list:
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, len(domain.vocab), min(6, domain.max_len))
     return [domain.vocab[i] for i in ids]
+
+
+def bench(args: Namespace) -> int:
+    """Every method on every benchmark model; resumable, rows kept in DIR."""
+    from rasplab.show.text import write_whole
+    from rasplab.study import bench as benches
+    from rasplab.study.bench_tables import markdown, summary
+    from rasplab.study.replicate import replicate, replicate_markdown
+
+    programs = args.programs or (benches.QUICK if args.quick else benches.PROGRAMS)
+    wanted = benches.cases(programs, args.variants or benches.VARIANTS)
+    out = Path(args.out)
+    with only_json(args.json):
+        with progress_bar("bench circuits") as bar:
+            rows = benches.run_bench(out, wanted, args.seed, _told(bar))
+        text = markdown(rows, args.seed) + "\n" + replicate_markdown(replicate(args.seed))
+        table = summary(rows, args.seed)
+        write_whole(out / "table.md", text)
+        write_whole(out / "table.json", json.dumps({"summary": table, "rows": rows}, indent=1))
+        for truth in ("effective", "structural"):
+            write_whole(out / f"{truth}.svg", bench_svg(table, truth))
+    if args.json:
+        print_json(out=str(out), summary=table)
+    else:
+        print(f"{text}\nwritten to {out}: table.md, table.json, effective.svg, structural.svg")
+    return 0
+
+
+def _told(bar):
+    """The bar, and where stderr is no terminal, a line now and then."""
+
+    def tell(done: int, total: int) -> None:
+        bar(done, total)
+        if not sys.stderr.isatty() and (done % 100 == 0 or done == total):
+            print(f"bench circuits: {done} of {total} rows", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def bench_svg(table: list[dict], truth: str) -> str:
+    """Mean AUC of each method, a colour for each kind of model and ablation."""
+    from rasplab.show.dots import dots_svg
+
+    some = [row for row in table if row["truth"] == truth]
+    kinds = list(dict.fromkeys((r["variant"], r["ablation"]) for r in some))
+    found = {(r["method"], r["variant"], r["ablation"]): r for r in some}
+    rows = [
+        (m, [_point(found.get((m, *kind))) for kind in kinds])
+        for m in dict.fromkeys(row["method"] for row in some)
+    ]
+    return dots_svg([", ".join(k) for k in kinds], rows, f"ROC AUC against {truth} truth")
+
+
+def _point(row: dict | None) -> tuple[float, float, float] | None:
+    return (row["auc"], row["low"], row["high"]) if row else None

@@ -17,7 +17,7 @@ from rasplab.notebook import Cells, Picture, page
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
 
-@pytest.fixture(scope="module", params=["1_language", "2_compile_and_compare"])
+@pytest.fixture(scope="module", params=["1_language", "2_compile_and_compare", "3_circuits"])
 def outputs(request) -> tuple[str, dict[str, str]]:
     """A notebook's name, and for each code cell (by its text) its outputs as one text."""
     notebook = nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
@@ -36,7 +36,9 @@ def _texts(output) -> str:
 def test_notebooks_run_and_show_their_results(outputs):
     """Every cell runs; values, tables and pictures are there."""
     name, shown_by = outputs
-    wanted = LANGUAGE if name == "1_language" else COMPARE
+    wanted = {"1_language": LANGUAGE, "2_compile_and_compare": COMPARE, "3_circuits": CIRCUITS}[
+        name
+    ]
     for start, words in wanted.items():
         text = next(text for source, text in shown_by.items() if source.startswith(start))
         for word in words:
@@ -70,6 +72,17 @@ LANGUAGE = {
     "import rasplab": ["['-', 'h', 'e', 'l', 'l']"],
     "trace": ["<th>shifted</th><td>-</td><td>h</td>", PICTURE],
     "program": ["<pre>%0 = "],
+}
+CIRCUITS = {
+    "about = entry": [PICTURE],
+    "model = compiled": ["lengths 1 to 8: 6, 6", "num_smaller: 8 of 8"],
+    "for ablation": ["zero", "edges matter, 0 outside the structure"],
+    "exact = ": ["exact, resample ablation, kl", "of attention rows saturated"],
+    "truth = ": ["acdc (resample) against resample truth", "ROC AUC 1.000"],
+    "HTML(overlay_html(eap": [PICTURE],
+    "for name, found": ["exact ['0: 0.00'", "1.00']"],
+    "trained = ": ["of the 15 strongest by exact patching", "trained   ['0%: 0.00'"],
+    "HTML(overlay_html(slow": [PICTURE],
 }
 COMPARE = {
     "about = entry": ["<th>n_layers</th>", "flip"],

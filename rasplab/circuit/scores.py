@@ -9,6 +9,9 @@ import numpy as np
 
 from rasplab.errors import FileError
 
+SHOWN = 30
+"""The strongest units, printed."""
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeScores:
@@ -79,4 +82,7 @@ class EdgeScores:
         )
         lines = [head, *([self.health] if self.health else [])]
         lines += [f"note: {note}" for note in self.notes]
-        return "\n".join(lines + [f"{score:12.5g}  {name}" for name, score in self.ranked()[:40]])
+        ranked = [(name, score) for name, score in self.ranked() if score]
+        lines += [f"{score:12.5g}  {name}" for name, score in ranked[:SHOWN]]
+        rest = (f"{len(ranked) - SHOWN} more", f"{len(self.names) - len(ranked)} are 0")
+        return "\n".join([*lines, "; ".join(rest[len(ranked) <= SHOWN :])])

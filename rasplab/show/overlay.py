@@ -13,6 +13,7 @@ import numpy as np
 from rasplab.circuit.graph import Circuit
 from rasplab.circuit.scores import EdgeScores
 from rasplab.errors import RaspValueError
+from rasplab.show.html import figure, wrapped
 from rasplab.show.svg import Stroke, circuit_svg, pattern_svg
 from rasplab.sites import Edge, Port, Site
 
@@ -122,3 +123,11 @@ figure{margin:0}
 g[data-site^=L][data-site*=H]{cursor:pointer}
 g[data-site].on rect{stroke-width:3}
 """
+
+
+def overlay_html(
+    scores: EdgeScores, truth: Circuit | None, keep: int | None = None, title: str = ""
+) -> str:
+    """`overlay_svg` as a notebook's output."""
+    picture = figure(overlay_svg(scores, truth, keep, title), f"found circuit {title}".strip())
+    return wrapped(picture, scripted=True)

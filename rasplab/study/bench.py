@@ -1,0 +1,196 @@
+"""The benchmark of discovery methods: known circuits, plain and in disguise (floor 6).
+
+Programs are those whose compiled circuits have depth, several heads, selectors that share work or
+stand in for each other, and parts that only positions reach; none is a lone MLP. Each row is one
+method on one model under one ablation, written down as soon as it is known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rasplab.circuit.discover import discover
+from rasplab.circuit.effective import effective_units
+from rasplab.circuit.flow import flow_of
+from rasplab.circuit.pairs import draw_pairs
+from rasplab.circuit.score import STRUCTURAL, Truth, score, truth_of
+from rasplab.errors import RaspError, RaspValueError
+from rasplab.lang import load
+from rasplab.zoo import entry, shipped
+
+PROGRAMS = (
+    "reverse", "double_hist", "sort", "sort_by_freq", "most_freq", "dyck1", "dyck2",
+    "shuffle_dyck2", "induction", "detect_abc", "associative_recall", "balanced", "place_in_run",
+    "median", "run_length", "running_maximum", "between_equal", "maximum", "sort_down",
+    "palindrome", "hamming_to_reverse", "starts_and_ends_alike", "peaks", "run_number", "argmax",
+    "minimum", "mirror", "swap_ends", "count_runs", "is_sorted", "mirror_match", "bracket_depth",
+    "contains_ab", "a_before_b", "rotate_left", "count_distinct",
+)  # fmt: skip
+"""Two heads or more, twelve edges or more; from the zoo and its tasks."""
+
+QUICK = ("reverse", "sort", "detect_abc")
+VARIANTS = ("plain", "rotated", "realistic")
+ABLATIONS = ("zero", "resample")
+METHODS = (
+    "exact", "acdc", "path", "eap", "eap_ig", "eap_ig_activations", "mask_ig", "pruning", "hisp",
+)  # fmt: skip
+PAIRS = 24
+"""Pairs of inputs per model: enough for every length twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row to be: which method on which model, under which ablation."""
+
+    program: str
+    variant: str
+    ablation: str
+    method: str
+
+    @property
+    def key(self) -> str:
+        """Names the row."""
+        return "/".join((self.program, self.variant, self.ablation, self.method))
+
+
+def cases(
+    programs: Iterable[str] = PROGRAMS,
+    variants: Iterable[str] = VARIANTS,
+    methods: Iterable[str] = METHODS,
+) -> list[Case]:
+    """Every case, model by model; realistic models only where one is shipped."""
+    return [
+        Case(program, variant, ablation, method)
+        for program in programs
+        for variant in variants
+        if variant != "realistic" or realistic_folder(program).is_dir()
+        for ablation in ABLATIONS
+        for method in methods
+    ]
+
+
+def realistic_folder(program: str) -> Path:
+    """Where a realistic model of a program is shipped, if it is."""
+    return shipped("circuits") / "realistic" / program
+
+
+def run_bench(
+    out: Path,
+    wanted: list[Case],
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict]:
+    """Every case's row; rows that `out` holds of the same models are not made again.
+
+    out  a folder; rows.jsonl in it gets one line per row, as soon as there is one
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "rows.jsonl"
+    known = {(row["key"], row["seed"], row["model"]): row for row in read_rows(path)}
+    subject, rows = None, []
+    with path.open("a+", encoding="utf-8") as file:
+        _whole_lines(path, file)
+        for done, case in enumerate(wanted, 1):
+            if subject is None or subject.place != (case.program, case.variant):
+                subject = Subject(case.program, case.variant, seed)
+            row = known.get((case.key, seed, subject.digest))
+            if row is None:
+                row = subject.row(case)
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+            rows.append(row)
+            if progress:
+                progress(done, len(wanted))
+    return rows
+
+
+def _whole_lines(path: Path, file) -> None:
+    """End a line that a stop has cut short."""
+    text = path.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        file.write("\n")
+
+
+def read_rows(path: Path) -> Iterator[dict]:
+    """The rows of a file; a last line cut short by a stop is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
+
+
+class Subject:
+    """A model with its pairs and its truths, for all cases on it."""
+
+    def __init__(self, program: str, variant: str, seed: int):
+        self.seed, self.place = seed, (program, variant)
+        self.granularity = "component" if variant == "realistic" else "edge"
+        self.model, self.circuit = model_of(program, variant, seed)
+        self.digest = flow_of(self.model.lens).digest
+        self.pairs = draw_pairs(self.model.domain, PAIRS, seed)
+        self.truths: dict[str, Truth] = {}
+
+    def truth(self, ablation: str) -> Truth:
+        """Structural, or effective on the same pairs; for a realistic model that of its program."""
+        if ablation not in self.truths:
+            if ablation == STRUCTURAL:
+                self.truths[ablation] = truth_of(self.circuit, STRUCTURAL, self.granularity)
+            else:
+                found = effective_units(self.model, self.pairs, ablation, self.granularity)
+                self.truths[ablation] = Truth(found, ablation, self.granularity)
+        return self.truths[ablation]
+
+    def row(self, case: Case) -> dict:
+        """What the method scores on this model; why not, where it cannot be scored."""
+        found = discover(
+            self.model, case.method, self.pairs, case.ablation, seed=self.seed,
+            granularity=None if case.method == "path" else self.granularity, max_seconds=None,
+        ) if self._possible(case) else None  # fmt: skip
+        row = {
+            "key": case.key, "seed": self.seed, "model": self.digest, "program": case.program, "variant": case.variant,
+            "ablation": case.ablation, "method": case.method, "granularity": self.granularity,
+        }  # fmt: skip
+        if found is None:
+            return row | {"structural": None, "effective": None, "why": "path scores edges only"}
+        cost = {name: getattr(found, name) for name in ("forwards", "backwards", "seconds")}
+        row |= cost | {"units": len(found.names), "health": found.health}
+        row["structural"] = self._scored(found, STRUCTURAL)
+        row["effective"] = self._scored(found, case.ablation)
+        return row
+
+    def _possible(self, case: Case) -> bool:
+        return case.method != "path" or self.granularity == "edge"
+
+    def _scored(self, found, ablation: str) -> dict | None:
+        """The areas against one truth; None where it has nothing to rank."""
+        try:
+            row = score(found, self.truth(ablation), seed=self.seed, resamples=200).to_json()
+        except RaspValueError:
+            return None
+        kept = ("auc", "pessimistic", "low", "high", "ap", "n_true")
+        return {name: round(row[name], 4) for name in kept}
+
+
+def model_of(program: str, variant: str, seed: int = 0):
+    """A benchmark model, and the compiled model that says its structure."""
+    from rasplab.compiler import compile_program
+
+    about = entry(program)
+    compiled = compile_program(load(about.path), about.domain)
+    plain = compiled.to_model(device="cpu")
+    match variant:
+        case "plain":
+            return plain, plain
+        case "rotated":
+            turned = compiled.rotated(seed).to_model(device="cpu")
+            return turned, plain
+        case "realistic":
+            from rasplab.model.store import load_model
+
+            return load_model(realistic_folder(program), device="cpu"), plain
+    raise RaspError(f"{variant!r} is no variant", hint=f"it can be {', '.join(VARIANTS)}")
