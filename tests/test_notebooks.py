@@ -79,7 +79,7 @@ CIRCUITS = {
     "for ablation": ["zero", "edges matter, 0 outside the structure"],
     "exact = ": ["exact, resample ablation, kl", "of attention rows saturated"],
     "truth = ": ["acdc (resample) against resample truth", "ROC AUC 1.000"],
-    "HTML(overlay_html(eap": [PICTURE],
+    "matters = ": [PICTURE],
     "for name, found": ["exact ['0: 0.00'", "1.00']"],
     "trained = ": ["of the 15 strongest by exact patching", "trained   ['0%: 0.00'"],
     "HTML(overlay_html(slow": [PICTURE],

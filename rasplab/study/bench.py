@@ -152,8 +152,9 @@ class Subject:
             granularity=None if case.method == "path" else self.granularity, max_seconds=None,
         ) if self._possible(case) else None  # fmt: skip
         row = {
-            "key": case.key, "seed": self.seed, "model": self.digest, "program": case.program, "variant": case.variant,
-            "ablation": case.ablation, "method": case.method, "granularity": self.granularity,
+            "key": case.key, "seed": self.seed, "model": self.digest, "program": case.program,
+            "variant": case.variant, "ablation": case.ablation, "method": case.method,
+            "granularity": self.granularity,
         }  # fmt: skip
         if found is None:
             return row | {"structural": None, "effective": None, "why": "path scores edges only"}
