@@ -130,8 +130,12 @@ class Cells:
         self.names: dict[str, object] = {}
         self._pictures: list[Picture] = []
 
-    def run(self, cell: str, example: Sequence[Value] | None = None) -> list[View]:
+    def run(
+        self, cell: str, example: Sequence[Value] | None = None, name: str = "<cell>"
+    ) -> list[View]:
         """Run a cell, on another running example if one is given: what it shows.
+
+        name   what to call the cell in messages
 
         Raises RaspError, placed in the cell, for one that does not parse or fails on the example;
         then nothing has changed.
@@ -141,7 +145,7 @@ class Cells:
         with session.all_or_nothing():
             if example is not None:
                 self._set_example(example)
-            views = self._views(parse_module(Source("<cell>", cell)).items)
+            views = self._views(parse_module(Source(name, cell)).items)
         self.names = dict(self._python_names(before, places))
         return [*views, *self._pictures]
 
@@ -235,7 +239,8 @@ def rasp_magic(shell, cells: Cells, line: str, cell: str) -> None:
 
     try:
         example = read_tokens(_unquoted(line.strip())) if line.strip() else None
-        views = cells.run(cell, example)
+        number = len(shell.history_manager.input_hist_parsed) - 1  # this cell is in it already
+        views = cells.run(cell, example, f"In [{number}]")
     except RaspError as error:
         show_fault(error)
         return

@@ -1,5 +1,6 @@
 """The notebooks run and show what they say; the magic's behaviour, in a shell without a kernel."""
 
+import io
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rasplab.errors import RaspError
 from rasplab.lang.session import Session
 from rasplab.names import completions, help_at, help_on
 from rasplab.notebook import Cells, Picture, page
+from rasplab.repl import main
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -67,7 +69,7 @@ LANGUAGE = {
         "<th>ordered</th><td>a</td><td>a</td><td>b</td><td>b</td><td>c</td>",
         "<th>rank</th>",
     ],
-    "%%rasp\nwrong": ["<b>&lt;cell&gt;:1:24</b>: select compares", "^^^", "hint: "],
+    "%%rasp\nwrong": ["<b>In [9]:1:24</b>: select compares", "^^^", "hint: "],
     "%%rasp\nordered": ["<th>ordered</th><td>a</td><td>a</td>"],
     "import rasplab": ["['-', 'h', 'e', 'l', 'l']"],
     "trace": ["<th>shifted</th><td>-</td><td>h</td>", PICTURE],
@@ -230,9 +232,27 @@ def test_the_extension_shows_rasp_errors_without_a_traceback(shell, capsys):
     assert shell.user_ns["back"]("ab").tolist() == [[False, True], [True, False]]
     capsys.readouterr()
     shell.run_cell("import rasplab\nrasplab.parse('x = ;')")
-    shell.run_cell("%%rasp\nx = ;")
+    shell.run_cell("1", store_history=True)
+    shell.run_cell("%%rasp\nx = ;", store_history=True)
     out = capsys.readouterr()
-    assert "Traceback" not in out.out + out.err and "<cell>:1:5" in out.out
+    assert "Traceback" not in out.out + out.err and "In [2]:1:5" in out.out
+
+
+def test_a_fault_in_an_earlier_cell_says_which():
+    """What fails on a new example is placed where it was written."""
+    cells = Cells()
+    cells.run("x = tokens_int;", "12", "In [1]")
+    with pytest.raises(RaspError, match=r"In \[1\]:1:5: tokens_int cannot read"):
+        cells.run("y = x + 1;", "ab", "In [2]")
+
+
+def test_an_empty_example_is_told_as_a_fault():
+    """In cells and in the transcript, which goes on."""
+    with pytest.raises(RaspError, match="at least one token"):
+        Cells().run('set example ""\nx = tokens;')
+    out = io.StringIO()
+    main(io.StringIO('set example ""\nx = tokens;\nset example "ab"\nindices;\n'), out)
+    assert "non-empty iterables, got: \n" in out.getvalue() and "[0, 1] (ints)" in out.getvalue()
 
 
 def test_completion_in_cells_knows_the_session(shell):

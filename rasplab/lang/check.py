@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rasplab.errors import RaspError
-from rasplab.interpret import Column, Room
+from rasplab.interpret import Column, Room, read_tokens
 from rasplab.lang.values import Node, Value
 from rasplab.program import Builder, operands
 
@@ -66,7 +66,7 @@ class ExampleCheck:
 
     def column(self, node: Node, tokens: str | list) -> Column:
         """A node on an input."""
-        inputs = tuple(tokens)
+        inputs = read_tokens(tokens)
         key = tuple((type(t), t) if not isinstance(t, list) else repr(t) for t in inputs)
         if key not in self._kept:
             self._kept[key] = Columns(inputs)
