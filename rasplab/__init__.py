@@ -37,6 +37,7 @@ _HOMES = {
     "score": "rasplab.circuit.score",
     "load_compiled": "rasplab.compiler.files",
     "load_model": "rasplab.model.store",
+    "from_tracr": "rasplab.model.tracr",
     "load_ipython_extension": "rasplab.notebook",
 }
 

@@ -13,7 +13,7 @@ import torch
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
-NARROW = 64
+NARROW = 512
 """Up to this d_model torch's own threads make a CPU little quicker, and beside other work several
 times slower: many short operations wait for each other. Whole batches side by side do not."""
 
