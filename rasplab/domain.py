@@ -112,6 +112,11 @@ class Readout:
     unit: Fraction = Fraction(1)
     denominator: int = 1
 
+    @property
+    def width(self) -> int:
+        """How many logits it reads."""
+        return 1 if self.number else len(self.values)
+
     def decode(self, logits: np.ndarray) -> list:
         """The values of a [pos, d_vocab_out] array, one per position."""
         if not self.number:

@@ -142,7 +142,7 @@ class Program:
     """A program: nodes in order, every one needed for the output.
 
     nodes   operands before users; no two equal
-    output  the id of the output node
+    output  the id of the output node; also: further outputs, in their order
     names   the names the text gives to nodes; an id may carry several (the first is shown)
     spans   where in the text each node was made, when it came from text
     """
@@ -151,12 +151,18 @@ class Program:
     output: int
     names: tuple[tuple[str, int], ...] = ()
     spans: tuple[Span | None, ...] = field(default=(), compare=False)
+    also: tuple[int, ...] = ()
 
     def __post_init__(self):
         for i, node in enumerate(self.nodes):
             assert all(a < i for a in operands(node)), f"node {i} reads a later node: {node}"
         count = len(self.nodes)
-        assert 0 <= self.output < count, f"output {self.output} of {count} nodes"
+        assert all(0 <= i < count for i in self.outputs), f"outputs {self.outputs} of {count} nodes"
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """All outputs: `output` first."""
+        return (self.output, *self.also)
 
     def is_selector(self, i: int) -> bool:
         """Whether node i is a selector (else it is an s-op)."""
@@ -191,7 +197,7 @@ class Program:
         for i, node in enumerate(self.nodes):
             note = f"  # {named[i]}" if i in named else ""
             lines.append(f"%{i} = {expression(node, refs)}{note}")
-        return "\n".join([*lines, f"output %{self.output}"])
+        return "\n".join([*lines, f"output {', '.join(refs[i] for i in self.outputs)}"])
 
     def unparse(self) -> str:
         """RASP text that `rasplab.parse` makes into a program of the same digest and names.
@@ -213,18 +219,19 @@ class Program:
 
     @cached_property
     def digest(self) -> str:
-        """A sha256 of nodes and output: names, spans and history do not count."""
-        order = canonical_order(self.nodes, self.output)
+        """A sha256 of nodes and outputs: names, spans and history do not count."""
+        order = canonical_order(self.nodes, *self.outputs)
         ids = {old: new for new, old in enumerate(order)}
         keys = [node_key(renumbered(self.nodes[old], ids)) for old in order]
+        keys += [("also", ids[i]) for i in self.also]
         return hashlib.sha256(repr(keys).encode()).hexdigest()
 
 
-def canonical_order(nodes: tuple[Node, ...], output: int) -> list[int]:
-    """The ids that `output` needs, operands first, in depth-first order of operands."""
+def canonical_order(nodes: tuple[Node, ...], *outputs: int) -> list[int]:
+    """The ids that `outputs` need, operands first, in depth-first order of operands."""
     order: list[int] = []
     seen: set[int] = set()
-    stack = [(output, False)]
+    stack = [(output, False) for output in reversed(outputs)]
     while stack:
         i, ready = stack.pop()
         if ready:
@@ -297,14 +304,16 @@ class Builder:
             self.spans.append(span)
         return self._ids[key]
 
-    def program(self, output: int, names: dict[str, int] | None = None) -> Program:
-        """The program of `output`: only the nodes it needs, in canonical order."""
-        order = canonical_order(self.nodes, output)
+    def program(
+        self, output: int, names: dict[str, int] | None = None, also: tuple[int, ...] = ()
+    ) -> Program:
+        """The program of these outputs: only the nodes they need, in canonical order."""
+        order = canonical_order(self.nodes, output, *also)
         ids = {old: new for new, old in enumerate(order)}
         nodes = tuple(renumbered(self.nodes[old], ids) for old in order)
         kept = tuple((name, ids[old]) for name, old in (names or {}).items() if old in ids)
         spans = _inherited(nodes, [self.spans[old] for old in order])
-        return Program(nodes, ids[output], kept, spans)
+        return Program(nodes, ids[output], kept, spans, tuple(ids[i] for i in also))
 
 
 def _inherited(nodes: tuple[Node, ...], spans: list[Span | None]) -> tuple[Span | None, ...]:

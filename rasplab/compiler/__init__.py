@@ -48,6 +48,7 @@ class Compiled:
 
     certificate  bound on the numerical error of the read-out, and the dtype it holds in
     choices  what the compiler decided on the way, with what else there was
+    further  the read-outs of the program's further outputs; their logits follow those of `readout`
     checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of
              the domain
     seconds  how long compilation took
@@ -63,6 +64,7 @@ class Compiled:
     weights: Weights
     checked: str
     choices: tuple[Choice, ...]
+    further: tuple[Readout, ...]
     seconds: float = field(compare=False)
 
     @property
@@ -122,7 +124,13 @@ class Compiled:
 
         dtype = dtype or self.certificate.dtype
         return load_weights(
-            self.weights, self.domain, self.readout, device=device, dtype=dtype, compiled=self
+            self.weights,
+            self.domain,
+            self.readout,
+            device=device,
+            dtype=dtype,
+            compiled=self,
+            further=self.further,
         )
 
     def save(self, folder) -> None:
@@ -179,13 +187,13 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     if basis not in BASES:
         raise ValueError(f"basis is {basis!r}; it can be {' or '.join(BASES)}")
     start = time.perf_counter()
-    if program.is_selector(program.output):
+    for output in filter(program.is_selector, program.outputs):
         raise CompileError(
-            "the output is a selector; a model gives s-ops", program.span(program.output),
+            "the output is a selector; a model gives s-ops", program.span(output),
             "aggregate it, or take its selector_width",
         )  # fmt: skip
     inferred = Inferred(program, domain)
-    lowering, forms, readout, certificate = _lowered(inferred, basis)
+    lowering, forms, readouts, certificate = _lowered(inferred, basis)
     checked = _check_doubts(inferred)
     layout, forms = place(lowering.stream, forms)
     weights = assemble(layout, forms, domain)
@@ -196,33 +204,40 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
         basis,
         layout,
         tuple(forms),
-        readout,
+        readouts[0],
         certificate,
         weights,
         checked,
         tuple(dict.fromkeys(lowering.stream.choices)),
+        readouts[1:],
         seconds,
     )
 
 
 def _lowered(inferred: Inferred, basis: str):
-    """The stream and its read-out: the first of ATTEMPTS that has a certificate."""
+    """The stream, all logits, what they mean, and the certificate of the output that is nearest to
+    losing it: the first of ATTEMPTS that has one.
+    """
     program = inferred.program
     lowering, failed = None, []
     for dtype, shares in ATTEMPTS:
         if lowering and lowering.dtype == dtype and not lowering.attention.has_shares:
             continue
         lowering = Lowering(inferred, basis, dtype, shares)
-        forms, readout, certificate = read_out(lowering, program.output)
+        forms, readouts, certificates = zip(
+            *(read_out(lowering, output) for output in program.outputs), strict=True
+        )
+        worst = max(range(len(certificates)), key=lambda k: certificates[k].share)
+        certificate, output = certificates[worst], program.outputs[worst]
         said = f"{dtype}{'' if shares else ', widths without 1/(1+w)'}: {certificate}"
         if certificate.holds:
-            lowering.stream.choose(program.output, "precision", said, *failed)
-            return lowering, forms, readout, certificate
+            lowering.stream.choose(output, "precision", said, *failed)
+            return lowering, [form for part in forms for form in part], readouts, certificate
         failed.append(said)
     raise CompileError(
-        f"values of {program.labels[program.output]!r} lie {certificate.gap:.1g} apart; "
+        f"values of {program.labels[output]!r} lie {certificate.gap:.1g} apart; "
         f"the model is exact to {certificate.error:.1g} in float64",
-        program.span(program.output),
+        program.span(output),
         "use a smaller max_len or fewer different numbers",
     )
 

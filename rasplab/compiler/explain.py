@@ -38,8 +38,8 @@ class _Story:
         self.told_before: set[tuple[int, int]] = set()
 
     def told(self, position: int) -> str:
-        output = self.program.output
-        got = self.compiled.readout.decode(self.run.logits[0])[position]
+        output, readout = self.program.output, self.compiled.readout
+        got = readout.decode(self.run.logits[0, :, : readout.width])[position]
         want = self.trace.values[output][position]
         if type(got) is not type(want) and got != want:
             raise RaspValueError(f"the model gives {got!r}, the interpreter {want!r}")

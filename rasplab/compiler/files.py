@@ -112,6 +112,7 @@ def _json(compiled: Compiled) -> str:
         "digest": program.digest,
         "nodes": [[type(n).__name__, *(getattr(n, f) for f in n.__slots__)] for n in program.nodes],
         "output": program.output,
+        **({"also": list(program.also)} if program.also else {}),
         "names": list(program.names),
         "sources": [[Path(s.name).name, s.text] for s in sources],
         "spans": [[sources.index(s.source), s.start, s.stop] if s else None for s in program.spans],
@@ -128,7 +129,8 @@ def _program(row: dict) -> Program:
     sources = [Source(name, text) for name, text in row["sources"]]
     spans = tuple(Span(sources[s[0]], s[1], s[2]) if s else None for s in row["spans"])
     names = tuple((name, i) for name, i in row["names"])
-    return Program(tuple(_node(*n) for n in row["nodes"]), row["output"], names, spans)
+    nodes, also = tuple(_node(*n) for n in row["nodes"]), tuple(row.get("also", ()))
+    return Program(nodes, row["output"], names, spans, also)
 
 
 def _node(kind: str, *fields) -> Node:

@@ -30,6 +30,11 @@ class Certificate:
     dtype: str
 
     @property
+    def share(self) -> float:
+        """The error as a share of what it may be: below 1 it holds."""
+        return 2 * self.error / self.gap
+
+    @property
     def holds(self) -> bool:
         """Whether the nearest value is always the right one."""
         return 2 * self.error < self.gap

@@ -9,7 +9,7 @@ otherwise only kinds are.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -151,11 +151,12 @@ class Elaborator(Expressions):
             columns[i] = room.column(self.builder.nodes[i], columns, inputs, place)
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
 
-    def program(self, node: Node, scope: Scope) -> Program:
-        """The program whose output is `node`, under the names of `scope` and the library's for what
-        it does not name."""
+    def program(self, node: Node, scope: Scope, also: Sequence[Node] = ()) -> Program:
+        """The program whose output is `node` (and `also`), under the names of `scope` and the
+        library's for what it does not name."""
         names = {name: v.id for name, v in scope.variables.items() if isinstance(v, Node)}
-        return self.builder.program(node.id, names | self.library_names(names))
+        further = tuple(n.id for n in also)
+        return self.builder.program(node.id, names | self.library_names(names), further)
 
     def library_names(self, names: dict[str, int]) -> dict[str, int]:
         """The library's names (`length`, `full_s`) for nodes that `names` does not name."""

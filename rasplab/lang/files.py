@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
@@ -21,18 +22,18 @@ SUFFIX = ".rasp"
 MAX_NESTED_LOADS = 50
 
 
-def parse(text: str, output: str | None = None, name: str = "<text>") -> Program:
+def parse(text: str, output: str | Sequence[str] | None = None, name: str = "<text>") -> Program:
     """The program of a RASP text.
 
-    output   the name of its output; else the s-op or selector last assigned or written as a
-             statement of its own
+    output   the name of its output, or several names; else the s-op or selector last assigned or
+             written as a statement of its own
     name     what to call the text in messages
     Raises   RaspError with the place: syntax, names, kinds; RaspValueError if there is no output
     """
     return _program(Source(name, text), output, Path.cwd())
 
 
-def load(path: str | PathLike, output: str | None = None) -> Program:
+def load(path: str | PathLike, output: str | Sequence[str] | None = None) -> Program:
     """The program of a RASP file, as `parse`. Raises FileError if it cannot be read."""
     return _program(read_source(Path(path)), output, Path(path).resolve().parent)
 
@@ -97,16 +98,19 @@ class _Loader:
         return []
 
 
-def _program(source: Source, output: str | None, folder: Path) -> Program:
+def _program(source: Source, output: str | Sequence[str] | None, folder: Path) -> Program:
     loader = _Loader()
     elaborator = loader.elaborator
     scope = elaborator.text_scope(source.name)
     loader.run(source, scope, folder)
-    node = elaborator.last if output is None else _named(output, scope, elaborator)
-    if node is None:
+    names = [output] if isinstance(output, str) else list(output or [])
+    if output is not None and not names:
+        raise ValueError("output names no s-op; leave it out for the last one")
+    nodes = [_named(name, scope, elaborator) for name in names] or [elaborator.last]
+    if nodes[0] is None:
         span = Span(source, 0, 0) if not source.text.strip() else None
         raise RaspValueError("this text makes no s-op", span, "assign one: result = indices;")
-    return elaborator.program(node, scope)
+    return elaborator.program(nodes[0], scope, nodes[1:])
 
 
 def _named(output: str, scope: Scope, elaborator: Elaborator) -> Node:

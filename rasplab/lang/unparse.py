@@ -75,6 +75,8 @@ def unparse(program: Program) -> str:
 
     Raises RaspValueError for a graph that no text makes (a list looked up that is no constant, ...)
     """
+    if program.also:
+        raise RaspValueError("a program of several outputs has one text for each of them")
     return format_text(_Writer(program).text())
 
 

@@ -37,6 +37,7 @@ class LensModel:
     lens      the TransformerBridge: hooks and caches as TransformerLens has them
     compiled  what it was compiled from, or None
     recipe    how it was trained, or None
+    further   what the logits after those of `readout` mean: further outputs of the program
     """
 
     lens: Any
@@ -45,6 +46,7 @@ class LensModel:
     compiled: Any = None
     recipe: Recipe | None = None
     trained: Trained | None = None
+    further: tuple[Readout, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -95,6 +97,16 @@ class LensModel:
         """
         return self.run_batch([tokens])[0]
 
+    def run_all(self, tokens: Sequence[Atom]) -> dict[str, list]:
+        """The decoded values of every output of the program, by name."""
+        ids = np.array([self.domain.encode(_tokens(tokens))])
+        labels = [self.program.labels[i] for i in self.program.outputs]
+        tables = self.all_codes(ids)
+        return {
+            label: [table.values[c] for c in table.codes[0]]
+            for label, table in zip(labels, tables, strict=True)
+        }
+
     def run_batch(self, inputs: Iterable[Sequence[Atom]]) -> list[list]:
         """`run` for many inputs, of any lengths, in the order given."""
         encoded = [self.domain.encode(_tokens(tokens)) for tokens in inputs]
@@ -110,13 +122,19 @@ class LensModel:
         `ids` [batch, pos] are vocabulary ids from 0."""
         return self.decoded(self._chunks(ids))
 
+    def all_codes(self, ids: np.ndarray) -> list[CodeTable]:
+        """`codes` of every output: the main one first, then the further ones."""
+        logits, start, tables = self.logits(ids), 0, []
+        for readout in (self.readout, *self.further):
+            part = logits[..., start : start + readout.width]
+            tables.append(_decoded(readout, [part]))
+            start += readout.width
+        return tables
+
     def decoded(self, logits: Iterable[torch.Tensor]) -> CodeTable:
         """What logits [batch, pos, d_vocab_out], in several parts, say: codes into a table."""
-        if not self.readout.number:
-            chosen = [part.argmax(-1).cpu().numpy() for part in logits]
-            return CodeTable(np.concatenate(chosen), self.readout.values)
-        numbers = [part[..., 0].double().cpu().numpy() for part in logits]
-        return decode(self.readout, np.concatenate(numbers))
+        width = self.readout.width
+        return _decoded(self.readout, (part[..., :width] for part in logits))
 
     @torch.no_grad()
     def logits(self, ids: np.ndarray) -> torch.Tensor:
@@ -153,7 +171,7 @@ class LensModel:
         """`run` with TransformerLens forward hooks: (hook name, function of (activation, hook))."""
         ids = self.lens_ids(np.array([self.domain.encode(_tokens(tokens))]))
         logits = self.lens.run_with_hooks(ids, fwd_hooks=hooks)[0, 1:]
-        return self.readout.decode(logits.float().cpu().numpy())
+        return self.readout.decode(logits[:, : self.readout.width].float().cpu().numpy())
 
     def lens_ids(self, ids: np.ndarray) -> torch.Tensor:
         """BOS and `ids` [batch, pos] as the model reads them: [batch, pos + 1], on the device."""
@@ -171,6 +189,14 @@ class LensModel:
     def _chunks(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
         for piece in self._pieces(ids):
             yield self.lens(piece)[:, 1:]
+
+
+def _decoded(readout: Readout, logits: Iterable[torch.Tensor]) -> CodeTable:
+    if not readout.number:
+        chosen = [part.argmax(-1).cpu().numpy() for part in logits]
+        return CodeTable(np.concatenate(chosen), readout.values)
+    numbers = [part[..., 0].double().cpu().numpy() for part in logits]
+    return decode(readout, np.concatenate(numbers))
 
 
 def _tokens(tokens: Sequence[Atom]) -> Sequence[Atom]:
@@ -233,6 +259,7 @@ def load_weights(
     device: str = "auto",
     dtype: str = "float32",
     compiled: Any = None,
+    further: tuple[Readout, ...] = (),
 ) -> LensModel:
     """The model of these weights, loaded as they are (see Weights for shapes and scale).
 
@@ -249,7 +276,7 @@ def load_weights(
         for name, array in parameters_of(weights).items():
             _parameter(lens, name).copy_(torch.from_numpy(np.ascontiguousarray(array)))
     lens.eval()
-    return LensModel(lens, domain, readout, compiled)
+    return LensModel(lens, domain, readout, compiled, further=further)
 
 
 def padded(weights: Weights) -> Weights:

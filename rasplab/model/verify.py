@@ -165,16 +165,20 @@ class _Compared:
 
 def _compared(model: LensModel, program: Program, ids: np.ndarray) -> _Compared:
     trace = evaluate_batch(program, ids, model.domain.vocab, model.domain.causal)
-    table = model.codes(ids)
-    wrong = np.flatnonzero(wrong_inputs(trace, table))
-    first = _counterexample(trace, table, int(wrong[0])) if len(wrong) else None
-    return _Compared(len(ids), len(wrong), first)
+    tables = [model.codes(ids)] if not model.further else model.all_codes(ids)
+    outputs = program.outputs[: len(tables)]
+    wrong = np.array([wrong_inputs(trace, t, i) for t, i in zip(tables, outputs, strict=True)])
+    first, rows = None, np.flatnonzero(wrong.any(0))
+    if len(rows):
+        at = int(wrong[:, rows[0]].argmax())
+        first = _counterexample(trace, tables[at], int(rows[0]), outputs[at])
+    return _Compared(len(ids), len(rows), first)
 
 
-def wrong_inputs(trace: BatchTrace, got: CodeTable) -> np.ndarray:
-    """bool [batch]: the inputs with a wrong value at any position,
-    or on which the interpreter raises."""
-    expected = trace.output
+def wrong_inputs(trace: BatchTrace, got: CodeTable, output: int | None = None) -> np.ndarray:
+    """bool [batch]: the inputs with a wrong value of `output` (a node; the program's own by
+    default) at any position, or on which the interpreter raises."""
+    expected = trace.output if output is None else trace[output]
     same = same_values(expected.values, got.values)
     return ~same(expected.codes, got.codes).all(-1) | trace.faults
 
@@ -210,12 +214,12 @@ def _numbers(values: tuple) -> np.ndarray:
     return np.array([float(v) if type(v) in (int, float) else np.nan for v in values] or [np.nan])
 
 
-def _counterexample(trace: BatchTrace, table: CodeTable, row: int) -> Counterexample:
+def _counterexample(trace: BatchTrace, table: CodeTable, row: int, output: int) -> Counterexample:
     tokens = tuple(trace.vocab[t] for t in trace.ids[row])
     got = tuple(table.values[c] for c in table.codes[row])
     if trace.faults[row]:
         return Counterexample(tokens, None, got, _reason(trace, row))
-    expected = trace.output.row(row)
+    expected = trace[output].row(row)
     assert FAULT not in expected
     return Counterexample(tokens, tuple(expected), got)
 
