@@ -33,18 +33,20 @@ if not CHROMIUM:
 
 TOKEN, PATIENCE = "rasplab", 60_000
 """Of the server that the tests start; milliseconds to wait for what must come."""
-LESSON = "1_language.ipynb"
+LESSON, UNSIGNED = "notebooks/1_language.ipynb", "notebooks/unsigned.ipynb"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """The first notebook as it is, the same with outputs that nobody signed, and a .rasp file."""
+    """The first notebook, the same with outputs that nobody signed, and the circuits."""
     made = tmp_path_factory.mktemp("lab")
-    shutil.copy(ROOT / "notebooks" / LESSON, made)
-    shutil.copy(ROOT / "circuits" / "sort.rasp", made)
+    (made / "notebooks").mkdir()
+    shutil.copytree(ROOT / "circuits", made / "circuits")
+    shutil.copy(ROOT / LESSON, made / LESSON)
     notebook = nbformat.read(made / LESSON, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(made)}}).execute()
-    nbformat.write(notebook, made / "unsigned.ipynb")
+    where = {"metadata": {"path": str(made / "notebooks")}}
+    NotebookClient(notebook, timeout=120, resources=where).execute()
+    nbformat.write(notebook, made / UNSIGNED)
     return made
 
 
@@ -143,7 +145,7 @@ def test_the_first_notebook_runs_in_colour_with_its_pictures(page, server):
 
 def test_an_unsigned_notebook_shows_the_same_without_scripts(page, server):
     """Untrusted: the picture is an image, tables keep their style, the fault its mark."""
-    visit(page, server, "unsigned.ipynb")
+    visit(page, server, UNSIGNED)
     image = page.locator('.jp-OutputArea img[alt="selector flip"]').first
     image.wait_for()
     assert page.locator(".jp-OutputArea script, .jp-OutputArea svg").count() == 0
@@ -156,7 +158,7 @@ def test_an_unsigned_notebook_shows_the_same_without_scripts(page, server):
 
 def test_rasp_files_are_in_colour(page, server):
     """A .rasp file opens as RASP."""
-    visit(page, server, "sort.rasp")
+    visit(page, server, "circuits/sort.rasp")
     page.wait_for_selector('.cm-content[data-language="rasp"]')
     found = colours(page, ".cm-content")
     assert len({found[w] for w in ("select", "==", "tokens")}) >= 2, found
