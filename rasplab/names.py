@@ -24,7 +24,7 @@ from rasplab.lang.values import (
     kind,
     plain_text,
 )
-from rasplab.show.text import grid, input_text, sop_line, value_text
+from rasplab.show.text import input_text, selector_grid, sop_line
 from rasplab.zoo import shipped
 
 FORMS = {
@@ -197,5 +197,4 @@ def node_text(name: str, node: Node, tokens: Sequence, column: Column) -> str:
     """An s-op as a line, a selector as a grid, for eyes: columns aligned whatever the tokens."""
     if not isinstance(node, Selector):
         return sop_line(name, tokens, column)
-    texts = [value_text(t) for t in tokens]
-    return f"{name}({input_text(tokens)})\n{grid(matrix(column), texts, texts)}"
+    return f"{name}({input_text(tokens)})\n{selector_grid(matrix(column), tokens)}"

@@ -32,7 +32,7 @@ from rasplab.program import Program, Value
 from rasplab.show import html
 from rasplab.show.flow import flow_svg
 from rasplab.show.svg import pattern_svg
-from rasplab.show.text import grid, input_text, sop_line, value_text
+from rasplab.show.text import input_text, selector_grid, sop_line, value_text
 
 MAGIC = "%%rasp"
 
@@ -53,8 +53,7 @@ class Shown:
     def __str__(self) -> str:
         if not self.is_selector:
             return sop_line(self.name, self.example, self.value)
-        texts = [value_text(t) for t in self.example]
-        return f"{self.name}({input_text(self.example)})\n{grid(self.value, texts, texts)}"
+        return f"{self.name}({input_text(self.example)})\n{selector_grid(self.value, self.example)}"
 
 
 @dataclass(frozen=True)

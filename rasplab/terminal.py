@@ -26,7 +26,7 @@ from rasplab.lang.parse import is_unfinished
 from rasplab.lang.session import Session
 from rasplab.lang.values import Applied, Node, Selector, kind
 from rasplab.names import completions, help_at, help_on, node_text, told
-from rasplab.show.text import aligned, grid, sop_line, value_text
+from rasplab.show.text import aligned, selector_grid, sop_line
 
 INDENT = 4
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
@@ -119,8 +119,7 @@ class Terminal:
 def _applied(name: str, value: Applied) -> str:
     if not value.is_selector:
         return sop_line(name, value.tokens, value.column)
-    texts = [value_text(t) for t in value.tokens]
-    return grid(matrix(value.column), texts, texts)
+    return selector_grid(matrix(value.column), value.tokens)
 
 
 def _history() -> History:

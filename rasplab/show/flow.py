@@ -32,8 +32,8 @@ from rasplab.show.text import clip, input_text, value_text, width, write_whole
 
 MAX_SHOWN = 24
 """Positions that are drawn; longer inputs are drawn up to here."""
-LABEL, CELL, GRID_CELL, VALUE_COLUMNS = 44, 18, 11, 6
-PAD, LINE, ROW_GAP, BOX_GAP, TOP = 8, 18, 46, 18, 40
+LABEL, CELL, GRID_CELL, VALUE_COLUMNS, TOKEN_COLUMNS = 44, 18, 11, 6, 4
+PAD, LINE, ROW_GAP, BOX_GAP, TOP = 8, 18, 46, 18, 60
 FOLDER, MAX_FILE_NAME = "comp_flows", 80
 """Where `draw` writes, below the working directory; characters of a file's name."""
 WORDS = {"q": "queries", "k": "keys", "v": "values", "in": "position by position"}
@@ -52,7 +52,7 @@ class Box:
     def cell(self) -> float:
         """The width of one position."""
         widest = max(map(width, self.texts), default=1)
-        return GRID_CELL if self.rows else max(CELL, 6.6 * widest + 8)
+        return max(GRID_CELL, 5.6 * widest + 4) if self.rows else max(CELL, 6.6 * widest + 8)
 
     @property
     def margin(self) -> float:
@@ -111,7 +111,7 @@ def _box(trace: Trace, i: int) -> Box:
         return Box(program.labels[i], note, texts)
     n = min(MAX_SHOWN, len(trace.tokens))
     rows = tuple(tuple(bool(row >> k & 1) for k in range(n)) for row in trace.columns[i][:n])
-    return Box(program.labels[i], note, _tokens(trace, 2), rows)
+    return Box(program.labels[i], note, _tokens(trace, TOKEN_COLUMNS), rows)
 
 
 def _tokens(trace: Trace, columns: int) -> tuple[str, ...]:
@@ -121,13 +121,14 @@ def _tokens(trace: Trace, columns: int) -> tuple[str, ...]:
 def _caption(trace: Trace, title: str) -> tuple[list[str], float]:
     """The title, what the colours mean, and where that ends."""
     cut = f" · the first {MAX_SHOWN} positions" if len(trace.tokens) > MAX_SHOWN else ""
-    parts = [text_at(MARGIN, 24, title + cut, size=13, mono=True, extra=' font-weight="600"')]
-    at = MARGIN + 7.9 * width(title + cut) + 24
+    title = clip(title, 2 * LABEL) + cut
+    parts = [text_at(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')]
+    at = MARGIN + 5.0
     for port, word in WORDS.items():
-        parts.append(f'<circle cx="{at:.1f}" cy="20" r="4.5" fill="{PORT_COLOURS[port]}"/>')
-        parts.append(text_at(at + 9, 24, word, "soft", 11))
+        parts.append(f'<circle cx="{at:.1f}" cy="40" r="4.5" fill="{PORT_COLOURS[port]}"/>')
+        parts.append(text_at(at + 9, 44, word, "soft", 11))
         at += 28 + 6.0 * len(word)
-    return parts, at + MARGIN
+    return parts, max(at, MARGIN + 7.9 * width(title)) + MARGIN
 
 
 class _Page:
@@ -199,7 +200,8 @@ class _Page:
     def _grid(self, box: Box, x: float, y: float) -> list[str]:
         """Keys above, queries on the left, a cell for each pair."""
         x = x + box.margin
-        ground = f'width="{box.cell * len(box.texts)}" height="{box.cell * len(box.texts)}"'
+        n = len(box.texts)
+        ground = f'width="{box.cell * n:.1f}" height="{GRID_CELL * n}"'
         parts = [
             f'<rect class="rl-ground" x="{x - 1:.1f}" y="{y + 7:.1f}" {ground} rx="2" '
             f'fill="{LIGHT["ground"]}"/>'
@@ -207,11 +209,12 @@ class _Page:
         for j, key in enumerate(box.texts):
             parts.append(text_at(x + box.cell * (j + 0.5), y + 4, key, "soft", 9, "middle", True))
         for q, query in enumerate(box.texts):
-            at = y + 8 + box.cell * q
+            at = y + 8 + GRID_CELL * q
             parts.append(text_at(x - 4, at + 8, query, "soft", 9, "end", True))
             for k, chosen in enumerate(box.rows[q]):
                 note = f"query {query} → key {box.texts[k]}: {'yes' if chosen else 'no'}"
-                parts.append(heat_cell(x + box.cell * k, at, box.cell, float(chosen), note))
+                left = x + box.cell * k + (box.cell - GRID_CELL) / 2
+                parts.append(heat_cell(left, at, GRID_CELL, float(chosen), note))
         return parts
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+MAX_TOKEN = 8
+"""Columns of a token beside a grid."""
+
+
 def width(text: str) -> int:
     """Columns that `text` takes in a terminal: wide characters take two, combining marks none."""
     return sum(map(columns, text))
@@ -109,6 +113,12 @@ def grid(matrix: np.ndarray, row_tokens: Sequence[str], col_tokens: Sequence[str
         for t, row in zip(row_tokens, matrix, strict=True)
     ]
     return "\n".join([top, *lines])
+
+
+def selector_grid(matrix: np.ndarray, tokens: Sequence[Value]) -> str:
+    """A selector [query, key] as `grid`, under its tokens; long ones are cut."""
+    texts = [clip(value_text(t), MAX_TOKEN) for t in tokens]
+    return grid(matrix, texts, texts)
 
 
 def write_whole(path: str | Path, text: str) -> Path:
