@@ -318,9 +318,10 @@ def _domain(parser) -> None:
 
 def _limit(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
-    if name not in names():
+    number = number.replace("_", "").replace(",", "")
+    if name not in names() or not number.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: write NAME=N, one of {', '.join(names())}")
-    return name, _count(number.replace("_", "").replace(",", ""))
+    return name, _count(number)
 
 
 def _count(text: str) -> int:

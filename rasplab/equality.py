@@ -14,7 +14,7 @@ from rasplab.batch import BatchTrace, evaluate_batch
 from rasplab.domain import Domain, make_domain
 from rasplab.errors import RaspError, RaspTypeError
 from rasplab.inputs import BATCH, all_ids, random_rows
-from rasplab.interpret import evaluate
+from rasplab.interpret import check_length, evaluate
 from rasplab.program import Atom, Program
 
 
@@ -107,10 +107,11 @@ def equal(
     max_inputs  beyond so many, the longer lengths are sampled
     progress    called with (inputs done, inputs in all) after each batch
     Equal are values that are equal in Python, True and 1 apart; and two faults.
-    Raises RaspTypeError where one output is an s-op and the other a selector; ValueError for bad
-    arguments.
+    Raises RaspTypeError where one output is an s-op and the other a selector; RaspValueError for a
+    max_len beyond the limit; ValueError for bad arguments.
     """
     start, domain = time.perf_counter(), make_domain(vocab, max_len, causal)
+    check_length(range(max_len))
     if a.is_selector(a.output) != b.is_selector(b.output):
         raise RaspTypeError("one output is a selector, the other an s-op: they cannot be compared")
     covered = _covered(domain, max_inputs)

@@ -94,6 +94,11 @@ def is_raspl(program: Program, causal: bool = False) -> Verdict:
 def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
     nodes, labels, kinds = program.nodes, program.labels, Kinds(program.nodes)
     early, indexes = causal_nodes(nodes, causal), _indexes(nodes)
+    used = {node.selector for node in nodes if isinstance(node, Aggregate | SelectorWidth)}
+    used |= {program.output} if program.is_selector(program.output) else set()
+    for i in used:
+        if not early[i]:
+            yield i, f"{labels[i]} may look at keys after its query"
     for i, node in enumerate(nodes):
         match node:
             case Constant(value):
@@ -103,8 +108,6 @@ def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
             case Aggregate(selector, values, _) if kinds.of(values) not in ("str", "bool"):
                 if not selects_at_most_one(nodes, selector):
                     yield i, f"{labels[i]} may be the mean of several numbers, a fraction"
-        if isinstance(node, Aggregate | SelectorWidth) and not early[node.selector]:
-            yield node.selector, f"{labels[node.selector]} may look at keys after its query"
 
 
 def _indexes(nodes: Sequence[Node]) -> list[bool]:

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import rasplab
-from rasplab.commands import asked_domain, print_json, program_path, zoo_entry
+from rasplab.commands import asked_domain, print_json, program_path, progress_bar, zoo_entry
 from rasplab.errors import FileError
 
 
@@ -60,7 +60,9 @@ def equal(args: Namespace) -> int:
     paths = [program_path(text) for text in (args.file, args.other)]
     domain = asked_domain(args, zoo_entry(paths[0]) or zoo_entry(paths[1]))
     programs = [rasplab.load(str(path)) for path in paths]
-    found = compared(*programs, **domain, max_inputs=args.max_inputs, seed=args.seed)
+    with progress_bar("equal") as progress:
+        asked = {**domain, "max_inputs": args.max_inputs, "seed": args.seed}
+        found = compared(*programs, **asked, progress=progress)
     if args.json:
         print_json(**found.to_json())
     else:

@@ -6,11 +6,13 @@ import json
 import random
 from itertools import product
 
+import numpy as np
 import pytest
 from generate import DOMAINS, random_program
 
 import rasplab
 from rasplab import cli
+from rasplab.batch import evaluate_batch
 from rasplab.equality import equal
 from rasplab.errors import RaspError
 from rasplab.interpret import evaluate
@@ -107,6 +109,14 @@ def said(program, tokens: tuple, domain) -> object:
     except RaspError:
         return None
     return [(type(v) is bool, v) for v in output]
+
+
+def test_inputs_beyond_the_limit():
+    """A selector over 100,000 tokens is refused here too, before there is one."""
+    with pytest.raises(RaspError, match="the input has 100,000 tokens; at most 10,000"):
+        equal(parse("x = length;"), parse("x = length + 0;"), "ab", 100_000)
+    with pytest.raises(RaspError, match="the input has 20,000 tokens"):
+        evaluate_batch(parse("x = length;"), np.zeros((1, 20_000), int), "a")
 
 
 def test_an_sop_is_no_selector():

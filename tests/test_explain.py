@@ -158,6 +158,7 @@ def test_the_zoo_is_causal_where_it_says_so():
         ("x = tokens_int * 0.5;", ["0.5 is a fraction"]),
         ("x = selector_width(select(tokens, tokens, ==));", ["may look at keys after its query"]),
         ("x = aggregate(select(indices, indices, <=), tokens_int);", ["the mean of several"]),
+        ("x = select(tokens, tokens, ==);", ["may look at keys after its query"]),
         ("x = indices * length;", ["`*` on the index", "full_s may look"]),
     ],
 )

@@ -17,6 +17,7 @@ import numpy as np
 from rasplab.batch.attend import aggregated, selected, width_of
 from rasplab.batch.columns import FAULT, ILLEGAL, Column, kind_of, mapped, stacked, typed
 from rasplab.functions import CASTS, FUNCTIONS
+from rasplab.interpret import check_length
 from rasplab.program import (
     Aggregate,
     Atom,
@@ -92,9 +93,11 @@ def evaluate_batch(
            bool [batch, query, key], taken as it is (no causal mask); then kinds may mix, and
            what cannot be computed is FAULT where it stands
     Inputs on which `evaluate` raises are marked in `faults`; nothing is raised for them here.
-    Raises ValueError for reads of a node that reads no selector, or of another shape.
+    Raises ValueError for reads of a node that reads no selector, or of another shape;
+    RaspValueError for inputs beyond the limit.
     """
     n_pos = ids.shape[1]
+    check_length(range(n_pos))
     reads = reads or {}
     for node, selector in reads.items():
         reader = isinstance(program.nodes[node], (Aggregate, SelectorWidth))

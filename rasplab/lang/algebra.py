@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import operator
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -267,6 +268,9 @@ def _in_order(output: Built) -> list[Built]:
     return order
 
 
+IN_NOTEBOOK = re.compile(r"ipykernel_\d+|^<ipython-input")
+"""In the names of the files that a notebook's cells are to Python."""
+
 WRITTEN = "<written>"
 """The name of sources that hold an operand's RASP text, for messages only."""
 
@@ -288,7 +292,8 @@ def _span(place: Place | None, text: str, sources: dict[str, Source]) -> Span:
     lines = linecache.getlines(place.file) if place else []
     if not place or place.end_line > len(lines):
         return Span(Source(WRITTEN, text), 0, len(text))
-    source = sources.setdefault(place.file, Source(place.file, "".join(lines)))
+    name = "<cell>" if IN_NOTEBOOK.search(place.file) else place.file
+    source = sources.setdefault(place.file, Source(name, "".join(lines)))
     start = _offset(lines, place.line, place.column)
     return Span(source, start, _offset(lines, place.end_line, place.end_column))
 
