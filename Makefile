@@ -2,7 +2,7 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-browser fuzz bench bench-language bench-compiler lab circuits clean
+.PHONY: demo test test-browser fuzz bench bench-language bench-compiler bench-circuits realistic lab circuits clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
@@ -26,6 +26,12 @@ fuzz: $(STAMP)          ## 20,000 generated and mutated programs: nothing but a 
 
 circuits: $(STAMP)      ## write the true circuits of the zoo anew
 	$(BIN)/python -m rasplab.circuit
+
+bench-circuits: $(STAMP)	## discovery methods on models whose circuit is known (some 15 minutes; resumable)
+	$(BIN)/rasplab bench circuits
+
+realistic: $(STAMP)	## train the realistic models of circuits/realistic anew (some minutes)
+	$(BIN)/python -m rasplab.study.realistic
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

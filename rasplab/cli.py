@@ -201,8 +201,13 @@ def _add_circuit(commands) -> None:
     circuit = commands.add_parser("circuit", help="the circuit of a compiled program")
     circuit.add_argument("file", metavar="FILE|DIR", help="a program, or a compiled model's folder")
     _domain(circuit)
+    circuit.add_argument(
+        "--ablation", metavar="A",
+        help="only edges that matter under zero | mean | resample | resample_positions ablation",
+    )  # fmt: skip
     form = circuit.add_mutually_exclusive_group()
     form.add_argument("--svg", metavar="F", help="write a picture to F")
+    form.add_argument("--graphml", metavar="F", help="write GraphML to F")
     form.add_argument("--json", action="store_true", help="print the circuit as JSON")
 
 

@@ -292,10 +292,13 @@ def load_any(folder: str, device: str):
 
 
 def circuit(args: Namespace) -> int:
-    """The circuit: edges as text, JSON, or a picture."""
+    """The circuit, structural or effective: edges as text, JSON, GraphML, or a picture."""
     with only_json(args.json):
         compiled = compile_asked(args)
-        found = rasplab.circuit_of(compiled)
+        if args.ablation:
+            found = rasplab.effective_circuit(compiled.to_model(), ablation=args.ablation)
+        else:
+            found = rasplab.circuit_of(compiled)
     if args.json:
         print(found.to_json(), end="")
     elif args.svg:
@@ -303,6 +306,10 @@ def circuit(args: Namespace) -> int:
         from rasplab.show.text import write_whole
 
         print(f"written to {write_whole(args.svg, circuit_svg(found, Path(args.file).stem))}")
+    elif args.graphml:
+        from rasplab.show.text import write_whole
+
+        print(f"written to {write_whole(args.graphml, found.to_graphml())}")
     else:
         print(circuit_text(found))
     return 0

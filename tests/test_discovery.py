@@ -27,7 +27,7 @@ def test_discover_prints_the_strongest_edges(scores, capsys):
     """Text for people, JSON for programs, both of the same run."""
     assert main(["discover", "reverse", "--method", "eap_ig", "--pairs", "24"]) == 0
     text = capsys.readouterr().out
-    assert "24 pairs" in text and text.index("L1H0->unembed.in") < text.index("pos_embed->L0H0.q")
+    assert "24 pairs" in text and "L1H0->unembed.in" in text and text.endswith("24 are 0\n")
     assert main(["discover", "reverse", "--method", "eap_ig", "--pairs", "24", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
     stored = json.loads(scores.read_text(encoding="utf-8"))
@@ -67,6 +67,17 @@ def test_faults_are_messages(scores, command, words, capsys):
     assert main([str(scores) if part == "SCORES" else part for part in command]) == 1
     captured = capsys.readouterr()
     assert words in captured.err and not captured.out
+
+
+def test_circuit_shows_what_matters_under_an_ablation(tmp_path, capsys):
+    """`rasplab circuit --ablation`: the effective edges only; GraphML to a file."""
+    assert main(["circuit", "reverse", "--ablation", "resample", "--json"]) == 0
+    edges = json.loads(capsys.readouterr().out)["edges"]
+    assert [e[:2] for e in edges] == [["tok_embed", "L1H0.v"], ["L1H0", "unembed.in"]]
+    assert main(["circuit", "reverse", "--graphml", str(tmp_path / "c.graphml")]) == 0
+    assert "<graphml" in (tmp_path / "c.graphml").read_text(encoding="utf-8")
+    assert main(["circuit", "reverse", "--ablation", "noise"]) == 1
+    assert "'noise' is no ablation" in capsys.readouterr().err
 
 
 def test_a_doubt_is_on_stderr(capsys):

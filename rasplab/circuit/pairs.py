@@ -98,6 +98,27 @@ def _differing(n_vocab: int, count: int, n_pos: int, rng) -> tuple[np.ndarray, n
     return clean, corrupt
 
 
+def draw_longer(domain: Domain, n: int, seed: int = 0, device: torch.device | str = "cpu") -> Pairs:
+    """About `n` random pairs whose corrupted input may be longer than the clean one, never shorter:
+    so parts that depend on the length alone carry something else.
+    """
+    rng, longest = np.random.default_rng((seed, 5)), domain.max_len
+    clean_lengths = rng.integers(1, longest + 1, n)
+    lengths = rng.integers(clean_lengths, longest + 1)
+    ids = [random_rows(len(domain.vocab), n, longest, rng) + 1 for _ in range(2)]
+    tokens = [np.pad(rows, ((0, 0), (1, 0))) for rows in ids]
+    places = np.broadcast_to(np.arange(longest + 1), tokens[0].shape).copy()
+
+    def inputs(rows: np.ndarray, ends: np.ndarray) -> Inputs:
+        real = places <= ends[:, None]
+        arrays = (np.where(real, rows, 0), places, real)
+        return Inputs(*(torch.from_numpy(a).to(device) for a in arrays))
+
+    clean, corrupt = inputs(tokens[0], clean_lengths), inputs(tokens[1], lengths)
+    counted = clean.real & (clean.positions > 0)
+    return Pairs(clean, corrupt, corrupt.positions, counted)
+
+
 def _filled(groups: list[np.ndarray], longest: int) -> np.ndarray:
     """The model's ids with BOS in front: [batch, longest + 1], 0 after the end."""
     rows = [np.pad(ids + 1, ((0, 0), (1, longest - ids.shape[1]))) for ids in groups]

@@ -15,11 +15,13 @@ from pathlib import Path
 from rasplab.circuit.discover import discover
 from rasplab.circuit.effective import effective_units
 from rasplab.circuit.flow import flow_of
-from rasplab.circuit.pairs import draw_pairs
+from rasplab.circuit.pairs import draw_longer, draw_pairs
 from rasplab.circuit.score import STRUCTURAL, Truth, score, truth_of
+from rasplab.compiler import compile_program
 from rasplab.errors import RaspError, RaspValueError
 from rasplab.lang import load
-from rasplab.zoo import entry, shipped
+from rasplab.study.realistic import load_realistic, recipes
+from rasplab.zoo import entry
 
 PROGRAMS = (
     "reverse", "double_hist", "sort", "sort_by_freq", "most_freq", "dyck1", "dyck2",
@@ -27,9 +29,10 @@ PROGRAMS = (
     "median", "run_length", "running_maximum", "between_equal", "maximum", "sort_down",
     "palindrome", "hamming_to_reverse", "starts_and_ends_alike", "peaks", "run_number", "argmax",
     "minimum", "mirror", "swap_ends", "count_runs", "is_sorted", "mirror_match", "bracket_depth",
-    "contains_ab", "a_before_b", "rotate_left", "count_distinct",
+    "contains_ab", "a_before_b", "rotate_left", "count_distinct", "copy_last", "all_distinct",
+    "first_position_of",
 )  # fmt: skip
-"""Two heads or more, twelve edges or more; from the zoo and its tasks."""
+"""Two heads or more, eleven edges or more; from the zoo and its tasks."""
 
 QUICK = ("reverse", "sort", "detect_abc")
 VARIANTS = ("plain", "rotated", "realistic")
@@ -61,20 +64,16 @@ def cases(
     variants: Iterable[str] = VARIANTS,
     methods: Iterable[str] = METHODS,
 ) -> list[Case]:
-    """Every case, model by model; realistic models only where one is shipped."""
+    """Every case, model by model; realistic models only where one is shipped, by node."""
     return [
         Case(program, variant, ablation, method)
         for program in programs
         for variant in variants
-        if variant != "realistic" or realistic_folder(program).is_dir()
+        if variant != "realistic" or program in recipes()
         for ablation in ABLATIONS
         for method in methods
+        if variant != "realistic" or method != "path"
     ]
-
-
-def realistic_folder(program: str) -> Path:
-    """Where a realistic model of a program is shipped, if it is."""
-    return shipped("circuits") / "realistic" / program
 
 
 def run_bench(
@@ -89,7 +88,7 @@ def run_bench(
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "rows.jsonl"
-    known = {(row["key"], row["seed"], row["model"]): row for row in read_rows(path)}
+    known = {(row["key"], row["seed"], row.get("model")): row for row in read_rows(path)}
     subject, rows = None, []
     with path.open("a+", encoding="utf-8") as file:
         _whole_lines(path, file)
@@ -129,14 +128,15 @@ class Subject:
 
     def __init__(self, program: str, variant: str, seed: int):
         self.seed, self.place = seed, (program, variant)
-        self.granularity = "component" if variant == "realistic" else "edge"
+        self.granularity = "node" if variant == "realistic" else "edge"
         self.model, self.circuit = model_of(program, variant, seed)
         self.digest = flow_of(self.model.lens).digest
-        self.pairs = draw_pairs(self.model.domain, PAIRS, seed)
+        drawn = draw_longer if variant == "realistic" else draw_pairs  # as it was trained
+        self.pairs = drawn(self.model.domain, PAIRS, seed)
         self.truths: dict[str, Truth] = {}
 
     def truth(self, ablation: str) -> Truth:
-        """Structural, or effective on the same pairs; for a realistic model that of its program."""
+        """Structural, as its program's compiled model has it, or effective on the same pairs."""
         if ablation not in self.truths:
             if ablation == STRUCTURAL:
                 self.truths[ablation] = truth_of(self.circuit, STRUCTURAL, self.granularity)
@@ -146,26 +146,25 @@ class Subject:
         return self.truths[ablation]
 
     def row(self, case: Case) -> dict:
-        """What the method scores on this model; why not, where it cannot be scored."""
+        """What the method scores on this model. A realistic model's truth is the circuit that it
+        was trained to have: in it every site has some small effect, so none is by effect.
+        """
         found = discover(
             self.model, case.method, self.pairs, case.ablation, seed=self.seed,
-            granularity=None if case.method == "path" else self.granularity, max_seconds=None,
-        ) if self._possible(case) else None  # fmt: skip
+            granularity=self.granularity, max_seconds=None,
+        )  # fmt: skip
         row = {
             "key": case.key, "seed": self.seed, "model": self.digest, "program": case.program,
             "variant": case.variant, "ablation": case.ablation, "method": case.method,
             "granularity": self.granularity,
         }  # fmt: skip
-        if found is None:
-            return row | {"structural": None, "effective": None, "why": "path scores edges only"}
         cost = {name: getattr(found, name) for name in ("forwards", "backwards", "seconds")}
         row |= cost | {"units": len(found.names), "health": found.health}
         row["structural"] = self._scored(found, STRUCTURAL)
-        row["effective"] = self._scored(found, case.ablation)
+        row["effective"] = (
+            None if case.variant == "realistic" else self._scored(found, case.ablation)
+        )
         return row
-
-    def _possible(self, case: Case) -> bool:
-        return case.method != "path" or self.granularity == "edge"
 
     def _scored(self, found, ablation: str) -> dict | None:
         """The areas against one truth; None where it has nothing to rank."""
@@ -179,19 +178,14 @@ class Subject:
 
 def model_of(program: str, variant: str, seed: int = 0):
     """A benchmark model, and the compiled model that says its structure."""
-    from rasplab.compiler import compile_program
-
     about = entry(program)
+    if variant == "realistic":
+        model = load_realistic(program)
+        return model, compile_program(load(about.path), model.domain).to_model(device="cpu")
     compiled = compile_program(load(about.path), about.domain)
     plain = compiled.to_model(device="cpu")
-    match variant:
-        case "plain":
-            return plain, plain
-        case "rotated":
-            turned = compiled.rotated(seed).to_model(device="cpu")
-            return turned, plain
-        case "realistic":
-            from rasplab.model.store import load_model
-
-            return load_model(realistic_folder(program), device="cpu"), plain
+    if variant == "rotated":
+        return compiled.rotated(seed).to_model(device="cpu"), plain
+    if variant == "plain":
+        return plain, plain
     raise RaspError(f"{variant!r} is no variant", hint=f"it can be {', '.join(VARIANTS)}")

@@ -49,7 +49,8 @@ def markdown(rows: Sequence[dict], seed: int = 0) -> str:
             some = [r for r in table if (r["variant"], r["ablation"]) == (variant, ablation)]
             if some:
                 lines += [f"## {variant} models, {ablation} ablation", "", *_methods(some), ""]
-    lines += ["## Every program: AUC against effective truth", "", *_programs(rows)]
+    note = "(realistic models: by node, against the circuit that they were trained to have)"
+    lines += ["## Every program: AUC against effective truth", "", note, "", *_programs(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -76,14 +77,14 @@ def _area(row: dict | None) -> tuple[str, str]:
 
 def _programs(rows: Sequence[dict]) -> list[str]:
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    lines = [f"| model | edges | true | {' | '.join(methods)} |", "|---" * (3 + len(methods)) + "|"]
+    lines = [f"| model | units | true | {' | '.join(methods)} |", "|---" * (3 + len(methods)) + "|"]
     models = dict.fromkeys(map(_model, rows))
     for model in models:
         mine = {
             r["method"]: r for r in rows if (r["program"], r["variant"], r["ablation"]) == model
         }
-        some = next((r for r in mine.values() if r.get("effective")), None)
-        true = some["effective"]["n_true"] if some else "–"
+        some = next((r for r in mine.values() if _truth(r)), None)
+        true = _truth(some)["n_true"] if some else "–"
         units = next((r["units"] for r in mine.values() if "units" in r), "–")
         cells = [_cell(mine.get(m)) for m in methods]
         lines.append(f"| {', '.join(model)} | {units} | {true} | {' | '.join(cells)} |")
@@ -94,5 +95,10 @@ def _model(row: dict) -> tuple[str, str, str]:
     return row["program"], row["variant"], row["ablation"]
 
 
+def _truth(row: dict) -> dict | None:
+    """The areas that the table of programs shows."""
+    return row["structural" if row["variant"] == "realistic" else "effective"]
+
+
 def _cell(row: dict | None) -> str:
-    return f"{row['effective']['auc']:.2f}" if row and row.get("effective") else "–"
+    return f"{_truth(row)['auc']:.2f}" if row and _truth(row) else "–"
