@@ -283,7 +283,8 @@ def _add_completion(shell, session: Session) -> None:
         words = [SimpleCompletion(text=name, type="rasp") for name in found]
         return {"completions": words, "matched_fragment": word, "suppress": True}
 
-    shell.Completer.custom_matchers.append(names)
+    before = shell.Completer.custom_matchers
+    before[:] = [m for m in before if getattr(m, "matcher_identifier", "") != "rasplab"] + [names]
 
 
 def _add_help(shell, session: Session) -> None:
@@ -291,7 +292,7 @@ def _add_help(shell, session: Session) -> None:
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return
-    inspect: Callable = kernel.do_inspect
+    inspect: Callable = getattr(kernel.do_inspect, "original", kernel.do_inspect)
 
     def do_inspect(code: str, cursor_pos: int, *args, **kwargs):
         if not code.startswith(MAGIC):
@@ -300,6 +301,7 @@ def _add_help(shell, session: Session) -> None:
         data = {"text/plain": str(found), "text/html": html.help_html(found)} if found else {}
         return {"status": "ok", "found": bool(found), "data": data, "metadata": {}}
 
+    do_inspect.original = inspect  # for a second %load_ext
     kernel.do_inspect = do_inspect
 
 

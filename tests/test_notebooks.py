@@ -311,3 +311,13 @@ def test_shift_tab_asks_the_session(shell):
     assert "shift(s, n, f)" in reply["data"]["text/html"]
     assert shell.kernel.do_inspect("%%rasp\nnosuch", 12)["found"] is False
     assert shell.kernel.do_inspect("shift", 2) == "python's"
+
+
+def test_loading_again_begins_anew(shell):
+    """%reload_ext: names of the session before are gone from completion, nothing is there twice."""
+    shell.run_cell("%%rasp\nbefore_it = indices;")
+    shell.run_cell("%reload_ext rasplab")
+    shell.run_cell("%%rasp\nbefore_that = indices;")
+    with provisionalcompleter():
+        found = [c.text for c in shell.Completer.completions("%%rasp\nbefore", 13)]
+    assert found == ["before_that"]
