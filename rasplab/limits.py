@@ -17,6 +17,7 @@ class Limits:
     calls   how deep calls of functions nest
     range   ints that one range makes
     length  of a string or list that is joined or repeated, and of all strings of one s-op
+    memory  bytes that compiling takes, about: its tables and the weights
     bits    of an int: 12,000 are some 3,600 digits; Python writes none of more than 4,300
     """
 
@@ -27,6 +28,7 @@ class Limits:
     calls: int = 20_000
     range: int = 1_000_000
     length: int = 10_000_000
+    memory: int = 4 << 30
     bits: int = 12_000
 
 

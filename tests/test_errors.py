@@ -141,10 +141,10 @@ def test_selectors_over_long_inputs_are_refused():
 
 def test_default_limits_end_in_seconds():
     """The slowest kinds of text, under the limits that users have."""
-    start = time.perf_counter()
+    start = time.process_time()
     assert "steps" in said("for i in range(1000000) { for j in range(1000000) { } }")
     assert "steps" in said("l = range(1000000); for i in range(1000000) { a = l == l; }")
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
 
 
 @pytest.mark.parametrize("seed", range(0, 2000, 500))

@@ -153,9 +153,9 @@ def test_a_thousand_tokens_are_fast(name):
 
     program = load(PACKAGE.parent / "circuits" / f"{name}.rasp")
     tokens = random.Random(0).choices("(){}abcdef", k=1000)
-    start = time.perf_counter()
+    start = time.process_time()
     evaluate(program, tokens)
-    assert time.perf_counter() - start < 0.3
+    assert time.process_time() - start < 0.3
 
 
 @st.composite

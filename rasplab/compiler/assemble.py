@@ -9,6 +9,8 @@ import numpy as np
 from rasplab.compiler.forms import Form
 from rasplab.compiler.place import Layout
 from rasplab.domain import Domain
+from rasplab.errors import CompileError
+from rasplab.limits import current, way_out
 from rasplab.weights import Weights
 
 
@@ -19,6 +21,7 @@ def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
     """
     d, h, m = layout.d_model, layout.d_head, layout.d_mlp
     shape = (layout.n_layers, layout.n_heads)
+    _check_memory(layout, domain, len(read_out))
     w = Weights(
         W_E=np.zeros((len(domain.vocab) + 1, d)), W_pos=np.zeros((domain.max_len + 1, d)),
         W_Q=np.zeros((*shape, d, h)), W_K=np.zeros((*shape, d, h)), W_V=np.zeros((*shape, d, h)),
@@ -50,10 +53,27 @@ def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
     return w
 
 
+def _check_memory(layout: Layout, domain: Domain, logits: int) -> None:
+    """Refuse weights that, with the model made of them, would not fit."""
+    d, layers = layout.d_model, layout.n_layers
+    heads = 4 * layers * layout.n_heads * d * layout.d_head
+    rows = len(domain.vocab) + domain.max_len + 2 + logits
+    count = heads + 2 * layers * d * layout.d_mlp + rows * d
+    if count * BYTES_A_WEIGHT > current().memory:
+        raise CompileError(
+            f"the model would have {count:,} weights: {count * BYTES_A_WEIGHT / 2**30:,.1f} GiB",
+            hint=f"use a smaller vocabulary or max_len; {way_out('memory')}",
+        )
+
+
 def _read(matrix: np.ndarray, bias: np.ndarray, column: int, form: Form) -> None:
     for direction, c in form.terms:
         matrix[direction, column] = c
     bias[column] = form.const
+
+
+BYTES_A_WEIGHT = 24
+"""A float64 in the arrays, one on its way, one in the model."""
 
 
 @dataclass(frozen=True)

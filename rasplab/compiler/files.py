@@ -121,6 +121,9 @@ def _json(compiled: Compiled) -> str:
         "causal": domain.causal,
         "basis": compiled.basis,
         "shape": compiled.weights.shape(),
+        "attn_scale": compiled.weights.attn_scale,
+        "dtype": compiled.certificate.dtype,
+        "values": compiled.readout.values,
     }
     return json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -16,7 +16,7 @@ import numpy as np
 from rasplab.compiler.normalize import normal_and
 from rasplab.compiler.sums import Range, mean_values
 from rasplab.compiler.values import (
-    MAX_CELLS,
+    BYTES_A_CELL,
     POSITION,
     TOKEN,
     Cells,
@@ -26,12 +26,14 @@ from rasplab.compiler.values import (
     ValueSet,
     apply,
     is_number,
+    max_cells,
     unique_rows,
 )
 from rasplab.compiler.widths import Selectors
 from rasplab.domain import Domain
 from rasplab.errors import CompileError
 from rasplab.functions import CASTS, FUNCTIONS
+from rasplab.limits import current, way_out
 from rasplab.program import (
     Aggregate,
     Constant,
@@ -45,8 +47,9 @@ from rasplab.program import (
 MAX_ROWS = 70_000
 """Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""
 
-MAX_PAIRS = 5_000_000
-"""Combinations times the patterns of cells they occur in: a bound on memory, 100 bytes each."""
+BYTES_A_PAIR = 800
+"""What a combination of leaf values takes per pattern of cells it occurs in: 8 numbers in some ten
+arrays at a time."""
 
 
 class Inferred:
@@ -249,7 +252,7 @@ class Inferred:
         rows, patterns = np.zeros(len(first), int), np.arange(len(first))
         for c in cells:
             allowed = c[first]
-            if int(allowed.sum(1)[patterns].sum()) > MAX_PAIRS:
+            if int(allowed.sum(1)[patterns].sum()) > current().memory // BYTES_A_PAIR:
                 raise _TooLarge
             pair, value = np.nonzero(allowed[patterns])
             met, rows = np.unique(rows[pair] * c.shape[1] + value, return_inverse=True)
@@ -341,10 +344,12 @@ class Inferred:
 def _check_size(domain: Domain) -> None:
     """Refuse a domain whose (length, position, value) table alone would not fit."""
     n, widest = domain.max_len, max(domain.max_len, len(domain.vocab))
-    if n * (n + 1) // 2 * widest > MAX_CELLS:
+    wanted = n * (n + 1) // 2 * widest
+    if wanted > max_cells():
         raise CompileError(
-            f"a domain of {len(domain.vocab):,} tokens up to length {n:,} is too large to analyse",
-            hint=f"lengths x positions x values may be {MAX_CELLS:,}: 600 tokens to length 600",
+            f"a domain of {len(domain.vocab):,} tokens up to length {n:,} is too large to analyse: "
+            f"{wanted * BYTES_A_CELL / 2**30:,.1f} GiB",
+            hint=f"use a smaller vocabulary or max_len; {way_out('memory')}",
         )
 
 

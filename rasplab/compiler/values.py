@@ -7,14 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.ma  # noqa: F401 - np.unique would load it inside the first compilation
 
+from rasplab.limits import current
 from rasplab.program import Value
 
 TOKEN, POSITION = -2, -1
 """The leaves that the embedding gives; other leaves are node ids."""
 
-MAX_CELLS = 150_000_000
-"""Entries (cells x values) that one table of the analysis may hold: a bound on memory, 1 byte each.
-"""
+BYTES_A_CELL = 28
+"""What a table [cell, value] takes per entry while it is made and used: some two dozen bytes, 4 of
+them in each float32 copy."""
+
+
+def max_cells() -> int:
+    """Entries (cells x values) that one table of the analysis may hold."""
+    return current().memory // BYTES_A_CELL
 
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
