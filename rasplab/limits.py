@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 
@@ -58,6 +59,7 @@ class limit:  # noqa: N801 (used like a function)
             if type(bound) is not int or bound < 1:
                 raise ValueError(f"the limit {name} is {bound!r}; it is an int of at least 1")
         self._before = _CURRENT.set(replace(current(), **bounds))
+        _let_python_write(current().bits)
 
     def __enter__(self) -> Limits:
         return current()
@@ -69,3 +71,10 @@ class limit:  # noqa: N801 (used like a function)
 def way_out(name: str) -> str:
     """The hint of a fault that a limit makes."""
     return f"to allow more: rasplab --limit {name}=N ..., or rasplab.limit({name}=N) in Python"
+
+
+def _let_python_write(bits: int) -> None:
+    """Python refuses to write ints beyond a number of digits of its own: let it, up to `bits`."""
+    digits, most = bits * 302 // 1000 + 1, sys.get_int_max_str_digits()
+    if 0 < most < digits:
+        sys.set_int_max_str_digits(digits)

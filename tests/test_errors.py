@@ -9,6 +9,7 @@ from pathlib import Path
 import fuzz
 import pytest
 
+from rasplab import cli
 from rasplab.errors import RaspError
 from rasplab.interpret import evaluate
 from rasplab.lang import load, parse
@@ -126,6 +127,16 @@ def test_limits_can_be_raised():
     for wrong in ({"walk": 3}, {"steps": 0}, {"steps": 2.5}):
         with pytest.raises(ValueError, match="limit"):
             limit(**wrong)
+
+
+def test_large_numbers_can_be_written(capsys, tmp_path):
+    """With more bits allowed, also those that Python alone would not write."""
+    path = tmp_path / "large.rasp"
+    path.write_text("x = 10 ^ 5000 + indices;", encoding="utf-8")
+    assert cli.main(["run", str(path), "a"]) == 1
+    assert "rasplab --limit bits=N" in capsys.readouterr().err
+    assert cli.main(["--limit", "bits=20000", "run", str(path), "a"]) == 0
+    assert f"[1{'0' * 5000}] (ints)" in capsys.readouterr().out
 
 
 def test_selectors_over_long_inputs_are_refused():
