@@ -97,6 +97,15 @@ def test_the_command_writes_tables_and_pictures(tmp_path, capsys):
     assert "no program 'nosuch'" in capsys.readouterr().err
 
 
+def test_realistic_models_are_scored_by_trained_sites(tmp_path):
+    """Heads and MLPs, the embeddings left out; path patching, which scores edges, is too."""
+    wanted = cases(["detect_abc"], ["realistic"], ["exact", "path"])
+    assert [case.method for case in wanted] == ["exact", "exact"]
+    zero, resample = run_bench(tmp_path, wanted)
+    assert zero["structural"]["n_true"] == 3 and zero["effective"] is None
+    assert zero["structural"]["auc"] == resample["structural"]["auc"] == 1
+
+
 def test_every_variant_is_a_model_with_its_structure():
     """Rotated weights say what plain ones say, and a case names its row."""
     rotated, plain = model_of("reverse", "rotated", seed=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rasplab.circuit.discover import discover
@@ -17,6 +17,7 @@ from rasplab.circuit.effective import effective_units
 from rasplab.circuit.flow import flow_of
 from rasplab.circuit.pairs import draw_longer, draw_pairs
 from rasplab.circuit.score import STRUCTURAL, Truth, score, truth_of
+from rasplab.circuit.scores import EdgeScores
 from rasplab.compiler import compile_program
 from rasplab.errors import RaspError, RaspValueError
 from rasplab.lang import load
@@ -168,12 +169,23 @@ class Subject:
 
     def _scored(self, found, ablation: str) -> dict | None:
         """The areas against one truth; None where it has nothing to rank."""
+        truth = self.truth(ablation)
+        if self.granularity == "node":
+            found, truth = _trained(found, truth)
         try:
-            row = score(found, self.truth(ablation), seed=self.seed, resamples=200).to_json()
+            row = score(found, truth, seed=self.seed, resamples=200).to_json()
         except RaspValueError:
             return None
         kept = ("auc", "pessimistic", "low", "high", "ap", "n_true")
         return {name: round(row[name], 4) for name in kept}
+
+
+def _trained(found: EdgeScores, truth: Truth) -> tuple[EdgeScores, Truth]:
+    """Scores and truth of heads and MLPs: embeddings are always there, and were never swapped."""
+    kept = [i for i, name in enumerate(found.names) if not name.endswith("_embed")]
+    names, scores = (tuple(row[i] for i in kept) for row in (found.names, found.scores))
+    units = frozenset(name for name in truth.units if not name.endswith("_embed"))
+    return replace(found, names=names, scores=scores), replace(truth, units=units)
 
 
 def model_of(program: str, variant: str, seed: int = 0):

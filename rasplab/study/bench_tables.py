@@ -49,7 +49,7 @@ def markdown(rows: Sequence[dict], seed: int = 0) -> str:
             some = [r for r in table if (r["variant"], r["ablation"]) == (variant, ablation)]
             if some:
                 lines += [f"## {variant} models, {ablation} ablation", "", *_methods(some), ""]
-    note = "(realistic models: by node, against the circuit that they were trained to have)"
+    note = "(realistic models: heads and MLPs, against the circuit that they were trained to have)"
     lines += ["## Every program: AUC against effective truth", "", note, "", *_programs(rows)]
     return "\n".join(lines) + "\n"
 
