@@ -319,6 +319,10 @@ def _domain(parser) -> None:
     parser.add_argument(
         "--basis", choices=("compact", "one_hot"), default="compact", help="default: compact"
     )
+    parser.add_argument(
+        "--output", metavar="NAME", action="append", dest="outputs",
+        help="the s-op to compile (default: the last); again for further outputs",
+    )  # fmt: skip
 
 
 def _limit(text: str) -> tuple[str, int]:

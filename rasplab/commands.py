@@ -107,7 +107,7 @@ def compile_asked(args: Namespace):
     if Path(args.file).is_dir():
         return rasplab.load_compiled(args.file)
     path = program_path(args.file)
-    program = rasplab.load(str(path))
+    program = rasplab.load(str(path), output=args.outputs)
     return rasplab.compile(program, basis=args.basis, **asked_domain(args, zoo_entry(path)))
 
 

@@ -87,3 +87,18 @@ def test_faults_of_several_outputs(program):
         rasplab.compile(both, "ab", 3)
     with pytest.raises(RaspValueError, match="several outputs"):
         program.unparse()
+
+
+def test_outputs_on_the_command_line(tmp_path, capsys):
+    """--output once or several times; verify checks them all."""
+    from rasplab import cli
+
+    path = tmp_path / "mine.rasp"
+    path.write_text(TEXT, encoding="utf-8")
+    options = [str(path), "--vocab", "ab", "--max-len", "3", "--output", "hist", "--output", "back"]
+    assert cli.main(["compile", *options]) == 0
+    assert "hist" in capsys.readouterr().out
+    assert cli.main(["verify", *options]) == 0
+    assert "14 inputs, every one of the domain: 0 mismatches" in capsys.readouterr().out
+    assert cli.main(["verify", str(path), "--vocab", "ab", "--max-len", "3", "--output", "no"]) == 1
+    assert "no s-op called 'no'" in capsys.readouterr().err
