@@ -2,7 +2,7 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-browser fuzz bench bench-language bench-compiler bench-circuits realistic lab circuits clean
+.PHONY: reproduce reproduce-quick trained calibrate demo test test-browser fuzz bench bench-language bench-compiler bench-circuits realistic lab circuits clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
@@ -32,6 +32,18 @@ bench-circuits: $(STAMP)	## discovery methods on models whose circuit is known (
 
 realistic: $(STAMP)	## train the realistic models of circuits/realistic anew (some minutes)
 	$(BIN)/python -m rasplab.study.realistic
+
+reproduce: $(STAMP)     ## accuracy at the programs' sizes and below, 3 seeds (most of an hour on 2 idle cores)
+	$(BIN)/python -m rasplab.reproduce full
+
+reproduce-quick: $(STAMP)  ## a smaller table, in minutes
+	$(BIN)/python -m rasplab.reproduce quick
+
+trained: $(STAMP)       ## train the models of circuits/trained/ that are not there (about half an hour)
+	$(BIN)/python -m rasplab.study.shipped
+
+calibrate: $(STAMP)     ## the verdicts on compiled models, whose heads are known (about an hour)
+	$(BIN)/python -m rasplab.study.calibrate
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

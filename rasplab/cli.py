@@ -77,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_verify,
         _add_train,
         _add_match,
+        _add_atlas,
+        _add_sweep,
         _add_circuit,
         _add_discover,
         _add_score,
@@ -173,18 +175,40 @@ def _add_verify(commands) -> None:
 
 def _add_train(commands) -> None:
     train = commands.add_parser("train", help="train a small model on a zoo program's answers")
+    train.set_defaults(module="studies")
     train.add_argument("task", metavar="TASK", help="the name of a zoo program")
     train.add_argument(
-        "-o", "--out", metavar="DIR", help="write the trained model here (default: out/TASK)"
-    )
+        "-o", "--out", metavar="DIR",
+        help="write the model here (default: out/TASK); a run that was stopped there goes on",
+    )  # fmt: skip
     train.add_argument("--seed", type=int, default=0, help="default: 0")
-    train.add_argument("--steps", type=_count, help="training steps at most")
+    for name in ("steps", "layers", "heads", "d-model", "d-mlp", "max-len", "train-len"):
+        train.add_argument(f"--{name}", type=_count, metavar="N")
+    train.add_argument("--norm", metavar="NAME", help="LN, LNPre, RMS, RMSPre or none")
+    train.add_argument("--act", metavar="NAME", help="gelu, gelu_new, relu or silu")
+    train.add_argument("--attn-only", action="store_true", help="no MLPs")
+    train.add_argument("--causal", action="store_true", default=None, help="no head looks right")
+    train.add_argument(
+        "--supervise", metavar="HEAD=SELECTOR", type=_pair, action="append",
+        help="train a head to attend as a selector, as in L1H0=flip; several times for several",
+    )  # fmt: skip
+    train.add_argument(
+        "--coverage", action="store_true", help="say what the training inputs cover; train nothing"
+    )
     _device(train)
     _json(train)
 
 
+def _pair(text: str) -> tuple[str, str]:
+    head, sign, selector = text.partition("=")
+    if not (head and sign and selector):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEAD=SELECTOR, as in L1H0=flip")
+    return head, selector
+
+
 def _add_match(commands) -> None:
     match = commands.add_parser("match", help="hold a model's heads against a program's selectors")
+    match.set_defaults(module="studies")
     match.add_argument("model", metavar="MODEL", help="a trained or compiled model's folder")
     _file(match)
     match.add_argument(
@@ -195,6 +219,37 @@ def _add_match(commands) -> None:
     match.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
     _device(match)
     _json(match)
+
+
+def _add_atlas(commands) -> None:
+    atlas = commands.add_parser("atlas", help="every head of any model against RASP selectors")
+    atlas.set_defaults(module="studies")
+    atlas.add_argument(
+        "model", metavar="MODEL",
+        help="a rasplab folder, a Hugging Face folder, or a name that TransformerLens knows",
+    )  # fmt: skip
+    atlas.add_argument(
+        "--programs", metavar="FILE", default="heads",
+        help="RASP text that names selectors (default: heads, the library in circuits/)",
+    )  # fmt: skip
+    atlas.add_argument("--text", metavar="FILE", help="read this text, not random tokens")
+    for name, default in (("sequences", 64), ("length", 40)):
+        atlas.add_argument(f"--{name}", type=_count, default=default, metavar="N",
+                           help=f"default: {default}")  # fmt: skip
+    atlas.add_argument("--seed", type=int, default=0, help="default: 0")
+    atlas.add_argument("--svg", metavar="F", help="write the map of layers and heads to F")
+    _device(atlas)
+    _json(atlas)
+
+
+def _add_sweep(commands) -> None:
+    sweep = commands.add_parser("sweep", help="many training runs from one specification")
+    sweep.set_defaults(module="studies")
+    sweep.add_argument("spec", metavar="SPEC.toml", help="tasks, seeds, [settings] and [grid]")
+    sweep.add_argument("-o", "--out", metavar="DIR", help="records (default: out/SPEC); goes on")
+    sweep.add_argument("--workers", type=_count, metavar="N", help="processes (default: cores)")
+    sweep.add_argument("--pool", choices=("local", "ray"), default="local", help="default: local")
+    _json(sweep)
 
 
 def _add_circuit(commands) -> None:

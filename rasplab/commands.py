@@ -226,43 +226,6 @@ def verification_line(report) -> str:
     return f"checked {report.checked:,} inputs, {scope}: {report.mismatches:,} mismatches"
 
 
-def train(args: Namespace) -> int:
-    """Train a model on a zoo program's answers, and keep it."""
-    settings = {"steps": args.steps} if args.steps else {}
-    out = args.out or f"out/{args.task}"
-    with only_json(args.json):
-        model = rasplab.train(args.task, seed=args.seed, out=out, device=args.device, **settings)
-    came = model.trained
-    if args.json:
-        print_json(
-            task=args.task, held_out=came.held_out, step=came.step, seconds=came.seconds, out=out
-        )
-    else:
-        print(
-            f"{args.task}: {came.held_out:.2%} of held-out positions right after {came.step} steps"
-        )
-        print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
-    return 0
-
-
-def match(args: Namespace) -> int:
-    """Heads by selectors: what each implements, with the evidence; or similarities alone."""
-    path = program_path(args.file)
-    with only_json(args.json):
-        program = rasplab.load(str(path))
-        model = load_any(args.model, args.device)
-        if args.screen:
-            found = rasplab.match(model, program, seed=args.seed)
-        else:
-            with progress_bar("match") as bar:
-                found = rasplab.judge(model, program, args.pairs, args.seed, bar)
-    if args.json:
-        print_json(**found.to_json())
-    else:
-        print(found)
-    return 0
-
-
 @contextlib.contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, where that is a terminal; called with what is done, and of how much."""

@@ -13,6 +13,7 @@ import numpy as np
 import rasplab
 from rasplab.commands import verification_line
 from rasplab.show.report import Pair, Patterns, Study, demo_report
+from rasplab.show.studies import curve_svg, evidence_svg
 from rasplab.show.text import sop_line, write_whole
 from rasplab.sites import Site
 from rasplab.zoo import Entry, entry, shipped
@@ -21,6 +22,8 @@ PROGRAMS = ("sort", "reverse")
 N_SAMPLES = 4
 """Inputs whose patterns the report shows."""
 SAMPLE_SEED = 1
+JUDGED_PAIRS = 100
+"""Pairs of inputs for each kind of swap."""
 
 
 class Stages:
@@ -97,7 +100,8 @@ def study(name: str, stages: Stages, retrain: Path | None, max_inputs: int, devi
         name, about.summary, about.path.read_text(encoding="utf-8"), about.sample, output, sizes,
         verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled),
         training_line(trained), tuple(map(str, table.selectors)), match_rows(table),
-        pairs(program, own, own_table, trained, table),
+        pairs(program, own, own_table, trained, table), _judged(program, trained, stages),
+        curve_svg(trained.trained.curve if trained.trained else (), "Held-out accuracy, loss"),
     )  # fmt: skip
 
 
@@ -149,6 +153,20 @@ def _matched(program, model, trained, stages: Stages, device: str):
         stage.note = f"{len(table.heads)} trained heads with {len(table.selectors)} selectors:"
     stages.say(_indented(str(table)))
     return model, own, table
+
+
+def _judged(program, trained, stages: Stages) -> str:
+    """The verdicts on the trained heads, as a picture."""
+    with stages.stage("judge") as stage:
+        evidence = rasplab.judge(trained, program, JUDGED_PAIRS, progress=stage.progress or _no)
+        found = [f"{f.head} {f.verdict} {f.selector}" for row in evidence.findings for f in row
+                 if f.verdict != "refuted"]  # fmt: skip
+        stage.note = "; ".join(found) or "no head does what a selector of the program says"
+    return evidence_svg(evidence)
+
+
+def _no(done: int, total: int) -> None:
+    """No bar."""
 
 
 def compile_at(program, domain):

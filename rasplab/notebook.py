@@ -29,7 +29,7 @@ from rasplab.lang.values import (
 )
 from rasplab.names import completions, help_at, told
 from rasplab.program import Program, Value
-from rasplab.show import html
+from rasplab.show import html, studies
 from rasplab.show.flow import flow_svg
 from rasplab.show.svg import pattern_svg
 from rasplab.show.text import input_text, selector_grid, sop_line, value_text
@@ -315,6 +315,8 @@ def _add_formatters(shell) -> None:
         ("rasplab.compiler", "Compiled", html.compiled_html),
         ("rasplab.model.verify", "Report", html.report_html),
         ("rasplab.study.match", "MatchTable", html.match_html),
+        ("rasplab.study.judge", "Evidence", studies.evidence_html),
+        ("rasplab.study.atlas", "Atlas", studies.atlas_html),
     ):
         formatter.for_type_by_name(module, kind_, draw)
 

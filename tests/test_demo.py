@@ -30,12 +30,12 @@ def test_the_demo_says_each_stage_and_where_the_report_is(made):
         part = printed[printed.index(f"\n{name}: ") :]
         places = [
             part.index(f"\n  {stage}")
-            for stage in ("interpret", "compile", "load", "verify", "trained", "match")
+            for stage in ("interpret", "compile", "load", "verify", "trained", "match", "judge")
         ]
         assert (
             places == sorted(places) and "checked 2,000 inputs" in part and "0 mismatches" in part
         )
-    assert re.search(r"L1H1 +-?\d\.\d\d \(\d\.\d\d, \d\.\d\d\)", printed)
+    assert re.search(r"L1H0 +-?\d\.\d\d \(\d\.\d\d, \d\.\d\d\)", printed)
     assert "demo.html" in printed.splitlines()[-5] and printed.splitlines()[-4].startswith("Next:")
 
 

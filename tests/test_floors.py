@@ -29,6 +29,8 @@ FLOORS = (
         "commands",
         "text_commands",
         "discovery",
+        "studies",
+        "reproduce",
         "cli",
     ),
 )

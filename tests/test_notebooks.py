@@ -95,7 +95,11 @@ COMPARE = {
     "report = ": ["87380 inputs (every input), 0 mismatches"],
     "trained = ": ["['d', 'c', 'b', 'a']"],
     "table = ": ["flip", "rgba(59,130,246"],
-    "def without_head": ["L0H0", "L1H1"],
+    "def without_head": ["L0H0", "L1H0"],
+    "evidence = ": [PICTURE, "verdict="],
+    "print(evidence)": ["interchange accuracy in the worst family", "flip"],
+    "control = ": [PICTURE, "verdict='implements'"],
+    "from IPython": ["accuracy on held-out inputs"],
 }
 
 

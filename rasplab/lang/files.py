@@ -15,7 +15,7 @@ from rasplab.lang.parse import parse_module
 from rasplab.lang.scope import Scope
 from rasplab.lang.syntax import COMMANDS, Leave
 from rasplab.lang.tables import PACKAGE
-from rasplab.lang.values import Node, a_kind, is_atom
+from rasplab.lang.values import Node, Selector, a_kind, is_atom
 from rasplab.program import Program
 
 SUFFIX = ".rasp"
@@ -36,6 +36,23 @@ def parse(text: str, output: str | Sequence[str] | None = None, name: str = "<te
 def load(path: str | PathLike, output: str | Sequence[str] | None = None) -> Program:
     """The program of a RASP file, as `parse`. Raises FileError if it cannot be read."""
     return _program(read_source(Path(path)), output, Path(path).resolve().parent)
+
+
+def load_selectors(path: str | PathLike) -> dict[str, Program]:
+    """Every selector that the RASP text in a file names, each as a program with it as output.
+
+    Raises what `load` raises, and RaspValueError for a text that names none.
+    """
+    source, loader = read_source(Path(path)), _Loader()
+    scope = loader.elaborator.text_scope(source.name)
+    loader.run(source, scope, Path(path).parent)
+    found = {n: v for n, v in scope.variables.items() if isinstance(v, Selector)}
+    if not found:
+        raise RaspValueError(
+            f"{source.name} names no selector",
+            hint="assign one: same = select(tokens, tokens, ==);",
+        )
+    return {name: loader.elaborator.program(value, scope) for name, value in found.items()}
 
 
 def read_source(path: Path) -> Source:

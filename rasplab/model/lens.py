@@ -367,6 +367,7 @@ def fresh_model(
 ) -> LensModel:
     """An untrained model for `domain`, its weights drawn with `seed`; d_head is d_model / heads.
 
+    d_mlp 0 is attention only
     norm  a normalization_type of TransformerLens: None, "LN", "LNPre", "RMS", ...
     act   an act_fn of TransformerLens: "relu", "gelu", ...
     """
@@ -374,7 +375,8 @@ def fresh_model(
         raise ValueError(f"heads must divide d_model, got heads={heads}, d_model={d_model}")
     lens = boot(
         device, torch.float32, n_layers=layers, n_heads=heads, d_model=d_model,
-        d_head=d_model // heads, d_mlp=d_mlp, d_vocab=len(domain.vocab) + 1,
+        d_head=d_model // heads, d_mlp=max(1, d_mlp), attn_only=not d_mlp,
+        d_vocab=len(domain.vocab) + 1,
         d_vocab_out=1 if readout.number else len(readout.values), n_ctx=domain.max_len + 1,
         act_fn=act, normalization_type=norm, attention_dir=attention_dir(domain), seed=seed,
     )  # fmt: skip
@@ -388,6 +390,7 @@ def reinitialised(model: LensModel, seed: int = 0) -> LensModel:
     lens = boot(
         model.device, next(model.lens.parameters()).dtype, act_fn=cfg.act_fn,
         normalization_type=cfg.normalization_type, attention_dir=cfg.attention_dir, seed=seed,
+        attn_only=cfg.attn_only,
         **{name: getattr(cfg, name) for name in same},
     )  # fmt: skip
     lens.eval()

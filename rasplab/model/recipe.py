@@ -11,6 +11,10 @@ from rasplab.program import Atom, Program
 
 LETTERS = tuple("abcdefgh")
 
+NORMS = ("LN", "LNPre", "RMS", "RMSPre")
+ACTS = ("gelu", "gelu_new", "relu", "silu")
+"""What TransformerLens' native models have."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,7 +22,11 @@ class Recipe:
 
     task    a zoo program; its interpreter gives the answers
     vocab, max_len, causal   what inputs there are; by default those of the zoo's index
-    layers, heads, d_model, d_mlp, norm, act   the transformer;
+    inputs     "random" tokens; or "repeated": a language model on sequences that repeat
+    train_len  the longest input trained on; longer ones up to max_len are for testing. None: all
+    supervise  selectors that heads are trained to attend as: (head, selector), as in
+               ("L1H0", "flip"); a selector is a name in the program, or its text
+    layers, heads, d_model, d_mlp, norm, act   the transformer; d_mlp 0 is attention only;
                                                norm and act are TransformerLens' names
     steps, batch, lr, warmup, weight_decay, clip   AdamW; linear warm-up,
                                                    then a cosine down to a tenth
@@ -29,6 +37,9 @@ class Recipe:
     vocab: tuple[Atom, ...]
     max_len: int
     causal: bool = False
+    inputs: str = "random"
+    train_len: int | None = None
+    supervise: tuple[tuple[str, str], ...] = ()
     seed: int = 0
     layers: int = 2
     heads: int = 2
@@ -48,6 +59,17 @@ class Recipe:
         for name in ("layers", "heads", "d_model", "steps", "batch", "max_len"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, known in (("norm", (None, *NORMS)), ("act", ACTS)):
+            if getattr(self, name) not in known:
+                names = ", ".join(n or "none" for n in known)
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {names}")
+        if self.inputs not in ("random", "repeated"):
+            raise ValueError(f"inputs is {self.inputs!r}; it can be random or repeated")
+        if not 1 <= (self.train_len or 1) <= self.max_len or self.d_mlp < 0:
+            raise ValueError(
+                f"train_len lies from 1 to max_len and d_mlp from 0, got "
+                f"train_len={self.train_len}, max_len={self.max_len}, d_mlp={self.d_mlp}"
+            )
         if self.d_model % self.heads:
             raise ValueError(
                 f"heads must divide d_model, got heads={self.heads}, d_model={self.d_model}"
@@ -55,8 +77,13 @@ class Recipe:
 
     @property
     def domain(self) -> Domain:
-        """The inputs it is trained on and takes."""
+        """The inputs it takes."""
         return Domain(self.vocab, self.max_len, self.causal)
+
+    @property
+    def trained_lengths(self) -> range:
+        """The lengths of the inputs it is trained on."""
+        return range(1, (self.train_len or self.max_len) + 1)
 
     def program(self) -> Program:
         """The zoo program of the task."""
@@ -66,7 +93,8 @@ class Recipe:
 
     def to_json(self) -> dict:
         """Plain values; `from_json` gives an equal recipe back."""
-        return asdict(self) | {"vocab": list(self.vocab)}
+        listed = {"vocab": list(self.vocab), "supervise": [list(p) for p in self.supervise]}
+        return asdict(self) | listed
 
     @staticmethod
     def from_json(row: dict) -> Recipe:
@@ -74,26 +102,33 @@ class Recipe:
         names = {f.name for f in fields(Recipe)}
         if set(row) != names:
             raise KeyError(f"fields {sorted(set(row) ^ names)}")
-        return Recipe(**(row | {"vocab": tuple(row["vocab"])}))
+        pairs = tuple((head, selector) for head, selector in row["supervise"])
+        return Recipe(**(row | {"vocab": tuple(row["vocab"]), "supervise": pairs}))
 
+
+SMALL = {"vocab": LETTERS, "max_len": 8, "d_model": 48, "d_mlp": 96, "steps": 4000}
 
 OWN: dict[str, dict] = {
-    "reverse": {
-        "vocab": LETTERS,
-        "max_len": 8,
-        "layers": 2,
-        "heads": 2,
-        "d_model": 48,
-        "d_mlp": 96,
+    "reverse": SMALL | {"layers": 2, "heads": 1},
+    "hist": SMALL | {"layers": 1, "heads": 1},
+    "double_hist": SMALL | {"layers": 2, "heads": 2, "d_model": 64, "d_mlp": 128},
+    "sort": SMALL | {"layers": 2, "heads": 1},
+    "most_freq": {
+        "vocab": LETTERS[:6], "max_len": 8, "layers": 3, "heads": 2, "steps": 6000, "target": 0.99,
     },
-    "hist": {"vocab": LETTERS, "max_len": 8, "layers": 1, "heads": 2, "d_model": 48, "d_mlp": 96},
-    "sort": {"vocab": LETTERS, "max_len": 8, "layers": 2, "heads": 2, "d_model": 48, "d_mlp": 96},
-}
-"""Where a task differs from the defaults of Recipe."""
+    "dyck1": {"max_len": 12, "layers": 2, "heads": 1, "steps": 4000},
+    "dyck2": {"max_len": 10, "layers": 3, "heads": 1, "steps": 4000, "target": 0.998},
+    "induction": SMALL | {
+        "max_len": 16, "causal": True, "inputs": "repeated", "layers": 2, "heads": 2,
+        "vocab": tuple("abcdefghijklmnop"),
+    },
+}  # fmt: skip
+"""Where a task differs from the defaults of Recipe: depth and heads are those of the RASP paper,
+where it has the task."""
 
 
 def recipe(task: str, **changes: object) -> Recipe:
-    """The task's recipe with `changes`; those that are None keep the default.
+    """The task's recipe with `changes`; those that are None keep the default. norm can be "none".
 
     Raises RaspNameError for a task that is not in the zoo, ValueError for impossible sizes.
     """
@@ -102,4 +137,9 @@ def recipe(task: str, **changes: object) -> Recipe:
     given = {name: value for name, value in changes.items() if value is not None}
     if "vocab" in given:
         given["vocab"] = tuple(given["vocab"])
+    if "supervise" in given:
+        pairs = given["supervise"]
+        given["supervise"] = tuple(pairs.items()) if isinstance(pairs, dict) else tuple(pairs)
+    if given.get("norm") == "none":
+        given["norm"] = None
     return replace(base, **(OWN.get(task, {}) | given))

@@ -20,7 +20,7 @@ from rasplab.domain import Domain, Readout
 from rasplab.errors import FileError
 from rasplab.model.lens import LensModel, fresh_model, plain_parameters
 
-FORMAT = "rasplab trained model 1"
+FORMAT = "rasplab trained model 2"
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 HEADER = "rasplab"
 
@@ -30,11 +30,13 @@ class Trained:
     """How far training came.
 
     held_out  accuracy on held-out inputs, as a share of positions
+    curve     at each measurement (step, mean training loss since the last one, held_out)
     """
 
     step: int
     held_out: float
     seconds: float
+    curve: tuple[tuple[int, float, float], ...] = ()
 
 
 def save_model(model: LensModel, folder: str | Path) -> Path:
@@ -52,8 +54,8 @@ def save_model(model: LensModel, folder: str | Path) -> Path:
     header = {"run": _run(record), "digest": _digest(tensors), "trained": _progress(model)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
-        _replace(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+        replaced(folder / WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
+        replaced(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
     except OSError as error:
         raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
     return folder
@@ -84,7 +86,8 @@ def load_model(folder: str | Path, device: str = "auto") -> LensModel:
 def _record(model: LensModel) -> dict:
     cfg = model.lens.cfg
     config = {
-        "layers": cfg.n_layers, "heads": cfg.n_heads, "d_model": cfg.d_model, "d_mlp": cfg.d_mlp,
+        "layers": cfg.n_layers, "heads": cfg.n_heads, "d_model": cfg.d_model,
+        "d_mlp": 0 if cfg.attn_only else cfg.d_mlp,
         "norm": cfg.normalization_type, "act": cfg.act_fn,
     }  # fmt: skip
     domain, progress = model.domain, _progress(model)
@@ -95,8 +98,14 @@ def _record(model: LensModel) -> dict:
         "domain": {"vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal},
         "readout": list(model.readout.values),
         "recipe": model.recipe.to_json() if model.recipe else None,
-        "trained": progress and progress | {"seconds": round(model.trained.seconds, 1)},
+        "trained": progress and progress | _history(model.trained),
     }
+
+
+def _history(came: Trained) -> dict:
+    """Seconds, and the curve in few digits."""
+    curve = [[step, float(f"{loss:.4g}"), round(right, 4)] for step, loss, right in came.curve]
+    return {"seconds": round(came.seconds, 1), "curve": curve}
 
 
 def _progress(model: LensModel) -> dict | None:
@@ -125,7 +134,7 @@ def _digest(tensors: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replaced(path: Path, content: bytes) -> None:
     """Write beside `path`, then put it in place: a reader sees the old file or the new one."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -180,11 +189,14 @@ def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
         **record["config"],
         device=device,
     )
-    trained = header["trained"]
+    trained = header["trained"] and header["trained"] | {
+        "seconds": record["trained"]["seconds"],
+        "curve": tuple(map(tuple, record["trained"]["curve"])),
+    }
     return replace(
         model,
         recipe=Recipe.from_json(record["recipe"]) if record["recipe"] else None,
-        trained=Trained(**trained, seconds=record["trained"]["seconds"]) if trained else None,
+        trained=Trained(**trained) if trained else None,
     )
 
 

@@ -73,6 +73,7 @@ class Study:
 
     sizes    name -> text, in the order shown
     match    trained heads x selectors: rows of (head, [(score, chance), ...])
+    verdicts, curve   pictures, as SVG: what each trained head implements; how training went
     """
 
     name: str
@@ -88,6 +89,8 @@ class Study:
     selectors: tuple[str, ...]
     match: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
     pairs: tuple[Pair, ...]
+    verdicts: str = ""
+    curve: str = ""
 
 
 def demo_report(studies: Sequence[Study], footer: str = "") -> str:
@@ -130,7 +133,24 @@ def _program(study: Study) -> str:
         f"{_heading('The circuit, read off the compiled weights')}"
         f'<div class="wide">{circuit_svg(study.circuit)}</div>'
         f"{_heading('Compiled heads beside trained heads')}{_pairs(study)}"
-        f"{_heading('Every trained head against every selector')}{_match(study)}</article>"
+        f"{_heading('Every trained head against every selector')}{_match(study)}"
+        f"{_judged(study)}</article>"
+    )
+
+
+def _judged(study: Study) -> str:
+    """The verdicts of interventions, and the training curve, where there are some."""
+    if not study.verdicts:
+        return ""
+    note = (
+        "Patterns are taken from other inputs, rows and lengths; the model is held against what "
+        "the interpreter says when the selector is taken from there. * with other heads; the "
+        "reason is in each cell's hover text."
+    )
+    return (
+        f'{_heading("What they implement")}<p class="soft">{note}</p>'
+        f'<div class="wide">{study.verdicts}</div>'
+        f'{_heading("How it was trained")}<div class="wide">{study.curve}</div>'
     )
 
 

@@ -266,6 +266,14 @@ def similarity(
     selector  bool [batch or 1, query, key] without BOS; empty rows mean BOS, or do not count
     rows      bool [batch, query]: those that count
     """
+    overlap, counted = overlaps(patterns, selector, with_bos, rows)
+    return overlap.sum(0), int(counted.sum())
+
+
+def overlaps(
+    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`similarity` of each input: [batch, head], and the rows counted [batch]."""
     width = selector.sum(-1, keepdims=True)
     target = selector / np.maximum(width, 1)
     counted = np.ones(width.shape[:2]) if with_bos else (width[..., 0] > 0).astype(float)
@@ -275,8 +283,8 @@ def similarity(
     overlap = np.minimum(patterns, target[:, None]).sum(-1)
     # rows of both sum to 1, so the overlap is 1 - total variation distance;
     # a row at BOS alone overlaps nowhere
-    total = (overlap * counted[:, None]).sum((0, 2))
-    return total, int(np.broadcast_to(counted, (len(patterns), counted.shape[1])).sum())
+    total = (overlap * counted[:, None]).sum(2)
+    return total, np.broadcast_to(counted, (len(patterns), counted.shape[1])).sum(1)
 
 
 def masses(patterns: np.ndarray, selectors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,10 @@
 """Tasks: a program's inputs with the interpreter's answers, split into training and held-out
-(floor 6)."""
+(floor 6).
+
+Three forms. On a bidirectional domain every position is answered from the whole input; on a causal
+one from what came before; and a language model, on sequences that repeat, answers with the next
+token.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,22 @@ import numpy as np
 from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain
 from rasplab.errors import RaspValueError
-from rasplab.inputs import even_ids
+from rasplab.inputs import even_ids, random_rows
 from rasplab.program import Program, Value
 
 HELD_OUT = 5
 """One input in so many is held out, whatever the seed."""
 
 IGNORED = -100
-"""The answer at positions after the end: torch's cross-entropy leaves it out."""
+"""The answer at positions after the end, or that nothing decides: torch's cross-entropy leaves it
+out."""
+
+OVERSAMPLED = 6
+"""Candidates for each example whose answers are to be rare ones."""
+
+INPUTS = ("random", "repeated")
+"""Where inputs come from: random tokens; or a few different tokens over and over, where the answer
+is the next token from the second round on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +59,50 @@ class Examples:
 class Task:
     """A program on a domain, as classification at each position.
 
-    classes  the values seen in `EXPLORED` inputs, sorted by kind and value
+    classes  the values seen in `EXPLORED` inputs, sorted by kind and value; of a language model,
+             the vocabulary
+    inputs   one of INPUTS
     """
 
     program: Program
     domain: Domain
     classes: tuple[Value, ...]
+    inputs: str = "random"
 
-    def sample(self, n: int, seed: int, held_out: bool = False) -> Examples:
+    def sample(
+        self, n: int, seed: int, held_out: bool = False, lengths: range | None = None
+    ) -> Examples:
         """`n` random examples of the training inputs or of the held-out ones; the two are disjoint.
 
-        Lengths are uniform; half of the inputs use few distinct tokens,
-        so that repeats occur at every length.
+        lengths  of the inputs, by default every one; each alike often
+        Half of the random inputs use few distinct tokens, so that repeats occur at every length;
+        half are chosen for rare answers, so that every branch of the program is met.
         Raises RaspValueError when the interpreter refuses an input,
         or gives a value that is not in `classes`.
         """
-        groups = [self._answered(ids) for ids in _split(self.domain, n, seed, held_out)]
-        return _padded(groups, self.domain.max_len, seed)
+        lengths = lengths or range(1, self.domain.max_len + 1)
+        rng = np.random.default_rng((seed, int(held_out)))
+        share = max(1, -(-n // len(lengths)))
+        groups = [self._group(share, length, held_out, rng) for length in lengths]
+        return _padded([g for g in groups if len(g[0])], lengths[-1], seed)
 
-    def _answered(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _group(
+        self, count: int, length: int, held_out: bool, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """About `count` inputs of one length with their answers; few where the side has few."""
+        wanted = count * OVERSAMPLED * (HELD_OUT if held_out else 1) * 5 // 4
+        draw = repeated_rows if self.inputs == "repeated" else random_rows
+        ids = draw(len(self.domain.vocab), wanted, length, rng)
+        ids = ids[is_held_out(ids) == held_out]
+        ids = np.unique(ids, axis=0) if held_out else ids
+        answers = self.answers(ids) if len(ids) else ids
+        chosen = _varied(answers, count, rng) if len(ids) else np.arange(0)
+        return ids[chosen], answers[chosen]
+
+    def answers(self, ids: np.ndarray) -> np.ndarray:
+        """The class at each position [batch, pos]; IGNORED where nothing decides it."""
+        if self.inputs == "repeated":
+            return next_tokens(ids)
         trace = evaluate_batch(self.program, ids, self.domain.vocab, self.domain.causal)
         trace.raise_first_fault()
         known = {_order(v): c for c, v in enumerate(self.classes)}
@@ -74,7 +112,7 @@ class Task:
             raise RaspValueError(
                 "the program's output takes too many values to train a classifier on"
             )
-        return ids, answers
+        return answers
 
 
 EXPLORED = 50_000
@@ -84,8 +122,16 @@ MOST_CLASSES = 256
 """More than so many values are numbers to regress on, not classes."""
 
 
-def task(program: Program, domain: Domain) -> Task:
-    """The task of a program. Raises RaspValueError where its output is no small set of values."""
+def task(program: Program, domain: Domain, inputs: str = "random") -> Task:
+    """The task of a program. Raises RaspValueError where its output is no small set of values, and
+    for a language model that is not causal."""
+    if inputs == "repeated":
+        if not domain.causal:
+            raise RaspValueError(
+                "a language model that sees the next token has nothing to learn",
+                hint="make the domain causal",
+            )
+        return Task(program, domain, domain.vocab, inputs)
     seen: dict[tuple, Value] = {}
     for ids in even_ids(domain, EXPLORED, np.random.default_rng(0)):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
@@ -121,15 +167,39 @@ def is_held_out(ids: np.ndarray) -> np.ndarray:
     return mixed % np.uint64(HELD_OUT) == 0
 
 
-def _split(domain: Domain, n: int, seed: int, held_out: bool) -> list[np.ndarray]:
-    """About `n` inputs of one side, one array per length; a length may have none on that side."""
-    rng = np.random.default_rng((seed, int(held_out)))
-    wanted = n * HELD_OUT * 2 if held_out else n * 2
-    share = max(1, -(-n // domain.max_len))
-    kept = [ids[is_held_out(ids) == held_out][:share] for ids in even_ids(domain, wanted, rng)]
-    if held_out:
-        kept = [np.unique(ids, axis=0) for ids in kept]
-    return [ids for ids in kept if len(ids)]
+def repeated_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:
+    """Ids [count, n_pos] that repeat: different tokens in a random order, over and over.
+
+    The period differs from row to row (2 to half the length, where there are so many tokens), so
+    that no fixed distance back gives the next token.
+    """
+    longest = max(1, min(n_vocab, n_pos // 2))
+    period = rng.integers(min(2, longest), longest + 1, (count, 1))
+    order = rng.random((count, n_vocab)).argsort(1)
+    return np.take_along_axis(order, np.arange(n_pos) % period, axis=1)
+
+
+def next_tokens(ids: np.ndarray) -> np.ndarray:
+    """The token after each position [batch, pos], where an earlier occurrence of the token here
+    tells it; IGNORED elsewhere, and at the end."""
+    answers = np.full(ids.shape, IGNORED)
+    known = (ids[:, :, None] == ids[:, None, :]) & np.tri(ids.shape[1], k=-1, dtype=bool)
+    answers[:, :-1] = np.where(known.any(-1)[:, :-1], ids[:, 1:], IGNORED)
+    return answers
+
+
+def _varied(answers: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of `answers` [batch, pos]: the first half of `count` as they come, the others drawn by
+    how rare their answers are among those at the same position."""
+    plain = np.arange(min(count, len(answers)) // 2)
+    rarity = np.zeros(len(answers))
+    for column in answers.T:
+        _, which, often = np.unique(column, return_inverse=True, return_counts=True)
+        rarity += 1 / often[which]
+    rarity[plain] = 0
+    n = min(count - len(plain), int((rarity > 0).sum()))
+    drawn = rng.choice(len(answers), n, replace=False, p=rarity / rarity.sum()) if n else plain[:0]
+    return np.concatenate([plain, drawn])
 
 
 def _padded(groups: list[tuple[np.ndarray, np.ndarray]], max_len: int, seed: int) -> Examples:

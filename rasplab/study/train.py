@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from rasplab.domain import Readout
-from rasplab.errors import RaspError
-from rasplab.model.lens import LensModel, fresh_model
+from rasplab.errors import RaspError, RaspValueError
+from rasplab.model.lens import LensModel, fresh_model, plain_parameters, require_numbers
 from rasplab.model.recipe import Recipe, recipe
+from rasplab.model.resume import drop_state, load_state, save_state
 from rasplab.model.store import Trained, save_model
 from rasplab.model.threads import few_threads
+from rasplab.study.supervise import attention_loss, kept_patterns, targets, wanted_patterns
 from rasplab.study.tasks import Examples, Task, task
 
 POOL = 60_000
@@ -26,6 +28,9 @@ POOL = 60_000
 
 HELD_OUT_INPUTS = 3_000
 """Held-out inputs to measure on, before equal ones are dropped."""
+
+WORST = 5.0
+"""A loss beyond this, and twice that of a guess, has diverged."""
 
 EVERY = 100
 """Steps between measurements; each also writes a checkpoint."""
@@ -42,14 +47,15 @@ def train(
     """A model trained on the zoo program `name`, until its held-out accuracy reaches the recipe's
     target.
 
-    out       a folder for checkpoints: written at each measurement, whole or not at all;
-              an interrupt leaves the last
+    out       a folder for checkpoints: written at each measurement, whole or not at all; a run of
+              the same recipe that was stopped there goes on, and ends as if it had not been
     progress  a bar on stderr with loss and accuracy
-    changes   fields of Recipe: layers, heads, d_model, d_mlp, steps, vocab, max_len, lr, ...
-    Raises RaspNameError for an unknown task, RaspError when the loss is no number any more.
+    changes   fields of Recipe: layers, heads, d_model, d_mlp, norm, act, steps, vocab, max_len,
+              train_len, supervise, inputs, lr, ...
+    Raises RaspNameError for an unknown task or selector, RaspError when training diverges.
     """
     wanted = recipe(name, seed=seed, **changes)
-    todo = task(wanted.program(), wanted.domain)
+    todo = task(wanted.program(), wanted.domain, wanted.inputs)
     with Bar(wanted.steps, name, progress) as bar, few_threads(wanted.d_model):
         return fit(wanted, todo, out, device, bar.update)
 
@@ -63,20 +69,21 @@ def fit(
 ) -> LensModel:
     """`train` for a task at hand; `report` is called with step,
     loss and held-out accuracy (nan before the first)."""
-    model = blank(wanted, todo, device)
-    examples = todo.sample(POOL, wanted.seed)
-    unseen = todo.sample(HELD_OUT_INPUTS, wanted.seed, held_out=True)
-    accuracy, start = math.nan, time.perf_counter()
-    for step, loss in descend(model, wanted, examples):
-        if step % EVERY == 0 or step == wanted.steps:
-            accuracy = accuracy_on(model, unseen)
-            model = replace(model, trained=Trained(step, accuracy, time.perf_counter() - start))
+    examples = todo.sample(POOL, wanted.seed, lengths=wanted.trained_lengths)
+    unseen = todo.sample(HELD_OUT_INPUTS, wanted.seed, True, wanted.trained_lengths)
+    run = Descent(blank(wanted, todo, device), wanted, todo, examples)
+    start = time.perf_counter() - (run.resume(Path(out)) if out is not None else 0.0)
+    while run.step < wanted.steps and not run.accuracy >= wanted.target:  # nan at first
+        loss = run.advance()
+        if run.step % EVERY == 0 or run.step == wanted.steps:
+            run.measure(unseen, time.perf_counter() - start)
             if out is not None:
-                save_model(model, out)
-        report(step, loss, accuracy)
-        if accuracy >= wanted.target:
-            break
-    return model
+                run.save(Path(out))
+        report(run.step, loss, run.accuracy)
+    if out is not None:
+        drop_state(Path(out))
+    run.model.lens.eval()
+    return run.model
 
 
 def blank(wanted: Recipe, todo: Task, device: str = "auto") -> LensModel:
@@ -88,30 +95,85 @@ def blank(wanted: Recipe, todo: Task, device: str = "auto") -> LensModel:
     return replace(model, recipe=wanted)
 
 
-def descend(model: LensModel, wanted: Recipe, examples: Examples) -> Iterator[tuple[int, float]]:
-    """AdamW on random batches: (step from 1, loss), with the model updated in place at each."""
-    parameters = list(model.lens.parameters())
-    optimizer = torch.optim.AdamW(
-        parameters, lr=wanted.lr, weight_decay=wanted.weight_decay, betas=(0.9, 0.98)
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: pace(step, wanted))
-    rng = np.random.default_rng((wanted.seed, 2))
-    model.lens.train()
-    for step in range(1, wanted.steps + 1):
-        batch = examples.take(rng.integers(0, len(examples), wanted.batch))
-        loss = loss_on(model, batch)
-        optimizer.zero_grad()
+class Descent:
+    """AdamW on random batches, one step at a time; a function of the recipe alone, however often
+    it is stopped and resumed."""
+
+    def __init__(self, model: LensModel, wanted: Recipe, todo: Task, examples: Examples):
+        self.model, self.wanted, self.todo, self.examples = model, wanted, todo, examples
+        self.step, self._losses = 0, []
+        self._targets = targets(model, todo.program, wanted.supervise)
+        self._parameters = list(plain_parameters(model.lens).values())
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=wanted.lr, weight_decay=wanted.weight_decay, betas=(0.9, 0.98)
+        )
+        self._rng = np.random.default_rng((wanted.seed, 2))
+        model.lens.train()
+
+    @property
+    def accuracy(self) -> float:
+        """Held-out, as last measured; nan before."""
+        return self.model.trained.held_out if self.model.trained else math.nan
+
+    def advance(self) -> float:
+        """One step; the loss before it. Raises RaspError when that is no number any more, or far
+        above where it began."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.wanted.lr * pace(self.step, self.wanted)
+        self.step += 1
+        loss = self._loss(self._batch())
+        self._optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, wanted.clip)
-        optimizer.step()
-        schedule.step()
-        if not math.isfinite(loss.item()):
-            raise RaspError(
-                f"training diverged at step {step}: the loss is {loss.item()}",
-                hint="lower lr, or lengthen warmup; the last checkpoint is kept",
-            )
-        yield step, loss.item()
-    model.lens.eval()
+        torch.nn.utils.clip_grad_norm_(self._parameters, self.wanted.clip)
+        self._optimizer.step()
+        self._losses.append(loss.item())
+        if not loss.item() < WORST + 2 * math.log(len(self.todo.classes)):
+            raise self._diverged(f"the loss is {loss.item():.3g}")
+        return loss.item()
+
+    def _batch(self) -> Examples:
+        return self.examples.take(self._rng.integers(0, len(self.examples), self.wanted.batch))
+
+    def _loss(self, batch: Examples) -> torch.Tensor:
+        if not self._targets:
+            return loss_on(self.model, batch)
+        with kept_patterns(self.model, self._targets) as patterns:
+            loss = loss_on(self.model, batch)
+        rows = wanted_patterns(self.todo, batch, self._targets).to(self.model.device)
+        return loss + attention_loss(patterns, rows, self._targets)
+
+    def _diverged(self, why: str) -> RaspError:
+        return RaspError(
+            f"training diverged at step {self.step}: {why}",
+            hint="lower lr, or lengthen warmup; the last good checkpoint is kept",
+        )
+
+    def measure(self, unseen: Examples, seconds: float) -> None:
+        """Note the accuracy on held-out examples. Raises RaspError where a weight is no number."""
+        try:
+            require_numbers(self.model)
+        except RaspValueError as error:
+            raise self._diverged(error.message) from None
+        right = accuracy_on(self.model, unseen)
+        came = self.model.trained or Trained(0, right, 0.0)
+        curve = (*came.curve, (self.step, float(np.mean(self._losses)), right))
+        self.model = replace(self.model, trained=Trained(self.step, right, seconds, curve))
+        self._losses = []
+
+    def save(self, out: Path) -> None:
+        """A checkpoint, and what it takes to go on from it."""
+        save_model(self.model, out)
+        save_state(out, self.model, self._optimizer, self.wanted)
+
+    def resume(self, out: Path) -> float:
+        """Go on from the state in `out`, if it is of this recipe; the seconds trained so far."""
+        came = load_state(out, self.model, self._optimizer, self.wanted)
+        if came is None:
+            return 0.0
+        for _ in range(came.step):
+            self._rng.integers(0, len(self.examples), self.wanted.batch)
+        self.step, self.model = came.step, replace(self.model, trained=came)
+        return came.seconds
 
 
 def pace(step: int, wanted: Recipe) -> float:
@@ -121,6 +183,20 @@ def pace(step: int, wanted: Recipe) -> float:
         return (step + 1) / wanted.warmup
     gone = (step - wanted.warmup) / max(1, wanted.steps - wanted.warmup)
     return 0.1 + 0.9 * (1 + math.cos(math.pi * gone)) / 2
+
+
+def accuracy_by_length(
+    model: LensModel, todo: Task, n: int = 3000, seed: int = 0
+) -> dict[int, float]:
+    """The share of positions right on held-out inputs of each length, those beyond the trained
+    lengths too. A length none of whose inputs is held out is left out."""
+    found = {}
+    for length in range(1, todo.domain.max_len + 1):
+        lengths = range(length, length + 1)
+        examples = todo.sample(max(1, n // todo.domain.max_len), seed, True, lengths)
+        if (examples.answers >= 0).any():
+            found[length] = accuracy_on(model, examples)
+    return found
 
 
 def loss_on(model: LensModel, batch: Examples) -> torch.Tensor:

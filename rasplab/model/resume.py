@@ -1,0 +1,86 @@
+"""Training in the middle, on disk: one file that holds all of it, so that a run which is killed
+goes on as if it had not been (floor 4).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rasplab.errors import FileError
+from rasplab.model.lens import LensModel, plain_parameters
+from rasplab.model.recipe import Recipe
+from rasplab.model.store import Trained, replaced
+
+STATE = "resume.safetensors"
+FORMAT = "rasplab training state 1"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def save_state(
+    folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
+) -> None:
+    """Weights, AdamW's moments and how far training came, whole or not at all.
+    Raises FileError where the folder cannot be written."""
+    from safetensors.torch import save
+
+    tensors = {}
+    for name, parameter in plain_parameters(model.lens).items():
+        tensors[f"weight.{name}"] = parameter.detach().cpu().contiguous()
+        for moment in MOMENTS:
+            found = optimizer.state[parameter][moment]
+            tensors[f"{moment}.{name}"] = found.detach().cpu().contiguous()
+    came = model.trained
+    header = {
+        "format": FORMAT,
+        "recipe": _text(recipe),
+        "trained": json.dumps([came.step, came.held_out, came.seconds, came.curve]),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replaced(folder / STATE, save(tensors, header))
+    except OSError as error:
+        raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
+
+
+def load_state(
+    folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
+) -> Trained | None:
+    """Put the state in `folder` into `model` and `optimizer`: how far training had come; None where
+    there is no state, or one of another recipe or version. Raises FileError for a damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    if not (folder / STATE).is_file():
+        return None
+    try:
+        with safe_open(folder / STATE, "pt") as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT or header.get("recipe") != _text(recipe):
+                return None
+            came = json.loads(header["trained"])
+            _put(file, model, optimizer, came[0])
+    except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
+        raise FileError(
+            f"{folder / STATE} is damaged: {error}", hint="delete it to train from the start"
+        ) from None
+    return Trained(*came[:3], curve=tuple(map(tuple, came[3])))
+
+
+@torch.no_grad()
+def _put(file: Any, model: LensModel, optimizer: torch.optim.AdamW, step: int) -> None:
+    for name, parameter in plain_parameters(model.lens).items():
+        parameter.copy_(file.get_tensor(f"weight.{name}"))
+        moments = {m: file.get_tensor(f"{m}.{name}").to(parameter.device) for m in MOMENTS}
+        optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+
+
+def _text(recipe: Recipe) -> str:
+    return json.dumps(recipe.to_json(), sort_keys=True)
+
+
+def drop_state(folder: Path) -> None:
+    """Training is over: nothing to resume."""
+    (folder / STATE).unlink(missing_ok=True)

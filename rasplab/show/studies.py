@@ -1,0 +1,180 @@
+"""Pictures of trained models as SVG text: verdicts, atlases, training curves (floor 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import isnan
+from typing import TYPE_CHECKING
+
+from rasplab.show.html import figure, wrapped
+from rasplab.show.svg import picture, text_at
+from rasplab.show.text import clip, width
+from rasplab.sites import Site
+
+if TYPE_CHECKING:
+    from rasplab.study.atlas import Atlas
+    from rasplab.study.judge import Evidence
+    from rasplab.study.sweep_text import Row
+
+MARKS = {"implements": "#22a06b", "consistent": "#e08a1e", "refuted": "", "undecided": "#98a2b3"}
+"""The bar at the side of a verdict's cell; none for what is refuted."""
+
+CELL_HEIGHT, MOST_COLUMNS = 40, 26
+CURVE_WIDTH, CURVE_HEIGHT = 420, 190
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a grid: two lines, a shade from 0 to 1, a hover text, and a mark's colour."""
+
+    first: str
+    second: str
+    shade: float
+    note: str
+    mark: str = ""
+
+
+def grid_svg(
+    rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Cell]], title: str
+) -> str:
+    """Cells with two lines each under column names, row names at the left."""
+    named = [clip(c, MOST_COLUMNS) for c in columns]
+    lines = [[c.first, c.second] for row in cells for c in row]
+    wide = 26 + 6.6 * max(map(width, [*named, *(t for pair in lines for t in pair)]), default=8)
+    left, top = 24 + 7.2 * max(map(width, rows), default=4), 58
+    parts = [text_at(14, 24, title, "ink", 14)]
+    for j, name in enumerate(named):
+        parts.append(text_at(left + wide * j + 8, top - 10, name, "soft", 11))
+    for i, (name, row) in enumerate(zip(rows, cells, strict=True)):
+        y = top + CELL_HEIGHT * i
+        parts.append(text_at(14, y + CELL_HEIGHT / 2 + 4, name, "ink", 12))
+        parts += [_cell(left + wide * j, y, wide, c) for j, c in enumerate(row)]
+    return picture(
+        left + wide * len(columns) + 14, top + CELL_HEIGHT * len(rows) + 14, parts, title
+    )
+
+
+def _cell(x: float, y: float, wide: float, cell: Cell) -> str:
+    w, h = wide - 3, CELL_HEIGHT - 3
+    shade = min(1.0, max(0.0, 0.0 if isnan(cell.shade) else cell.shade)) * 0.5
+    mark = f'<rect x="{x:.1f}" y="{y}" width="4" height="{h}" fill="{cell.mark}"/>'
+    return (
+        f"<g><title>{escape(cell.note)}</title>"
+        f'<rect class="rl-box" x="{x:.1f}" y="{y}" width="{w:.1f}" height="{h}" fill="#f5f7fa"/>'
+        f'<rect class="rl-heat" x="{x:.1f}" y="{y}" width="{w:.1f}" height="{h}" fill="#2458c5" '
+        f'fill-opacity="{shade:.2f}"/>{mark if cell.mark else ""}'
+        f"{text_at(x + 10, y + 16, cell.first, 'ink', 12)}"
+        f"{text_at(x + 10, y + 30, cell.second, 'soft', 10)}</g>"
+    )
+
+
+def evidence_svg(evidence: Evidence) -> str:
+    """The match table as a heat map: verdicts, shaded by interchange accuracy."""
+    heads, selectors = evidence.table.heads, evidence.table.selectors
+    cells = [[_verdict(f) for f in row] for row in evidence.findings]
+    title = "Which head implements which selector"
+    return grid_svg([str(h) for h in heads], [str(s) for s in selectors], cells, title)
+
+
+def evidence_html(evidence: Evidence) -> str:
+    """The same for a notebook."""
+    return wrapped(figure(evidence_svg(evidence), "verdicts by head and selector"))
+
+
+def _verdict(f) -> Cell:
+    worst = f.accuracy.worst
+    known = bool(worst.pairs)
+    value = f"interchange {worst.value:.2f}" if known else "nothing measured"
+    together = f" with {', '.join(str(h) for h in f.heads if h != f.head)}"
+    note = f"{f.head}, {f.selector}: {f.verdict}{together if len(f.heads) > 1 else ''}; {f.reason}"
+    first = f"{f.verdict}*" if len(f.heads) > 1 and f.verdict != "refuted" else f.verdict
+    return Cell(first, f"{value}, looks {f.score:.2f}", worst.value if known else 0.0, note,
+                MARKS[f.verdict])  # fmt: skip
+
+
+def atlas_svg(atlas: Atlas) -> str:
+    """Layers by heads: the selector that each head looks most like."""
+    n_heads = 1 + max(h.head for h in atlas.heads)
+    layers = range(1 + max(h.layer for h in atlas.heads))
+    cells = [[_best(atlas, Site("head", n, h)) for h in range(n_heads)] for n in layers]
+    title = f"{atlas.model}: what each head looks like, on {atlas.source}"
+    return grid_svg([f"L{n}" for n in layers], [f"H{h}" for h in range(n_heads)], cells, title)
+
+
+def atlas_html(atlas: Atlas) -> str:
+    """The same for a notebook."""
+    return wrapped(figure(atlas_svg(atlas), "what each head looks like"))
+
+
+def _best(atlas: Atlas, head: Site) -> Cell:
+    e = atlas.best(head)
+    note = (
+        f"{head} as {e.selector}: score {e.score:.2f} [{e.low:.2f}, {e.high:.2f}], "
+        f"similarity {e.similarity:.2f}, chance {e.chance:.2f}"
+    )
+    return Cell(e.selector, f"{e.score:.2f} [{e.low:.2f}, {e.high:.2f}]", e.score, note)
+
+
+def curve_svg(curve: Sequence[tuple[int, float, float]], title: str = "Training") -> str:
+    """Held-out accuracy and training loss (each scaled to its largest) over steps."""
+    if not curve:
+        return picture(CURVE_WIDTH, 40, [text_at(14, 24, "no measurements", "soft", 12)], title)
+    left, top, w, h = 44, 44, CURVE_WIDTH - 60, CURVE_HEIGHT - 76
+    last, worst = curve[-1][0], max(loss for _, loss, _ in curve) or 1.0
+    lines = (
+        ("accuracy on held-out inputs", "#22a06b", [(s, right) for s, _, right in curve], ""),
+        (f"training loss (top {worst:.2f})", "#e08a1e", [(s, a / worst) for s, a, _ in curve],
+         ' stroke-dasharray="4 3"'),
+    )  # fmt: skip
+    parts = [text_at(14, 20, title, "ink", 13)]
+    for share in (0.0, 0.5, 1.0):
+        y = top + h * (1 - share)
+        parts.append(
+            f'<path class="rl-line" d="M{left} {y:.1f}h{w}" stroke="#c6cdda" fill="none"/>'
+        )
+        parts.append(text_at(10, y + 4, f"{share:.0%}", "soft", 10))
+    for k, (name, colour, points, dash) in enumerate(lines):
+        path = " ".join(f"{left + w * s / last:.1f},{top + h * (1 - v):.1f}" for s, v in points)
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}>'
+            f"<title>{escape(name)}</title></polyline>"
+        )
+        parts.append(text_at(left + 200 * k, CURVE_HEIGHT - 8, f"— {name}", "soft", 10))
+    parts.append(text_at(left + w - 60, top + h + 16, f"{last:,} steps", "soft", 10))
+    return picture(CURVE_WIDTH, CURVE_HEIGHT, parts, title)
+
+
+def sweep_svg(rows: Sequence[Row], title: str = "Accuracy on held-out inputs") -> str:
+    """A line for each setting: a dot for each run, the mean, and its interval."""
+    names = [", ".join(f"{v}" if k == "task" else f"{k} {v}" for k, v in r.setting.items())
+             for r in rows]  # fmt: skip
+    lowest = min((v for r in rows for v in r.values), default=0.0)
+    start = max(0.0, min(0.9, int(lowest * 10) / 10))
+    left, w, top, step = 24 + 6.8 * max(map(width, names), default=4), 320, 52, 24
+    parts = [text_at(14, 22, title, "ink", 13)]
+
+    def x(share: float) -> float:
+        return left + w * (max(start, share) - start) / (1 - start)
+
+    for share in (start, (start + 1) / 2, 1.0):
+        parts.append(
+            f'<path class="rl-line" d="M{x(share):.1f} {top - 8}v{step * len(rows)}" '
+            f'stroke="#c6cdda" fill="none"/>'
+        )
+        parts.append(text_at(x(share), top - 14, f"{share:.0%}", "soft", 10, "middle"))
+    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
+        y = top + step * i + 6
+        parts.append(text_at(14, y + 4, name, "ink", 11))
+        note = f"<title>{escape(name)}: {row.mean:.2%} [{row.low:.2%}, {row.high:.2%}]</title>"
+        parts.append(
+            f'<path class="rl-soft" d="M{x(row.low):.1f} {y - 1:.1f}H{x(row.high):.1f}v2'
+            f'H{x(row.low):.1f}z" fill="#667085">{note}</path>'
+        )
+        parts += [
+            f'<circle class="rl-heat" cx="{x(v):.1f}" cy="{y:.1f}" r="4" fill="#2458c5" '
+            f'fill-opacity="0.6"><title>{v:.2%}</title></circle>'
+            for v in row.values
+        ]
+    return picture(left + w + 40, top + step * len(rows) + 8, parts, title)

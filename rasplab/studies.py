@@ -1,0 +1,154 @@
+"""The commands of trained models, train | match | atlas | sweep: arguments in, text or JSON out
+(floor 7).
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import rasplab
+from rasplab.commands import load_any, only_json, print_json, program_path, progress_bar
+from rasplab.errors import FileError, RaspValueError
+from rasplab.zoo import shipped
+
+SIZES = ("steps", "layers", "heads", "d_model", "d_mlp", "max_len", "train_len")
+"""The fields of a recipe that are numbers on the command line."""
+
+
+def train(args: Namespace) -> int:
+    """Train a model on a zoo program's answers, and keep it."""
+    changes = asked_changes(args)
+    asked_recipe(args, changes)  # faults before anything slow
+    if args.coverage:
+        return _coverage(args, changes)
+    out = args.out or f"out/{args.task}"
+    with only_json(args.json):
+        model = rasplab.train(args.task, seed=args.seed, out=out, device=args.device, **changes)
+        lengths = _lengths(model)
+    came = model.trained
+    if args.json:
+        print_json(
+            task=args.task, held_out=came.held_out, step=came.step, seconds=came.seconds, out=out,
+            by_length=lengths,
+        )  # fmt: skip
+        return 0
+    print(f"{args.task}: {came.held_out:.2%} of held-out positions right after {came.step} steps")
+    if args.train_len:
+        print(f"by length: {', '.join(f'{n}: {right:.2%}' for n, right in lengths.items())}")
+    print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
+    return 0
+
+
+def asked_changes(args: Namespace) -> dict:
+    """The fields of a recipe that the arguments set; the others keep the task's own."""
+    changes = {name: getattr(args, name) for name in (*SIZES, "act", "causal", "supervise")}
+    if args.attn_only:
+        changes["d_mlp"] = 0
+    return changes | {"norm": args.norm}
+
+
+def asked_recipe(args: Namespace, changes: dict):
+    """The recipe of the arguments. Raises RaspError for sizes that cannot be."""
+    from rasplab.model.recipe import recipe
+
+    try:
+        return recipe(args.task, seed=args.seed, **changes)
+    except ValueError as error:
+        raise RaspValueError(str(error)) from None
+
+
+def _lengths(model) -> dict[int, float]:
+    from rasplab.study.tasks import task
+    from rasplab.study.train import accuracy_by_length
+
+    wanted = model.recipe
+    return accuracy_by_length(model, task(wanted.program(), wanted.domain, wanted.inputs))
+
+
+def _coverage(args: Namespace, changes: dict) -> int:
+    """What the examples that the recipe would train on meet."""
+    from rasplab.study.coverage import coverage
+    from rasplab.study.tasks import task
+    from rasplab.study.train import POOL
+
+    wanted = asked_recipe(args, changes)
+    todo = task(wanted.program(), wanted.domain, wanted.inputs)
+    found = coverage(todo, todo.sample(POOL, wanted.seed, lengths=wanted.trained_lengths))
+    if args.json:
+        print_json(task=args.task, **found.to_json())
+    else:
+        print(found)
+    return 0
+
+
+def match(args: Namespace) -> int:
+    """Heads by selectors: what each implements, with the evidence; or similarities alone."""
+    path = program_path(args.file)
+    with only_json(args.json):
+        program = rasplab.load(str(path))
+        model = load_any(args.model, args.device)
+        if args.screen:
+            found = rasplab.match(model, program, seed=args.seed)
+        else:
+            with progress_bar("match") as bar:
+                found = rasplab.judge(model, program, args.pairs, args.seed, bar)
+    if args.json:
+        print_json(**found.to_json())
+    else:
+        print(found)
+    return 0
+
+
+def atlas(args: Namespace) -> int:
+    """Every head of a model against every selector that a text names."""
+    from rasplab.lang.files import load_selectors
+    from rasplab.model.anymodel import load_any_model
+    from rasplab.show.text import write_whole
+    from rasplab.study.atlas import atlas as drawn
+
+    path = shipped("circuits") / "heads.rasp" if args.programs == "heads" else args.programs
+    with only_json(args.json):
+        selectors = load_selectors(path)
+        text = _read(args.text) if args.text else None
+        model = load_any_model(args.model, args.device)
+        found = drawn(model, selectors, args.sequences, args.length, args.seed, text)
+    if args.svg:
+        from rasplab.show.studies import atlas_svg
+
+        write_whole(args.svg, atlas_svg(found))
+    if args.json:
+        print_json(**found.to_json())
+    else:
+        print(found)
+    return 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot read {path}: {error}") from None
+
+
+def sweep(args: Namespace) -> int:
+    """Train every run of a specification that has no record yet; a table and a plot of all."""
+    from rasplab.show.studies import sweep_svg
+    from rasplab.show.text import write_whole
+    from rasplab.study.sweep import read_spec, run_sweep
+    from rasplab.study.sweep_text import markdown, rows_of
+
+    wanted = read_spec(args.spec)
+    out = Path(args.out or f"out/{Path(args.spec).stem}")
+    with only_json(args.json), progress_bar("sweep") as bar:
+        found = run_sweep(wanted, out, args.workers, args.pool, bar)
+    rows = rows_of(found)
+    table = markdown(rows)
+    write_whole(out / "table.md", table)
+    write_whole(out / "plot.svg", sweep_svg(rows))
+    if args.json:
+        print_json(out=str(out), runs=found)
+    else:
+        print(table)
+        print(f"written to {out}: runs/, index.sqlite, table.md, plot.svg")
+    return 0

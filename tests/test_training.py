@@ -1,0 +1,234 @@
+"""Training beyond the plain run: resumed, supervised, causal, on repeats, on longer inputs."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from rasplab import zoo
+from rasplab.domain import Domain
+from rasplab.errors import FileError, RaspError, RaspNameError, RaspValueError
+from rasplab.lang import load
+from rasplab.model.recipe import Recipe, recipe
+from rasplab.model.resume import STATE
+from rasplab.model.store import RECORD, WEIGHTS, load_model
+from rasplab.study import train as training
+from rasplab.study.coverage import coverage
+from rasplab.study.supervise import targets, wanted_patterns
+from rasplab.study.tasks import IGNORED, next_tokens, repeated_rows, task
+from rasplab.study.train import accuracy_by_length, fit
+
+TINY = {"layers": 1, "heads": 1, "d_model": 16, "d_mlp": 16, "batch": 32, "warmup": 5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Models this small are quickest on one thread, also beside other work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(name="hist", **changes):
+    """A recipe of seconds."""
+    return Recipe(name, **({"vocab": tuple("abc"), "max_len": 5} | TINY | {"steps": 30} | changes))
+
+
+def task_of(wanted):
+    """The task of a recipe."""
+    return task(wanted.program(), wanted.domain, wanted.inputs)
+
+
+class Stopped(Exception):
+    """What a test kills a run with."""
+
+
+def stop_at(step):
+    """A report that kills the run at a step."""
+
+    def report(at, loss, accuracy):
+        if at == step:
+            raise Stopped
+
+    return report
+
+
+@pytest.mark.parametrize("changes", [{}, {"supervise": (("L0H0", "same"),)}, {"norm": "RMS"}])
+def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, monkeypatch, changes):
+    """Killed twice, once between two checkpoints: the same weights to the byte, the same curve."""
+    monkeypatch.setattr(training, "EVERY", 10)
+    wanted = tiny(**changes)
+    todo = task_of(wanted)
+    for step in (17, 21):
+        with pytest.raises(Stopped):
+            fit(wanted, todo, tmp_path / "broken", "cpu", stop_at(step))
+        assert (tmp_path / "broken" / STATE).is_file()
+    fit(wanted, todo, tmp_path / "broken", "cpu")
+    fit(wanted, todo, tmp_path / "whole", "cpu")
+    one, two = ((tmp_path / d / WEIGHTS).read_bytes() for d in ("broken", "whole"))
+    assert one == two
+    one, two = (json.loads((tmp_path / d / RECORD).read_text()) for d in ("broken", "whole"))
+    assert one["trained"]["curve"] == two["trained"]["curve"] and len(one["trained"]["curve"]) == 3
+    assert not (tmp_path / "broken" / STATE).exists()
+
+
+def test_a_resumed_run_repeats_no_step(tmp_path, monkeypatch):
+    """After a kill at step 25 the next report is of step 21; another recipe starts anew."""
+    monkeypatch.setattr(training, "EVERY", 10)
+    seen = []
+    todo = task_of(tiny())
+    with pytest.raises(Stopped):
+        fit(tiny(), todo, tmp_path, "cpu", stop_at(25))
+    fit(tiny(), todo, tmp_path, "cpu", lambda step, *_: seen.append(step))
+    assert seen[0] == 21
+    with pytest.raises(Stopped):
+        fit(tiny(), todo, tmp_path, "cpu", stop_at(15))
+    fit(tiny(lr=1e-3), todo, tmp_path, "cpu", lambda step, *_: seen.append(step))
+    assert seen[10] == 1
+
+
+def test_a_damaged_state_is_told(tmp_path, monkeypatch):
+    """A file cut short: said, with what to do; not trained over."""
+    monkeypatch.setattr(training, "EVERY", 10)
+    with pytest.raises(Stopped):
+        fit(tiny(), task_of(tiny()), tmp_path, "cpu", stop_at(15))
+    state = tmp_path / STATE
+    state.write_bytes(state.read_bytes()[:-40])
+    with pytest.raises(FileError, match="damaged") as told:
+        fit(tiny(), task_of(tiny()), tmp_path, "cpu")
+    assert "delete" in told.value.hint
+
+
+def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    """The learning rate explodes after step 10: a fault, and the model of step 10 on disk."""
+    monkeypatch.setattr(training, "EVERY", 10)
+    plain = training.pace
+    monkeypatch.setattr(training, "pace", lambda step, w: plain(step, w) if step < 10 else 1e9)
+    with pytest.raises(RaspError, match="diverged") as told:
+        fit(tiny(), task_of(tiny()), tmp_path, "cpu")
+    assert "lower lr" in told.value.hint
+    kept = load_model(tmp_path, "cpu")
+    assert kept.steps == 10 and 0 <= kept.accuracy <= 1
+
+
+def test_supervised_heads_attend_as_the_selector():
+    """reverse with its second layer supervised on flip: most attention where flip selects, which
+    unsupervised training of as many steps does not give."""
+    shared = {"max_len": 5, "layers": 2, "heads": 1, "d_model": 32, "d_mlp": 32, "steps": 120,
+              "batch": 64, "lr": 5e-3}  # fmt: skip
+    masses = []
+    for supervise in ((("L1H0", "flip"),), ()):
+        wanted = tiny("reverse", **(shared | {"supervise": supervise}))
+        todo = task_of(wanted)
+        model = fit(wanted, todo, device="cpu")
+        patterns = model.patterns_of(np.array([[0, 1, 2, 0, 1]] * 2))[0, 1, 0, 1:, 1:]
+        masses.append(float(np.fliplr(patterns).trace() / 5))
+    assert masses[0] > 0.7 and masses[0] > masses[1] + 0.1
+
+
+def test_wanted_patterns_end_where_inputs_end():
+    """Rows of probabilities at tokens, nothing after the end; a width counts BOS."""
+    wanted = tiny()
+    todo = task_of(wanted)
+    batch = todo.sample(20, seed=0)
+    model = training.blank(wanted, todo, "cpu")
+    rows = wanted_patterns(todo, batch, targets(model, todo.program, (("L0H0", "same"),)))[0]
+    inside = np.arange(batch.ids.shape[1]) < batch.lengths[:, None]
+    np.testing.assert_allclose(rows.sum(-1).numpy(), inside, atol=1e-6)
+    first = int(np.flatnonzero(batch.lengths > 1)[0])
+    same = (batch.ids[first, : batch.lengths[first]] == batch.ids[first, 0]).sum()
+    assert float(rows[first, 0, 0]) == pytest.approx(1 / (1 + same))
+
+
+def test_supervision_names_heads_and_selectors():
+    """Of the model and of the program; both faults with what there is."""
+    with pytest.raises(RaspNameError, match="no selector 'sme'") as told:
+        fit(tiny(supervise=(("L0H0", "sme"),)), task_of(tiny()), device="cpu")
+    assert "same" in told.value.hint
+    with pytest.raises(RaspValueError, match="no head 'L3H0'"):
+        fit(tiny(supervise=(("L3H0", "same"),)), task_of(tiny()), device="cpu")
+
+
+def test_repeats_are_predicted_from_the_second_round_on():
+    """abcabc: the next token from c on, but not at the end; periods differ."""
+    answers = next_tokens(np.array([[0, 1, 2, 0, 1, 2]]))
+    assert answers.tolist() == [[IGNORED, IGNORED, IGNORED, 1, 2, IGNORED]]
+    rows = repeated_rows(8, 200, 12, np.random.default_rng(0))
+    periods = {next(p for p in range(1, 13) if (row[p:] == row[:-p]).all()) for row in rows}
+    assert periods == {2, 3, 4, 5, 6}
+
+
+def test_a_language_model_is_causal_and_speaks_its_vocabulary():
+    """Bidirectional ones are refused; the classes are the tokens."""
+    program = load(zoo.entry("induction").path)
+    with pytest.raises(RaspValueError, match="next token"):
+        task(program, Domain(tuple("abcd"), 8), "repeated")
+    assert task(program, Domain(tuple("abcd"), 8, True), "repeated").classes == tuple("abcd")
+
+
+def test_attention_only_models_learn_and_come_back(tmp_path):
+    """d_mlp 0: no neuron runs, the checkpoint says so."""
+    wanted = tiny("hist", d_mlp=0, steps=60, lr=5e-3)
+    model = fit(wanted, task_of(wanted), tmp_path, "cpu")
+    again = load_model(tmp_path, "cpu")
+    assert again.lens.cfg.attn_only and again.recipe == wanted
+    assert again.run_batch(["abc", "aab"]) == model.run_batch(["abc", "aab"])
+    assert json.loads((tmp_path / RECORD).read_text())["config"]["d_mlp"] == 0
+
+
+@pytest.mark.parametrize("changes", [{"norm": "RMS"}, {"norm": "LNPre"}, {"norm": "none"},
+                                     {"act": "relu"}, {"causal": True}])  # fmt: skip
+def test_settings_of_the_transformer_are_used(tmp_path, changes):
+    """Norms, activations and direction reach the model, which trains and comes back."""
+    given = {k: None if v == "none" else v for k, v in changes.items()}
+    wanted = tiny(steps=3, **given)
+    model = fit(wanted, task_of(wanted), tmp_path, "cpu")
+    cfg = load_model(tmp_path, "cpu").lens.cfg
+    assert cfg.normalization_type == wanted.norm and cfg.act_fn == wanted.act
+    assert cfg.attention_dir == ("causal" if wanted.causal else "bidirectional")
+    assert not math.isnan(model.accuracy)
+
+
+def test_longer_inputs_than_trained_on_are_measured():
+    """Trained up to 3 of 6 tokens: accuracies for every length, those beyond are lower."""
+    wanted = tiny(max_len=6, train_len=3, steps=150, lr=5e-3)
+    todo = task_of(wanted)
+    assert todo.sample(50, 0, lengths=wanted.trained_lengths).lengths.max() == 3
+    found = accuracy_by_length(fit(wanted, todo, device="cpu"), todo)
+    assert {3, 4, 5, 6} <= set(found) and found[6] < found[3]
+
+
+def test_rare_answers_are_sampled_more():
+    """dyck1 of random brackets is balanced at few positions; the sample has more of them."""
+    entry = zoo.entry("dyck1")
+    todo = task(load(entry.path), entry.domain)
+    rng = np.random.default_rng(0)
+    plain = todo.answers(rng.integers(0, 2, (4000, 12)))
+    sampled = todo.sample(4000, 0, lengths=range(12, 13)).answers
+    balanced = todo.classes.index("T")
+    assert (sampled == balanced).mean() > 1.3 * (plain == balanced).mean()
+
+
+def test_coverage_counts_by_hand():
+    """hist on the inputs of one length: widths, values and lengths as counted here."""
+    todo = task(load(zoo.entry("hist").path), Domain(tuple("ab"), 2))
+    examples = todo.sample(40, 0)
+    found = coverage(todo, examples)
+    pairs = examples.ids[examples.lengths == 2]
+    equal = int((pairs[:, 0] == pairs[:, 1]).sum())
+    assert found.lengths == {1: int((examples.lengths == 1).sum()), 2: len(pairs)}
+    assert found.values == {1: found.lengths[1] + 2 * (len(pairs) - equal), 2: 2 * equal}
+    assert found.positions == (2, 2)
+    assert found.rows == {"same": (0, found.values[1], found.values[2])}
+    assert "rows of same: empty 0.0%" in str(found)
+    assert json.loads(json.dumps(found.to_json()))["lengths"]["2"] == len(pairs)
+
+
+def test_impossible_recipes_are_refused():
+    """Before anything is built."""
+    for wrong in ({"inputs": "text"}, {"train_len": 99}, {"d_mlp": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            recipe("hist", **wrong)
