@@ -51,9 +51,8 @@ def grid_svg(
         y = top + CELL_HEIGHT * i
         parts.append(text_at(14, y + CELL_HEIGHT / 2 + 4, name, "ink", 12))
         parts += [_cell(left + wide * j, y, wide, c) for j, c in enumerate(row)]
-    return picture(
-        left + wide * len(columns) + 14, top + CELL_HEIGHT * len(rows) + 14, parts, title
-    )
+    across = max(left + wide * len(columns), 7.8 * width(title) + 14) + 14
+    return picture(across, top + CELL_HEIGHT * len(rows) + 14, parts, title)
 
 
 def _cell(x: float, y: float, wide: float, cell: Cell) -> str:
@@ -141,8 +140,12 @@ def curve_svg(curve: Sequence[tuple[int, float, float]], title: str = "Training"
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}>'
             f"<title>{escape(name)}</title></polyline>"
         )
-        parts.append(text_at(left + 200 * k, CURVE_HEIGHT - 8, f"— {name}", "soft", 10))
-    parts.append(text_at(left + w - 60, top + h + 16, f"{last:,} steps", "soft", 10))
+        at, y = left + 190 * k, CURVE_HEIGHT - 8
+        parts.append(
+            f'<path d="M{at} {y - 3.5}h14" stroke="{colour}" stroke-width="2" fill="none"{dash}/>'
+        )
+        parts.append(text_at(at + 19, y, name, "soft", 10))
+    parts.append(text_at(left + w, top - 10, f"{last:,} steps", "soft", 10, "end"))
     return picture(CURVE_WIDTH, CURVE_HEIGHT, parts, title)
 
 
