@@ -170,3 +170,11 @@ def test_fmt_refuses(tmp_path, capsys):
     assert bad.read_text() == "x  =  (1;\n"
     with pytest.raises(RaspError, match="is not closed"):
         format_text(bad.read_text())
+
+
+def test_shipped_programs_are_laid_out():
+    """`rasplab fmt --check` finds nothing to change under circuits/."""
+    from rasplab.cli import main
+    from rasplab.zoo import shipped
+
+    assert main(["fmt", "--check", *map(str, shipped("circuits").rglob("*.rasp"))]) == 0
