@@ -7,8 +7,9 @@ STAMP := .venv/.installed
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
 
+# Two workers with one thread each: many small operations on two threads wait for each other.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-browser: $(STAMP)  ## JupyterLab in Chromium; says what to install where something is missing
 	$(BIN)/python -m pytest -rs tests/test_browser.py
