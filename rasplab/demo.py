@@ -222,27 +222,40 @@ def pairs(program, own, own_table, trained, table) -> tuple[Pair, ...]:
         if all(trace.values[selector.node].all() for trace in traces):
             continue  # what selects everything is matched by anything
         mine, theirs = matched(own_table, j), matched(table, j)
+        name, note, compiled = compiled_side(own, own_table, mine, j, [a for a, _ in looks])
         patterns = tuple(
-            Patterns(
-                t,
-                with_bos(trace.values[selector.node]),
-                a[mine.layer, mine.head],
-                b[theirs.layer, theirs.head],
-            )
-            for t, trace, (a, b) in zip(samples, traces, looks, strict=True)
+            Patterns(t, with_bos(trace.values[selector.node]), a, b[theirs.layer, theirs.head])
+            for t, trace, a, (_, b) in zip(samples, traces, compiled, looks, strict=True)
         )
-        scores = own_table.score[own_table.heads.index(mine), j], *cell(table, theirs, j)
-        n = sharing(own.compiled, selector.node)
-        own_score, score, chance = map(float, scores)
-        found.append(
-            Pair(str(selector), str(mine), own_score, n, str(theirs), score, chance, patterns)
-        )
+        score, chance = map(float, cell(table, theirs, j))
+        found.append(Pair(str(selector), name, note, str(theirs), score, chance, patterns))
     return tuple(found)
 
 
-def sharing(compiled, node: int) -> int:
-    """How many heads of a compiled model compute the selector `node`."""
-    return sum(head.selector == node for _, _, head in compiled.layout.heads)
+def compiled_side(own, table, mine: Site, j: int, looks: list[np.ndarray]):
+    """The compiled heads of selector j: their names, a note, and what to draw on each input."""
+    node = table.selectors[j].node
+    counting = [
+        (Site("head", layer, i), head.bos_weight)
+        for layer, i, head in own.compiled.layout.heads
+        if head.selector == node and head.bos_weight
+    ]
+    if not counting:
+        score = float(table.score[table.heads.index(mine), j])
+        return str(mine), f"score {score:.2f}", [a[mine.layer, mine.head] for a in looks]
+    names = " + ".join(str(site) for site, _ in counting)
+    drawn = [np.max([counted(a[s.layer, s.head], w) for s, w in counting], axis=0) for a in looks]
+    return names, "counts: each key beside one counted key", drawn
+
+
+def counted(pattern: np.ndarray, bos_weight: float) -> np.ndarray:
+    """A counting head's pattern [query, key] with BOS, as the weight of each key beside one that is
+    counted: 1 where the selector selects, else 0. BOS, which may outweigh all keys, is left out.
+    """
+    weights = np.clip(pattern / pattern[:, :1] * bos_weight, 0, 1)
+    weights[:, 0] = 0
+    weights[0] = 0
+    return weights
 
 
 def matched(table, j: int) -> Site:

@@ -95,3 +95,24 @@ def test_a_live_stage_draws_a_bar(monkeypatch):
         stage.progress(1, 2)
         stage.note = "half"
     assert "verify" in stream.getvalue() and "half" in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["sort", "hist", "length"])
+def test_counting_heads_are_drawn_as_what_they_count(name):
+    """Their weights beside one counted key, joined over the heads, are the selector itself."""
+    import rasplab
+    from rasplab.demo import compile_at, compiled_side, with_bos
+    from rasplab.zoo import entry
+
+    row = entry(name)
+    program = rasplab.load(row.path)
+    model = compile_at(program, row.domain).to_model(device="cpu")
+    table = rasplab.match(model, program)
+    tokens = ("b", "a", "b", "c")
+    node = model.compiled.layout.heads[0][2].selector
+    j = [s.node for s in table.selectors].index(node)
+    looks = [model.patterns([tokens])[0]]
+    _, note, (drawn,) = compiled_side(model, table, table.heads[0], j, looks)
+    wanted = with_bos(rasplab.evaluate(program, tokens).values[node])
+    assert "counts" in note
+    assert np.allclose(drawn, wanted, atol=1e-3)

@@ -182,7 +182,7 @@ def study(name: str) -> report.Study:
     """A made-up study with two samples."""
     eye = np.eye(3)
     patterns = tuple(report.Patterns(tokens, eye, eye, eye) for tokens in (("a", "b"), ("b", "<")))
-    pair = report.Pair("flip", "L0H0", 1.0, 2, "L1H1", 0.87, 0.12, patterns)
+    pair = report.Pair("flip", "L0H0 + L0H1", "counts", "L1H1", 0.87, 0.12, patterns)
     return report.Study(
         name, "summary <i>", "x = tokens; # <b>", ("a",), ("b",), {"layers": "2"},
         "0 mismatches", True, SORT, "Trained.", ("flip",),
@@ -201,12 +201,12 @@ def test_the_report_needs_no_network_and_no_script():
 
 
 def test_the_report_says_in_words_what_a_score_means():
-    """High, middle and low scores read differently; a selector that heads share says so."""
+    """High, middle and low scores read differently; heads that share a selector are all named."""
     pair = study("sort").pairs[0]
     assert "looks where" in report.reading(pair)
     assert "in part" in report.reading(replace(pair, score=0.4))
     assert "No trained head" in report.reading(replace(pair, score=0.1))
-    assert "one of 2 heads" in report.demo_report([study("sort")])
+    assert ">compiled L0H0 + L0H1<" in report.demo_report([study("sort")])
 
 
 def test_the_report_has_a_tab_per_sample():

@@ -53,14 +53,13 @@ class Patterns:
 class Pair:
     """The compiled head and the trained head that come nearest to a selector.
 
-    sharing    how many compiled heads compute the selector together
+    compiled_head, compiled_note   the heads that compute it, and what their picture shows
     patterns   one per sample input, in the order of the study's samples
     """
 
     selector: str
     compiled_head: str
-    compiled_score: float
-    sharing: int
+    compiled_note: str
     trained_head: str
     score: float
     chance: float
@@ -214,7 +213,7 @@ def _pair(pair: Pair, i: int) -> str:
             texts,
             texts,
             f"compiled {pair.compiled_head}",
-            _compiled_note(pair),
+            pair.compiled_note,
         ),
         pattern_svg(
             found.trained,
@@ -238,11 +237,6 @@ def reading(pair: Pair) -> str:
     if pair.score < UNLIKE:
         return "No trained head alone looks like it."
     return f"The trained {pair.trained_head} looks there in part."
-
-
-def _compiled_note(pair: Pair) -> str:
-    shared = f", one of {pair.sharing} heads that share it" if pair.sharing > 1 else ""
-    return f"score {pair.compiled_score:.2f}{shared}"
 
 
 def _match(study: Study) -> str:
