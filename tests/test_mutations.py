@@ -20,24 +20,15 @@ from rasplab.domain import Domain
 from rasplab.errors import CompileError
 from rasplab.zoo import entries
 
-NAMES = ("attend", "forms", "hinges", "infer", "join", "lower", "normalize", "order", "place",
-         "readout", "sums", "values", "widths")  # fmt: skip
+NAMES = ("attend", "codes", "forms", "hinges", "infer", "join", "lower", "normalize", "order",
+         "place", "readout", "sums", "tables", "values", "widths")  # fmt: skip
 RULES = {name: import_module(f"rasplab.compiler.{name}") for name in NAMES}
-(
-    attend,
-    forms,
-    hinges,
-    infer,
-    join,
-    lower,
-    normalize,
-    order,
-    place,
-    readout,
-    sums,
-    values,
-    widths,
-) = RULES.values()
+attend, forms, hinges, infer, join, lower = (
+    RULES[name] for name in ("attend", "forms", "hinges", "infer", "join", "lower")
+)
+normalize, order, place, readout, sums, widths = (
+    RULES[name] for name in ("normalize", "order", "place", "readout", "sums", "widths")
+)
 UNREACHED = {"_refuse_fault", "_refuse_select", "_refuse_mixed_mean"}
 """Refusals, tested on their own."""
 
@@ -135,7 +126,7 @@ MUTATIONS = {
     ),
     "table scores turned": wrapped(attend.Attention, "_by_table", swap_table),
     "codes of an equality shifted": wrapped(
-        attend.Attention, "_equality_codes", lambda c, *_: c and (c[0] + 1, c[1])
+        attend, "equality_codes", lambda c, *_: c and (c[0] + 1, c[1])
     ),
     "the level of an equality forgotten": wrapped(
         attend.Attention, "_equality", lambda s, *_: replace(s, level=Form())
@@ -157,7 +148,7 @@ MUTATIONS = {
         lower, "additive", lambda parts, *_: parts and (0.0, parts[1])
     ),
     "multiples without their offset": wrapped(
-        lower, "_multiple", lambda fit, *_: fit and (fit[0], 0.0)
+        lower, "multiple", lambda fit, *_: fit and (fit[0], 0.0)
     ),
     "the first neuron missing": wrapped(
         hinges, "_side", lambda h, *_: replace(h, breaks=h.breaks[1:], weights=h.weights[1:])

@@ -2,16 +2,15 @@
 interpreter says.
 
 The stages, in order:
-  infer      which values every s-op can take, at every length and position      infer.py (sums.py,
-             order.py)
-  lower      s-ops to linear forms, heads and neurons over named directions      lower.py
-             (attend.py, join.py, hinges.py)
-  read out   the output s-op to logits                                           readout.py
-  place      what is needed gets a layer, a head, an index                       place.py
-  assemble   the layout to dense arrays                                          assemble.py
-  disguise   if asked: the same function, its weights rotated, shuffled, noisy   disguise.py
+  infer     which values every s-op can take, at every length and position
+            infer.py, over values.py, widths.py, sums.py, order.py
+  lower     s-ops to linear forms, heads and neurons over named directions
+            lower.py, over attend.py, codes.py, join.py, hinges.py, tables.py
+  read out  the outputs to logits                                    readout.py
+  place     what is needed gets a layer, a head, an index            place.py
+  assemble  the layout to dense arrays                               assemble.py
 `normalize.py` holds the normal forms of selectors, `forms.py` the residual stream that lowering
-designs.
+designs; `disguise.py` gives the same function in other weights.
 """
 
 from __future__ import annotations

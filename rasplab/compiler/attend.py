@@ -19,6 +19,7 @@ from itertools import combinations
 
 import numpy as np
 
+from rasplab.compiler.codes import classes_of, code_rounding, equality_codes, first_of
 from rasplab.compiler.forms import REAL, Direction, Form, Head, after
 from rasplab.compiler.normalize import Conjunct, conjunction, normal_and, normal_or
 from rasplab.compiler.values import is_number
@@ -32,12 +33,6 @@ COUNT_GAP = {"float32": 20.0, "float64": 40.0}
 """The same in a head that counts, where BOS takes no place in the middle, and errors of scores
 matter more.
 """
-
-MAX_CODE = 320.0
-"""Largest centred code of a compact equality: 2 * gap * MAX_CODE^2 is a whole number in float32."""
-
-MAX_BROKEN_CODE = 16.0
-"""The same where codes are no halves of whole numbers: products are good to 0.02 in float32."""
 
 MAX_TERMS = 3
 """An `or` of more terms than this is not counted term by term."""
@@ -302,12 +297,12 @@ class Attention:
 
     def _conjunct_scores(self, conjunct: Conjunct, need_level: bool, gap: float) -> Scores:
         keys, queries, table = self.inferred.selectors.predicate(conjunct)
-        key_class, query_class = _classes(table), _classes(table.T)
-        small = table[np.ix_(_first(key_class), _first(query_class))]
+        key_class, query_class = classes_of(table), classes_of(table.T)
+        small = table[np.ix_(first_of(key_class), first_of(query_class))]
         if small.all():
             return Scores((), Form())
         table_cost = min((~small.all(1)).sum(), (~small.all(0)).sum())
-        codes = self._equality_codes(conjunct, keys, queries, small, key_class, query_class)
+        codes = equality_codes(conjunct, keys, queries, small, key_class, query_class)
         about = f"scores of {self._text(conjunct)}"
         ways = (f"table, width {table_cost}", *(["codes, width 2"] if codes is not None else []))
         if codes is not None and table_cost > 2 and self.lowering.basis == "compact":
@@ -350,55 +345,6 @@ class Attention:
         q, k = self._side(conjunct.queries, queries), self._side(conjunct.keys, keys)
         return Scores(tuple(zip(q, k, strict=True)), Form())
 
-    def _equality_codes(self, conjunct, keys, queries, small, key_class, query_class):
-        """Numbers for keys and queries, equal exactly where selected, at least 1 apart elsewhere;
-        None if none fit.
-        """
-        if small.sum(0).max(initial=0) > 1 or small.sum(1).max(initial=0) > 1:
-            return None
-        natural = self._natural_codes(conjunct, keys, queries, small, key_class, query_class)
-        return natural or self._rank_codes(small, key_class, query_class)
-
-    def _natural_codes(self, conjunct, keys, queries, small, key_class, query_class):
-        """The numbers themselves, where the selector compares numbers: they keep linear expressions
-        free.
-        """
-        if len(conjunct.keys) > 1 or len(conjunct.queries) > 1:
-            return None
-        values = [v[0] for v in (*keys.values, *queries.values) if isinstance(v, tuple)]
-        if len(values) < len(keys.values) + len(queries.values) or not all(
-            is_number(v) for v in values
-        ):
-            return None
-        numbers = np.array([float(v) for v in values])
-        distinct = np.unique(numbers)
-        gap = float(np.diff(distinct).min(initial=1.0))
-        codes = (numbers - (distinct[0] + distinct[-1]) / 2) / gap
-        a, b = codes[: len(keys.values)], codes[len(keys.values) :]
-        equal = np.abs(a[:, None] - b[None]) < 1e-6
-        limit = MAX_CODE if _halves(codes) else MAX_BROKEN_CODE
-        if (equal != small[np.ix_(key_class, query_class)]).any() or np.abs(codes).max() > limit:
-            return None
-        return a, b
-
-    @staticmethod
-    def _rank_codes(small, key_class, query_class):
-        """Matching classes share a number, the others get numbers of their own."""
-        keys, queries = np.full(small.shape[0], -1.0), np.full(small.shape[1], -1.0)
-        for code, (k, q) in enumerate(np.argwhere(small)):
-            keys[k], queries[q] = code, code
-        used = int(small.sum())
-        for k in np.nonzero(keys < 0)[0]:
-            keys[k] = used
-            used += 1
-        for q in np.nonzero(queries < 0)[0]:
-            queries[q] = used
-            used += 1
-        middle = (used - 1) / 2
-        if middle > MAX_CODE:
-            return None
-        return (keys - middle)[key_class], (queries - middle)[query_class]
-
     def _equality(self, conjunct, key_codes, query_codes, need_level: bool, gap: float) -> Scores:
         """GAP * (2ab - b^2) = GAP * (a^2 - (a-b)^2): level GAP * a^2 where query a meets key a."""
         keys = self._side(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
@@ -406,30 +352,4 @@ class Attention:
         queries = self._side(conjunct.queries, np.column_stack(wanted))
         level = queries[1].scaled(gap) if need_level else Form()
         pairs = ((queries[0].scaled(2 * gap), keys[0]), (Form((), -gap), keys[1]))
-        return Scores(pairs, level, self._code_rounding(key_codes, query_codes, gap))
-
-    def _code_rounding(self, key_codes, query_codes, gap: float) -> float:
-        """None where all products are whole numbers that the dtype holds."""
-        codes = np.concatenate([key_codes, query_codes])
-        size = 2 * gap * float(np.abs(codes).max()) ** 2
-        if _halves(codes) and size * self.stream.ulp < 1:
-            return 0.0
-        return 8 * self.stream.ulp * size
-
-
-def _halves(codes: np.ndarray) -> bool:
-    """Whether all are multiples of a half."""
-    return bool(np.array_equal(2 * codes, np.round(2 * codes)))
-
-
-def _classes(table: np.ndarray) -> np.ndarray:
-    """A class number per row: equal rows share one; numbered by first appearance."""
-    ids: dict[bytes, int] = {}
-    return np.array(
-        [ids.setdefault(row.tobytes(), len(ids)) for row in np.ascontiguousarray(table)]
-    )
-
-
-def _first(classes: np.ndarray) -> np.ndarray:
-    """The first member of every class."""
-    return np.unique(classes, return_index=True)[1]
+        return Scores(pairs, level, code_rounding(key_codes, query_codes, gap, self.stream.ulp))

@@ -14,12 +14,18 @@ from rasplab.compiler import hinges
 from rasplab.compiler.forms import REAL, Direction, Form, Stream, after
 from rasplab.compiler.infer import Inferred
 from rasplab.compiler.join import best_argument
+from rasplab.compiler.tables import (
+    EXACT,
+    additive,
+    grouped,
+    multiple,
+    padded,
+    single_leaf,
+    up_to_scale,
+)  # fmt: skip
 from rasplab.compiler.values import POSITION, TOKEN, is_number, value_key
 from rasplab.errors import CompileError
 from rasplab.program import Aggregate, SelectorWidth
-
-EXACT = 1e-9
-"""Two numbers of a table closer than this are equal: tables come from exact values."""
 
 
 class Lowering:
@@ -83,7 +89,7 @@ class Lowering:
         codes = self.inferred.joint(leaves).codes
         for t in range(targets.shape[1]):
             target = targets[:, t]
-            single = _single_leaf(codes, target)
+            single = single_leaf(codes, target)
             if single is not None:
                 at, table = single
                 if at < 0:
@@ -95,7 +101,7 @@ class Lowering:
             else:
                 joint.append(t)
         for at, asked in waiting.items():
-            tables = np.column_stack([_padded(table, self._size(leaves[at])) for _, table in asked])
+            tables = np.column_stack([padded(table, self._size(leaves[at])) for _, table in asked])
             for (t, _), form in zip(asked, self.leaf_forms(leaves[at], tables, node), strict=True):
                 results[t] = form
         if joint:
@@ -120,7 +126,7 @@ class Lowering:
         form = Form((), const)
         for leaf, table in zip(leaves, tables, strict=True):
             if np.abs(table).max(initial=0) > EXACT:
-                form = form + self.leaf_forms(leaf, _padded(table, self._size(leaf))[:, None])[0]
+                form = form + self.leaf_forms(leaf, padded(table, self._size(leaf))[:, None])[0]
         return form
 
     # --- functions of one leaf --------------------------------------------------------------------
@@ -131,7 +137,7 @@ class Lowering:
             self._make_one_hot(leaf)
         found = [self._known(leaf, t) for t in tables.T]
         missing = [t for t, form in enumerate(found) if form is None]
-        fresh = _up_to_scale(tables[:, missing])
+        fresh = up_to_scale(tables[:, missing])
         if len(fresh) >= max(3, self._size(leaf) - 1) and self._can_be_one_hot(leaf):
             made, own = f"one-hot, {self._size(leaf)} directions", f"own, {len(fresh)} directions"
             self.stream.choose(leaf, "functions of one leaf", made, own)
@@ -154,7 +160,7 @@ class Lowering:
         if not care.any() or np.ptp(table[care]) < EXACT:
             return Form((), float(table[care][0]) if care.any() else 0.0)
         for have, form in self.features.get(leaf, []):
-            fit = _multiple(have[care], table[care])
+            fit = multiple(have[care], table[care])
             if fit is not None:
                 return form.scaled(fit[0]).plus(fit[1])
         if leaf in self.one_hots:
@@ -211,7 +217,7 @@ class Lowering:
         if len(hot) == 1 and len(values) > 2:
             return f"{name} = {values[hot[0]]!r}"
         numbers = [float(v) if is_number(v) else k for k, v in enumerate(values)]
-        return name if _multiple(np.array(numbers), table) else f"f({name})"
+        return name if multiple(np.array(numbers), table) else f"f({name})"
 
     # --- leaves that attention makes --------------------------------------------------------------
 
@@ -227,7 +233,7 @@ class Lowering:
         """Functions of a leaf whose number attention gives: free where linear in it."""
         return [
             form.scaled(fit[0]).plus(fit[1])
-            if (fit := _multiple(numbers, t))
+            if (fit := multiple(numbers, t))
             else self.on_form(form, numbers, t[:, None], leaf, error)[0]
             for t in tables.T
         ]
@@ -280,7 +286,7 @@ class Lowering:
         """Functions of one linear form: points [row] are its values, targets [row, target] what to
         take there.
         """
-        order, targets = _grouped(points, targets)
+        order, targets = grouped(points, targets)
         s_error = self.stream.error(form) if error is None else error
         ulp = self.stream.ulp
         fit = hinges.fit(order, targets, s_error + ulp * self.stream.size(form), ulp)
@@ -331,120 +337,3 @@ class Lowering:
         form = Form.combination([(c, part()) for part, c in argument.parts])
         self.stream.choose(node, "joint argument", argument.described(), *argument.others)
         return self.on_form(form, argument.points, targets, node)
-
-
-def _single_leaf(codes: np.ndarray, target: np.ndarray) -> tuple[int, np.ndarray] | None:
-    """(-1, [constant]), or (leaf position, table by code) where one leaf alone decides."""
-    care = ~np.isnan(target)
-    if not care.any() or np.ptp(target[care]) < EXACT:
-        return -1, target[care][:1] if care.any() else np.zeros(1)
-    for at in range(codes.shape[1]):
-        table = np.full(codes[:, at].max() + 1, np.nan)
-        table[codes[care, at]] = target[care]
-        if (np.abs(table[codes[care, at]] - target[care]) < EXACT).all():
-            return at, table
-    return None
-
-
-def additive(codes: np.ndarray, target: np.ndarray) -> tuple[float, list[np.ndarray]] | None:
-    """target = const + sum over leaves of a table by code, or None.
-
-    Two rows that differ in one leaf alone give a difference of that leaf's table; where such pairs
-    link all codes of every leaf, the tables follow. Where they do not, neurons have to do.
-    """
-    care = ~np.isnan(target)
-    codes, target = codes[care], target[care]
-    tables = [_linked_table(codes, target, at) for at in range(codes.shape[1])]
-    if any(table is None for table in tables):
-        return None
-    rest = target - sum(table[codes[:, at]] for at, table in enumerate(tables))
-    const = float(rest[0])
-    exact = np.abs(rest - const).max() < EXACT * max(1.0, float(np.abs(target).max()))
-    return (const, tables) if exact else None
-
-
-def _linked_table(codes: np.ndarray, target: np.ndarray, at: int) -> np.ndarray | None:
-    """The table of leaf `at`, 0 at the first code seen; None if its codes are not all linked."""
-    context = np.unique(np.delete(codes, at, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-    order = np.lexsort((codes[:, at], context))
-    same = np.diff(context[order]) == 0
-    low, high = codes[order[:-1][same], at], codes[order[1:][same], at]
-    size = int(codes[:, at].max()) + 1
-    _, first = np.unique(low * size + high, return_index=True)
-    steps = np.diff(target[order])[same][first]
-    links: dict[int, list[tuple[int, float]]] = {}
-    for a, b, step in zip(low[first].tolist(), high[first].tolist(), steps.tolist(), strict=True):
-        links.setdefault(a, []).append((b, step))
-        links.setdefault(b, []).append((a, -step))
-    start = int(codes[:, at].min())
-    found, waiting = {start: 0.0}, [start]
-    while waiting:
-        a = waiting.pop()
-        for b, step in links.get(a, []):
-            if b not in found:
-                found[b] = found[a] + step
-                waiting.append(b)
-    if len(found) < len(np.unique(codes[:, at])):
-        return None
-    table = np.zeros(size)
-    table[list(found)] = list(found.values())
-    return table
-
-
-def _multiple(have: np.ndarray, want: np.ndarray) -> tuple[float, float] | None:
-    """(a, b) with want = a * have + b wherever want is known, if there are such."""
-    if have.shape != want.shape:
-        return None
-    care = ~np.isnan(want)
-    have, want = have[care], want[care]
-    if np.isnan(have).any():
-        return None
-    low, high = int(have.argmin()), int(have.argmax())
-    spread = have[high] - have[low]
-    if spread < EXACT:
-        return None
-    a = (want[high] - want[low]) / spread
-    b = want[low] - a * have[low]
-    good = np.abs(a * have + b - want).max() < EXACT * max(1.0, float(np.abs(want).max()))
-    return (float(a), float(b)) if good else None
-
-
-def _up_to_scale(tables: np.ndarray) -> list[int]:
-    """Positions of the targets that no earlier one gives by scaling."""
-    kept: list[int] = []
-    shapes: set[bytes] = set()
-    for t in range(tables.shape[1]):
-        shape = _shape(tables[:, t])
-        if (
-            shape in shapes
-            or not shape
-            and any(_multiple(tables[:, k], tables[:, t]) for k in kept)
-        ):
-            continue
-        kept.append(t)
-        shapes |= {shape} if shape else set()
-    return kept
-
-
-def _shape(table: np.ndarray) -> bytes:
-    """Equal for tables that are a * x + b of each other; empty where some value is open."""
-    if np.isnan(table).any():
-        return b""
-    unit = np.round((table - table.min()) / (np.ptp(table) or 1.0), 9)
-    off = unit[np.abs(unit - 0.5) > EXACT]
-    return (1 - unit if len(off) and off[0] > 0.5 else unit).tobytes()
-
-
-def _padded(table: np.ndarray, size: int) -> np.ndarray:
-    return np.concatenate([table, np.full(size - len(table), np.nan)])
-
-
-def _grouped(points: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct points ascending, and the target of each (NaN only where every row of it is)."""
-    rounded = np.round(points, 10)
-    unique, inverse = np.unique(rounded, return_inverse=True)
-    merged = np.full((len(unique), targets.shape[1]), np.nan)
-    for t in range(targets.shape[1]):
-        care = ~np.isnan(targets[:, t])
-        merged[inverse.reshape(-1)[care], t] = targets[care, t]
-    return unique, merged
