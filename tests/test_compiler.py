@@ -220,3 +220,18 @@ def test_domains_too_large_are_refused_at_once(domain):
     """No minutes of work and no gigabytes: a sentence."""
     with pytest.raises(CompileError, match="too large"):
         compile_program(graph(reverse), domain)
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+def test_numbers_that_differ_by_rounding_only_are_not_told_apart(basis):
+    """A mean of means may be another's neighbour in the last digit: refused, not wrong."""
+
+    def make(add):
+        tokens = add(Tokens("asis"))
+        below = add(Select(tokens, tokens, "<="))
+        mean = add(Aggregate(below, add(Indices()), 1))
+        again = add(Aggregate(below, mean, -2))
+        return add(SelectorWidth(add(Select(again, mean, ">="))))
+
+    with pytest.raises(CompileError, match="differ by rounding only"):
+        compile_program(graph(make), Domain((True, False), 4), basis)

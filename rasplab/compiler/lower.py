@@ -8,6 +8,8 @@ leaves; neurons on one linear form.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 
 from rasplab.compiler import hinges
@@ -286,7 +288,10 @@ class Lowering:
         """Functions of one linear form: points [row] are its values, targets [row, target] what to
         take there.
         """
-        order, targets = grouped(points, targets)
+        merged = grouped(points, targets)
+        if merged is None:
+            self._refuse_close(node)
+        order, targets = merged
         s_error = self.stream.error(form) if error is None else error
         ulp = self.stream.ulp
         fit = hinges.fit(order, targets, s_error + ulp * self.stream.size(form), ulp)
@@ -305,6 +310,15 @@ class Lowering:
         for t, d in enumerate(outs):
             self._set_bos(d, form, fit, t)
         return [Form(((d, 1.0),), float(c)) for d, c in zip(outs, fit.const, strict=True)]
+
+    def _refuse_close(self, node: int | None) -> NoReturn:
+        """Values that differ in their last digits only, told apart by the program."""
+        label = self.program.labels[node] if node is not None and node >= 0 else "a selector"
+        raise CompileError(
+            f"values of {label!r} that differ by rounding only are told apart: no neuron can",
+            self.program.span(node) if node is not None and node >= 0 else None,
+            "round the means that it compares, as in round(mean * 1000)",
+        )
 
     def _neuron_direction(self, node, target, fit, t: int, s_error: float, time: int) -> int:
         known = target[~np.isnan(target)]

@@ -113,12 +113,18 @@ def padded(table: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([table, np.full(size - len(table), np.nan)])
 
 
-def grouped(points: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct points ascending, and the target of each (NaN only where every row of it is)."""
+def grouped(points: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Distinct points ascending, and the target of each (NaN only where every row of it is); None
+    where points that are one up to rounding have different targets.
+    """
     rounded = np.round(points, 10)
     unique, inverse = np.unique(rounded, return_inverse=True)
+    rows = inverse.reshape(-1)
     merged = np.full((len(unique), targets.shape[1]), np.nan)
     for t in range(targets.shape[1]):
         care = ~np.isnan(targets[:, t])
-        merged[inverse.reshape(-1)[care], t] = targets[care, t]
+        merged[rows[care], t] = targets[care, t]
+    off = np.abs(merged[rows] - targets)
+    if np.nanmax(off, initial=0.0) > EXACT * max(1.0, np.nanmax(np.abs(targets), initial=0.0)):
+        return None
     return unique, merged
