@@ -20,10 +20,8 @@ from rasplab.circuit.problem import ABLATIONS
 from rasplab.circuit.truth import circuit_of, position_units
 from rasplab.zoo import entries, shipped
 
-QUICK = ("length", "reverse", "hist", "shift_1", "has_seen", "detect_abc", "shuffle_dyck2")
 
-
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", list(entries("zoo")))
 def test_effective_circuits_on_file_are_what_is_found(name):
     """Files under circuits/effective say what exact patching finds, and lie in the structure."""
     model = compiled(name).to_model(device="cpu")
