@@ -83,3 +83,12 @@ def test_explain_refuses_what_is_outside(reverse, capsys):
         reverse.explain("abz", 0)
     argv = ["compile", "reverse", "--explain", "abc", "--position", "9"]
     assert cli.main(argv) == 1 and "positions 0 to 2" in capsys.readouterr().err
+
+
+def test_explain_says_where_model_and_interpreter_part(reverse):
+    """Of weights that are off, the headline gives both answers."""
+    from dataclasses import replace
+
+    wrong = replace(reverse, weights=replace(reverse.weights, W_U=-reverse.weights.W_U))
+    first = wrong.explain("dabc", 1).splitlines()[0]
+    assert first.endswith("; the interpreter says 'b'")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isclose
+
 import numpy as np
 
 from rasplab.compiler.assemble import run
-from rasplab.errors import RaspValueError
+from rasplab.compiler.values import is_number
 from rasplab.program import Aggregate, Constant, Map, Select, SelectorWidth, operands
 
 MAX_KEYS = 4
@@ -41,9 +43,10 @@ class _Story:
         output, readout = self.program.output, self.compiled.readout
         got = readout.decode(self.run.logits[0, :, : readout.width])[position]
         want = self.trace.values[output][position]
-        if type(got) is not type(want) and got != want:
-            raise RaspValueError(f"the model gives {got!r}, the interpreter {want!r}")
         head = f"{self.program.labels[output]} at position {position} of {self._input()} is {got!r}"
+        numbers = is_number(got) and is_number(want)
+        if not (isclose(got, want, rel_tol=1e-9) if numbers else got == want):
+            head += f"; the interpreter says {want!r}"
         return "\n".join([head, *self._node(output, position, 1)])
 
     def _input(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from torch import Tensor
 
 from rasplab.domain import Readout
 from rasplab.program import Value
@@ -20,6 +22,15 @@ class CodeTable:
 
     codes: np.ndarray
     values: tuple[Value, ...]
+
+
+def decode_logits(readout: Readout, logits: Iterable[Tensor]) -> CodeTable:
+    """The values that logits [batch, pos, d_vocab_out] mean, given in parts along the batch."""
+    if not readout.number:
+        chosen = [part.argmax(-1).cpu().numpy() for part in logits]
+        return CodeTable(np.concatenate(chosen), readout.values)
+    numbers = [part[..., 0].double().cpu().numpy() for part in logits]
+    return decode(readout, np.concatenate(numbers))
 
 
 def decode(readout: Readout, numbers: np.ndarray) -> CodeTable:

@@ -17,7 +17,7 @@ import torch
 
 from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
-from rasplab.model.decode import CodeTable, decode
+from rasplab.model.decode import CodeTable, decode_logits
 from rasplab.program import Atom, Program
 from rasplab.weights import Weights
 
@@ -127,14 +127,14 @@ class LensModel:
         logits, start, tables = self.logits(ids), 0, []
         for readout in (self.readout, *self.further):
             part = logits[..., start : start + readout.width]
-            tables.append(_decoded(readout, [part]))
+            tables.append(decode_logits(readout, [part]))
             start += readout.width
         return tables
 
     def decoded(self, logits: Iterable[torch.Tensor]) -> CodeTable:
         """What logits [batch, pos, d_vocab_out], in several parts, say: codes into a table."""
         width = self.readout.width
-        return _decoded(self.readout, (part[..., :width] for part in logits))
+        return decode_logits(self.readout, (part[..., :width] for part in logits))
 
     @torch.no_grad()
     def logits(self, ids: np.ndarray) -> torch.Tensor:
@@ -189,14 +189,6 @@ class LensModel:
     def _chunks(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
         for piece in self._pieces(ids):
             yield self.lens(piece)[:, 1:]
-
-
-def _decoded(readout: Readout, logits: Iterable[torch.Tensor]) -> CodeTable:
-    if not readout.number:
-        chosen = [part.argmax(-1).cpu().numpy() for part in logits]
-        return CodeTable(np.concatenate(chosen), readout.values)
-    numbers = [part[..., 0].double().cpu().numpy() for part in logits]
-    return decode(readout, np.concatenate(numbers))
 
 
 def _tokens(tokens: Sequence[Atom]) -> Sequence[Atom]:
