@@ -113,3 +113,12 @@ def test_every_variant_is_a_model_with_its_structure():
     assert Case("a", "plain", "zero", "eap").key == "a/plain/zero/eap"
     with pytest.raises(rasplab.RaspError, match="no variant"):
         model_of("reverse", "noisy")
+
+
+def test_an_unknown_program_leaves_no_folder(tmp_path):
+    """The name is checked before anything is written."""
+    from rasplab.cli import main
+
+    out = tmp_path / "new"
+    assert main(["bench", "circuits", "--programs", "nosuch", "-o", str(out)]) == 1
+    assert not out.exists()

@@ -65,7 +65,11 @@ def cases(
     variants: Iterable[str] = VARIANTS,
     methods: Iterable[str] = METHODS,
 ) -> list[Case]:
-    """Every case, model by model; realistic models only where one is shipped, by node."""
+    """Every case, model by model; realistic models only where one is shipped, by node.
+
+    Raises RaspNameError for a program that is not in the zoo.
+    """
+    programs = [entry(program).name for program in programs]
     return [
         Case(program, variant, ablation, method)
         for program in programs
