@@ -238,6 +238,7 @@ def _add_atlas(commands) -> None:
                            help=f"default: {default}")  # fmt: skip
     atlas.add_argument("--seed", type=int, default=0, help="default: 0")
     atlas.add_argument("--svg", metavar="F", help="write the map of layers and heads to F")
+    atlas.add_argument("--html", metavar="F", help="write a page to F: the map, and every score")
     _device(atlas)
     _json(atlas)
 

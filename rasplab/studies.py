@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def atlas(args: Namespace) -> int:
     """Every head of a model against every selector that a text names."""
     from rasplab.lang.files import load_selectors
     from rasplab.model.anymodel import load_any_model
+    from rasplab.show.studies import atlas_page, atlas_svg
     from rasplab.show.text import write_whole
     from rasplab.study.atlas import atlas as drawn
 
@@ -113,10 +115,9 @@ def atlas(args: Namespace) -> int:
         text = _read(args.text) if args.text else None
         model = load_any_model(args.model, args.device)
         found = drawn(model, selectors, args.sequences, args.length, args.seed, text)
-    if args.svg:
-        from rasplab.show.studies import atlas_svg
-
-        write_whole(args.svg, atlas_svg(found))
+    for path, drawing in ((args.svg, atlas_svg), (args.html, atlas_page)):
+        if path:
+            print(f"written to {write_whole(path, drawing(found))}", file=sys.stderr)
     if args.json:
         print_json(**found.to_json())
     else:

@@ -22,6 +22,9 @@ from rasplab.model.lens import pattern_hook, resolve_device
 CELLS = 1 << 24
 """Pattern cells (query times key, over heads) of one forward pass: 64 MB of float32."""
 
+PATIENCE = 5.0
+"""Seconds in which huggingface.co must answer."""
+
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
 
 
@@ -94,16 +97,54 @@ def load_any_model(name: str, device: str = "auto") -> AnyModel:
         raise FileError(
             f"{name} holds no model", hint="name a folder with model.json or config.json"
         )
+    if not folder.is_dir() and not _may_be_published(name):
+        what = f"{name} is a file, not a folder" if folder.exists() else f"there is no folder {name}"
+        raise FileError(what, hint=KINDS)
     try:
-        with _quiet():
+        with _quiet(), _impatient(folder.is_dir()):
             lens = _booted(name, folder, device)
     except Exception as error:  # whatever the libraries raise for what they cannot find or read
-        raise FileError(
-            f"cannot load the model {name}: {_first_line(error)}",
-            hint="name a rasplab folder, a Hugging Face folder, or a model that TransformerLens "
-            "knows; the latter are downloaded, which needs a network",
-        ) from None
+        raise FileError(_reason(name, error), hint=KINDS) from None
     return _read_from(name, lens)
+
+
+KINDS = (
+    "name a rasplab folder, a Hugging Face folder, or a model that TransformerLens knows; "
+    "the latter are downloaded, which needs a network"
+)
+
+
+def _may_be_published(name: str) -> bool:
+    """Whether a published model could have this name: NAME or OWNER/NAME, and no file's."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return not Path(name).exists()
+
+
+def _reason(name: str, error: BaseException) -> str:
+    """Why a model cannot be loaded, in one line."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    missing = f"there is no model {name}: no such folder, and huggingface.co"
+    causes, at = [], error
+    while at is not None and at not in causes:
+        causes, at = [*causes, at], at.__cause__ or at.__context__
+    for kind, text in (
+        (GatedRepoError, f"huggingface.co gives the model {name} only to those it knows"),
+        (RepositoryNotFoundError, f"{missing} has none of that name"),
+        (LocalEntryNotFoundError, f"{missing}, which may have one, cannot be reached"),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return text
+    return f"cannot load the model {name}: {_first_line(error)}"
 
 
 def _own(folder: Path, device: str) -> AnyModel:
@@ -164,3 +205,27 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _impatient(local: bool) -> Iterator[None]:
+    """Ask once whether there is a network. Without one only what was downloaded before is looked
+    for; the library would try each file anew for half a minute."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not (local or _online())
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _online() -> bool:
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+    except Exception:  # whatever the client raises where nobody answers
+        return False
+    return True

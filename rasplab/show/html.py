@@ -8,7 +8,7 @@ JupyterLab's theme reaches it.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -41,6 +41,18 @@ FIGURE = "display:inline-block;margin:4px 10px 4px 0;vertical-align:top;max-widt
 def script_text() -> str:
     """attention.js."""
     return (files("rasplab.show") / "attention.js").read_text(encoding="utf-8")
+
+
+def document(title: str, body: str, css: str = "", script: str = "") -> str:
+    """A whole page that needs no network and reads light and dark: report.css, then `css`."""
+    style = (files("rasplab.show") / "report.css").read_text(encoding="utf-8") + css
+    end = f'<script type="module">{script}</script>' if script else ""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title>"
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<style>{style}</style></head><body><main>{body}</main>{end}</body></html>\n"
+    )
 
 
 def wrapped(*parts: str, scripted: bool = False) -> str:
@@ -170,17 +182,26 @@ def report_html(report) -> str:
 
 def match_html(match) -> str:
     """Heads by selectors: score above, chance below; stronger cells are shaded."""
-    head = _th("head") + "".join(_th(str(name), f"{CELL};{SOFT}") for name in match.selectors)
+    return wrapped(score_table(match))
+
+
+def score_table(found, note: Callable[[int, int], str] = lambda i, j: "") -> str:
+    """The same as a bare table, of a MatchTable or an Atlas; `note` is the hover text of head i
+    and selector j."""
+    head = _th("head") + "".join(_th(str(name), f"{CELL};{SOFT}") for name in found.selectors)
     rows = "".join(
-        f"<tr>{_th(str(name))}{''.join(map(_score_cell, match.score[i], match.chance[i]))}</tr>"
-        for i, name in enumerate(match.heads)
+        f"<tr>{_th(str(name))}{''.join(map(_score_cell, found.score[i], found.chance[i], notes))}"
+        "</tr>"
+        for i, name in enumerate(found.heads)
+        for notes in [[note(i, j) for j in range(len(found.selectors))]]
     )
-    return wrapped(_table(f"<tr>{head}</tr>", rows))
+    return _table(f"<tr>{head}</tr>", rows)
 
 
-def _score_cell(score: float, chance: float) -> str:
+def _score_cell(score: float, chance: float, note: str) -> str:
     if not np.isfinite(score):
         return _td("·", f"{CELL};{SOFT}")
     shade = f"background-color:rgba(59,130,246,{0.5 * min(1.0, max(0.0, score)):.2f})"
-    below = f'<br><span style="{SOFT}">{chance:.2f}</span>'
-    return f'<td style="{CELL};{shade}">{score:.2f}{below}</td>'
+    below = f'<br><span style="opacity:.65">{chance:.2f}</span>'
+    hover = f' title="{escape(note)}"' if note else ""
+    return f'<td{hover} style="{CELL};{shade}">{score:.2f}{below}</td>'

@@ -8,14 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 
 from rasplab.circuit.graph import Circuit
 from rasplab.domain import BOS
 from rasplab.program import Value
-from rasplab.show.html import script_text
+from rasplab.show.html import document, script_text
 from rasplab.show.svg import circuit_svg, pattern_svg
 from rasplab.show.text import input_text, value_text
 
@@ -94,15 +93,12 @@ class Study:
 
 def demo_report(studies: Sequence[Study], footer: str = "") -> str:
     """The whole page."""
-    css = (files("rasplab.show") / "report.css").read_text(encoding="utf-8") + _tab_rules(studies)
     body = "".join(map(_program, studies))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        "<title>rasplab: programs and heads</title>"
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{css}</style></head><body><main>{_opening(studies)}{body}"
-        f'<p class="soft">{escape(footer)}</p></main>'
-        f'<script type="module">{script_text()}</script></body></html>\n'
+    return document(
+        "rasplab: programs and heads",
+        f'{_opening(studies)}{body}<p class="soft">{escape(footer)}</p>',
+        _tab_rules(studies),
+        script_text(),
     )
 
 

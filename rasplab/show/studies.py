@@ -8,13 +8,13 @@ from html import escape
 from math import isnan
 from typing import TYPE_CHECKING
 
-from rasplab.show.html import figure, wrapped
+from rasplab.show.html import document, figure, score_table, table, wrapped
 from rasplab.show.svg import picture, text_at
 from rasplab.show.text import clip, width
 from rasplab.sites import Site
 
 if TYPE_CHECKING:
-    from rasplab.study.atlas import Atlas
+    from rasplab.study.atlas import Atlas, Entry
     from rasplab.study.judge import Evidence
     from rasplab.study.sweep_text import Row
 
@@ -107,13 +107,51 @@ def atlas_html(atlas: Atlas) -> str:
     return wrapped(figure(atlas_svg(atlas), "what each head looks like"))
 
 
+def atlas_page(atlas: Atlas) -> str:
+    """A page of its own, offline: the map, the best selector of every head, and every score."""
+    from rasplab.study.atlas import SEEN
+
+    best = [atlas.best(h) for h in atlas.heads]
+    named = {h for s in atlas.selectors for h in atlas.heads_of(s)}
+    rows = [
+        [str(h), e.selector, *_numbers(e), "yes" if h in named else ""]
+        for h, e in zip(atlas.heads, best, strict=True)
+    ]
+    head = ["head", "looks most like", "score [95% interval]", "similarity", "chance", "named"]
+    every = score_table(atlas, lambda i, j: _note(atlas.heads[i], atlas.entry(i, j)))
+    return document(
+        f"Atlas of {atlas.model}",
+        f'<h1>{escape(atlas.model)}</h1><p class="lead">What each of {len(atlas.heads)} heads '
+        f"looks like, on {atlas.sequences} sequences of {atlas.length} {escape(atlas.source)}.</p>"
+        f'<p class="soft">{ATLAS_NOTE.format(SEEN)}</p>'
+        f'<h3>The map</h3><div class="wide">{atlas_svg(atlas)}</div>'
+        f'<h3>The best selector of each head</h3><div class="wide">{table(head, rows)}</div>'
+        f'<h3>Every head against every selector</h3><div class="wide">{every}</div>',
+    )
+
+
+ATLAS_NOTE = (
+    "A score is corrected for chance: 0 is what the head scores on wrong selectors of the same "
+    "kind, 1 is equality; its interval is over sequences. Similarity is the share of attention "
+    "where the selector points, chance what wrong selectors get. A head is named after a selector "
+    "where its interval starts at {} or more. It says where a head looks, not what for. "
+    "Hovering a cell shows all its numbers."
+)
+
+
 def _best(atlas: Atlas, head: Site) -> Cell:
     e = atlas.best(head)
-    note = (
-        f"{head} as {e.selector}: score {e.score:.2f} [{e.low:.2f}, {e.high:.2f}], "
-        f"similarity {e.similarity:.2f}, chance {e.chance:.2f}"
-    )
-    return Cell(e.selector, f"{e.score:.2f} [{e.low:.2f}, {e.high:.2f}]", e.score, note)
+    return Cell(e.selector, _numbers(e)[0], e.score, _note(head, e))
+
+
+def _note(head: Site, e: Entry) -> str:
+    score, similarity, chance = _numbers(e)
+    return f"{head} as {e.selector}: score {score}, similarity {similarity}, chance {chance}"
+
+
+def _numbers(e: Entry) -> tuple[str, str, str]:
+    """Score with its interval, similarity and chance, as text."""
+    return f"{e.score:.2f} [{e.low:.2f}, {e.high:.2f}]", f"{e.similarity:.2f}", f"{e.chance:.2f}"
 
 
 def curve_svg(curve: Sequence[tuple[int, float, float]], title: str = "Training") -> str:
