@@ -12,8 +12,11 @@ from rasplab.errors import FileError, RaspError, RaspValueError
 from rasplab.lang.files import load_selectors
 from rasplab.model import anymodel
 from rasplab.model.anymodel import load_any_model
-from rasplab.show.studies import atlas_svg
+from rasplab.model.store import load_model
+from rasplab.show.studies import atlas_page, atlas_svg
 from rasplab.study.atlas import atlas, random_sequences
+from rasplab.study.tasks import second_rounds, task
+from rasplab.study.train import accuracy_on, loss_on
 
 LIBRARY = zoo.shipped("circuits") / "heads.rasp"
 
@@ -96,21 +99,28 @@ def test_random_sequences_repeat_with_different_periods():
     assert len(periods) > 4 and rows.min() >= 5 and rows.max() < 40
 
 
-def test_the_trained_induction_model_has_induction_heads(induction):
-    """Its second layer, beyond doubt; its first layer looks back to the token before."""
+def test_the_trained_induction_model_has_both_kinds_of_heads(induction):
+    """Previous-token heads in its first layer, induction heads in its second, nowhere else."""
+    assert {h.layer for h in induction.heads_of("previous")} == {0}
     assert {h.layer for h in induction.heads_of("induction")} == {1}
-    j = induction.selectors.index("previous")
-    first = [i for i, h in enumerate(induction.heads) if h.layer == 0]
-    second = [i for i, h in enumerate(induction.heads) if h.layer == 1]
-    assert induction.low[first, j].max() > max(0.15, induction.high[second, j].max())
 
 
-def make_gpt2(folder):
+def test_the_trained_induction_model_predicts_every_repeat():
+    """Held-out sequences of one half twice: the loss of the second half, in nats."""
+    model = load_model(zoo.shipped("circuits") / "trained" / "induction", "cpu")
+    todo = task(model.program, model.domain, model.recipe.inputs)
+    unseen = second_rounds(todo, 500)
+    with torch.no_grad():
+        assert loss_on(model, unseen).item() < 0.01
+    assert accuracy_on(model, unseen) > 0.999
+
+
+def make_gpt2(folder, words=60):
     """A GPT-2 of two layers, untrained, with LayerNorm and GELU."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     GPT2LMHeadModel(
-        GPT2Config(vocab_size=60, n_positions=32, n_embd=16, n_layer=2, n_head=2)
+        GPT2Config(vocab_size=words, n_positions=32, n_embd=16, n_layer=2, n_head=2)
     ).save_pretrained(folder)
 
 
@@ -170,18 +180,95 @@ def test_a_planted_previous_token_head_is_found(tmp_path, selectors):
     assert "previous" not in {found.best(h).selector for h in ("L0H1", "L1H0", "L1H1")}
 
 
+WORDS = "the cat sat on the mat and the dog sat on the log so the cat and the dog sat"
+"""A text of many repeats, of 20 words."""
+
+
+def make_reader(folder, kind):
+    """A tiny GPT-2 with a tokenizer of the `kind` beside it, trained on WORDS; its special token
+    comes after all others."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if kind == "words":
+        made = Tokenizer(models.WordLevel(unk_token="<end>"))
+        made.pre_tokenizer = pre_tokenizers.Whitespace()
+        made.train_from_iterator([WORDS], trainers.WordLevelTrainer(special_tokens=["<end>"]))
+    else:
+        made = Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+        known = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=290, initial_alphabet=known, show_progress=False)
+        made.train_from_iterator([WORDS], trainer)
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<end>", eos_token="<end>", unk_token="<end>"
+    )
+    make_gpt2(folder, len(wrapped))
+    wrapped.save_pretrained(folder)
+    return wrapped
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes"])
+def test_a_text_is_read_with_the_models_tokenizer(tmp_path, selectors, kind):
+    """Pieces of equal length; the rest is dropped; the special token stands before each piece."""
+    torch.manual_seed(0)
+    tokenizer = make_reader(tmp_path, kind)
+    model = load_any_model(str(tmp_path), "cpu")
+    assert model.bos == tokenizer.bos_token_id
+    text = f"{WORDS} {WORDS}\n"
+    ids = model.encoded(text, 6)
+    plain = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert ids.shape == (len(plain) // 6, 6) and ids.ravel().tolist() == plain[: ids.size]
+    assert tokenizer.decode(plain).split() == text.split()
+    found = atlas(model, selectors, length=6, text=text)
+    assert (found.sequences, found.length, found.source) == (len(ids), 6, "text")
+    assert {found.best(h).selector for h in found.heads} == {"up_to_here"}
+
+
+def test_a_text_on_the_command_line(tmp_path, capsys):
+    """A file is read; one that is too short, or not there, is one message."""
+    make_reader(tmp_path / "model", "words")
+    (tmp_path / "text").write_text(f"{WORDS}\n{WORDS}\n")
+    (tmp_path / "short").write_text("the cat")
+    asked = ["atlas", str(tmp_path / "model"), "--length", "10", "--device", "cpu", "--text"]
+    assert main([*asked, str(tmp_path / "text")]) == 0
+    assert "4 sequences of 10 text" in capsys.readouterr().out
+    assert main([*asked, str(tmp_path / "short")]) == 1
+    assert "the text has 2 tokens; 10 are needed" in capsys.readouterr().err
+    assert main([*asked, str(tmp_path / "nosuch")]) == 1
+    assert "cannot read" in capsys.readouterr().err
+
+
 def test_nothing_to_load_is_one_clear_error(tmp_path, monkeypatch):
-    """An empty folder; a name that cannot be fetched, whatever the libraries raise for it."""
-    with pytest.raises(FileError, match="holds no model"):
-        load_any_model(str(tmp_path), "cpu")
+    """An empty folder, a file, no folder; a name that cannot be fetched, whatever the libraries
+    raise for it."""
+    (tmp_path / "file").write_text("")
+    for name, reason in (("", "holds no model"), ("file", "is a file"), ("no", "is no folder")):
+        with pytest.raises(FileError, match=reason) as told:
+            load_any_model(str(tmp_path / name), "cpu")
+        assert "config.json" in told.value.hint or "a Hugging Face folder" in told.value.hint
 
     def offline(*_):
-        raise OSError("no network\nsecond line")
+        raise OSError("no answer\nsecond line")
 
     monkeypatch.setattr(anymodel, "_booted", offline)
-    with pytest.raises(FileError, match=r"cannot load the model gpt2: no network\n") as told:
+    monkeypatch.setattr(anymodel, "_online", lambda: True)
+    with pytest.raises(FileError, match=r"cannot load the model gpt2: no answer\n") as told:
         load_any_model("gpt2", "cpu")
     assert "network" in told.value.hint
+
+
+def test_without_a_network_the_error_comes_at_once(monkeypatch):
+    """One question whether anybody answers; no file is tried again and again."""
+    from huggingface_hub import constants
+
+    asked, before = [], constants.HF_HUB_OFFLINE
+    monkeypatch.setattr(anymodel, "_online", lambda: bool(asked.append(1)))
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: pytest.fail("waits"))
+    with pytest.raises(FileError, match="out/nosuch: no such folder, and .* cannot be reached"):
+        load_any_model("out/nosuch", "cpu")
+    assert asked == [1] and constants.HF_HUB_OFFLINE == before
 
 
 def test_what_an_atlas_cannot_do_is_told(tmp_path, selectors):
@@ -207,12 +294,30 @@ def test_an_atlas_prints_serialises_and_is_drawn(induction):
     assert picture.count("<title>") == len(induction.heads) and "L1H0 as induction" in picture
 
 
+def test_the_page_has_the_map_and_every_score(induction):
+    """Offline, for light and dark; each cell's hover text has all of its numbers."""
+    page = atlas_page(induction)
+    assert page.startswith("<!doctype html>") and "prefers-color-scheme" in page
+    assert "<script" not in page and "src=" not in page and "@import" not in page
+    for i, head in enumerate(induction.heads):
+        for j, name in enumerate(induction.selectors):
+            e = induction.entry(i, j)
+            assert (
+                f'title="{head} as {name}: score {e.score:.2f} [{e.low:.2f}, {e.high:.2f}], '
+                f'similarity {e.similarity:.2f}, chance {e.chance:.2f}"'
+            ) in page
+    assert page.count(">yes<") == sum(len(induction.heads_of(s)) for s in induction.selectors)
+
+
 def test_the_command(tmp_path, capsys):
-    """Text, JSON and a picture; a fault is one message and exit code 1."""
+    """Text, JSON, a picture and a page; a fault is one message and exit code 1."""
     folder = str(zoo.shipped("circuits") / "trained" / "induction")
-    svg = tmp_path / "a.svg"
-    assert main(["atlas", folder, "--sequences", "16", "--svg", str(svg), "--device", "cpu"]) == 0
-    assert "induction" in capsys.readouterr().out and svg.read_text().startswith("<svg")
+    svg, page = tmp_path / "a.svg", tmp_path / "a.html"
+    files = ["--svg", str(svg), "--html", str(page)]
+    assert main(["atlas", folder, "--sequences", "16", *files, "--device", "cpu"]) == 0
+    told = capsys.readouterr()
+    assert "induction" in told.out and svg.read_text().startswith("<svg")
+    assert page.read_text().startswith("<!doctype") and f"written to {page}" in told.err
     assert main(["atlas", folder, "--json", "--sequences", "16"]) == 0
     assert json.loads(capsys.readouterr().out)["sequences"] == 16
     assert main(["atlas", folder, "--programs", str(tmp_path / "no.rasp")]) == 1

@@ -17,7 +17,14 @@ from rasplab.model.store import RECORD, WEIGHTS, load_model
 from rasplab.study import train as training
 from rasplab.study.coverage import coverage
 from rasplab.study.supervise import targets, wanted_patterns
-from rasplab.study.tasks import IGNORED, next_tokens, repeated_rows, task
+from rasplab.study.tasks import (
+    IGNORED,
+    is_held_out,
+    next_tokens,
+    repeated_rows,
+    second_rounds,
+    task,
+)
 from rasplab.study.train import accuracy_by_length, fit
 
 TINY = {"layers": 1, "heads": 1, "d_model": 16, "d_mlp": 16, "batch": 32, "warmup": 5}
@@ -153,12 +160,48 @@ def test_supervision_names_heads_and_selectors():
 
 
 def test_repeats_are_predicted_from_the_second_round_on():
-    """abcabc: the next token from c on, but not at the end; periods differ."""
+    """abcabc: the next token from c on, but not at the end."""
     answers = next_tokens(np.array([[0, 1, 2, 0, 1, 2]]))
     assert answers.tolist() == [[IGNORED, IGNORED, IGNORED, 1, 2, IGNORED]]
-    rows = repeated_rows(8, 200, 12, np.random.default_rng(0))
-    periods = {next(p for p in range(1, 13) if (row[p:] == row[:-p]).all()) for row in rows}
-    assert periods == {2, 3, 4, 5, 6}
+
+
+def test_rows_repeat_with_different_periods_from_different_places():
+    """Two rounds or more, after tokens that do not come again: what followed a token before
+    follows it now."""
+    rows = repeated_rows(8, 400, 12, np.random.default_rng(0)).tolist()
+    found = set()
+    for row in rows:
+        period = next(p for p in range(2, 7) if row[-p:] == row[-2 * p : -p])
+        start = next(n for n in range(12) if row[n + period :] == row[n:-period])
+        assert len(set(row[: start + period])) == start + period
+        found.add((period, start))
+    assert {p for p, _ in found} == {2, 3, 4, 5, 6} and (2, 6) in found and (2, 0) in found
+    for row, answers in zip(rows, next_tokens(np.array(rows)).tolist(), strict=True):
+        for at, answer in enumerate(answers):
+            last = max((k for k in range(at) if row[k] == row[at]), default=None)
+            assert answer == (IGNORED if last is None or at == 11 else row[last + 1])
+
+
+@pytest.mark.parametrize(("n_vocab", "n_pos"), [(1, 1), (1, 5), (2, 3), (3, 1), (2, 9)])
+def test_few_tokens_and_short_rows_repeat_too(n_vocab, n_pos):
+    """As well as they can."""
+    rows = repeated_rows(n_vocab, 20, n_pos, np.random.default_rng(0))
+    assert rows.shape == (20, n_pos) and 0 <= rows.min() and rows.max() < n_vocab
+
+
+def test_second_rounds_are_held_out_halves_said_twice():
+    """Different tokens, then the same; answers in the second half alone. Too few tokens are
+    refused."""
+    program = load(zoo.entry("induction").path)
+    todo = task(program, Domain(tuple("abcdefgh"), 8, True), "repeated")
+    found = second_rounds(todo, 50)
+    assert len(found) == 50 and is_held_out(found.ids).all()
+    assert (found.ids[:, :4] == found.ids[:, 4:]).all()
+    assert all(len(set(row)) == 4 for row in found.ids[:, :4].tolist())
+    assert (found.answers[:, :4] == IGNORED).all() and (found.answers[:, 7] == IGNORED).all()
+    assert (found.answers[:, 4:7] == found.ids[:, 5:]).all()
+    with pytest.raises(RaspValueError, match="half the length is 4; there are 3"):
+        second_rounds(task(program, Domain(tuple("abc"), 8, True), "repeated"), 5)
 
 
 def test_a_language_model_is_causal_and_speaks_its_vocabulary():

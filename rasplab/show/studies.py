@@ -22,6 +22,8 @@ MARKS = {"implements": "#22a06b", "consistent": "#e08a1e", "refuted": "", "undec
 """The bar at the side of a verdict's cell; none for what is refuted."""
 
 CELL_HEIGHT, MOST_COLUMNS = 40, 26
+PALE = ' fill-opacity="0.78"'
+"""The second line of a cell, legible on every shade."""
 CURVE_WIDTH, CURVE_HEIGHT = 420, 190
 
 
@@ -65,7 +67,7 @@ def _cell(x: float, y: float, wide: float, cell: Cell) -> str:
         f'<rect class="rl-heat" x="{x:.1f}" y="{y}" width="{w:.1f}" height="{h}" fill="#2458c5" '
         f'fill-opacity="{shade:.2f}"/>{mark if cell.mark else ""}'
         f"{text_at(x + 10, y + 16, cell.first, 'ink', 12)}"
-        f"{text_at(x + 10, y + 30, cell.second, 'soft', 10)}</g>"
+        f"{text_at(x + 10, y + 30, cell.second, 'ink', 10, extra=PALE)}</g>"
     )
 
 
@@ -127,6 +129,7 @@ def atlas_page(atlas: Atlas) -> str:
         f'<h3>The map</h3><div class="wide">{atlas_svg(atlas)}</div>'
         f'<h3>The best selector of each head</h3><div class="wide">{table(head, rows)}</div>'
         f'<h3>Every head against every selector</h3><div class="wide">{every}</div>',
+        "main{max-width:1720px}",
     )
 
 

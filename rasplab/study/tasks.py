@@ -29,8 +29,8 @@ OVERSAMPLED = 6
 """Candidates for each example whose answers are to be rare ones."""
 
 INPUTS = ("random", "repeated")
-"""Where inputs come from: random tokens; or a few different tokens over and over, where the answer
-is the next token from the second round on."""
+"""Where inputs come from: random tokens; or different tokens over and over, where the answer is the
+next token from the second round on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +168,36 @@ def is_held_out(ids: np.ndarray) -> np.ndarray:
 
 
 def repeated_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:
-    """Ids [count, n_pos] that repeat: different tokens in a random order, over and over.
+    """Ids [count, n_pos]: different tokens in a random order; from a random place on other ones,
+    over and over, for two rounds or more.
 
     The period differs from row to row (2 to half the length, where there are so many tokens), so
-    that no fixed distance back gives the next token.
+    that no fixed distance back gives the next token. What stands before a token differs from round
+    to round, so that a head which looks back at everything alike is of little use.
     """
     longest = max(1, min(n_vocab, n_pos // 2))
     period = rng.integers(min(2, longest), longest + 1, (count, 1))
+    latest = np.maximum(0, np.minimum(n_pos - 2 * period, n_vocab - period))
+    start, at = rng.integers(0, latest + 1), np.arange(n_pos)
     order = rng.random((count, n_vocab)).argsort(1)
-    return np.take_along_axis(order, np.arange(n_pos) % period, axis=1)
+    places = np.where(at < start, period + at, (at - start) % period)
+    return np.take_along_axis(order, places, axis=1)
+
+
+def second_rounds(wanted: Task, n: int, seed: int = 0) -> Examples:
+    """At most `n` held-out inputs of the full length that are one half twice, each half of
+    different tokens; answers are next tokens, in the second half alone.
+
+    Raises RaspValueError where there are fewer tokens than half the length.
+    """
+    n_vocab, half = len(wanted.domain.vocab), wanted.domain.max_len // 2
+    if not 1 <= half <= n_vocab:
+        raise RaspValueError(f"half the length is {half}; there are {n_vocab} different tokens")
+    rng = np.random.default_rng((seed, 3))
+    order = rng.random((2 * HELD_OUT * n, n_vocab)).argsort(1)[:, :half]
+    ids = np.unique(np.tile(order, 2), axis=0)
+    ids = rng.permutation(ids[is_held_out(ids)])[:n]
+    return Examples(ids, np.full(len(ids), 2 * half), next_tokens(ids))
 
 
 def next_tokens(ids: np.ndarray) -> np.ndarray:
