@@ -111,7 +111,7 @@ def test_the_trained_induction_model_predicts_every_repeat():
     todo = task(model.program, model.domain, model.recipe.inputs)
     unseen = second_rounds(todo, 500)
     with torch.no_grad():
-        assert loss_on(model, unseen).item() < 0.01
+        assert loss_on(model, unseen).item() < 0.001
     assert accuracy_on(model, unseen) > 0.999
 
 
@@ -268,7 +268,7 @@ def test_without_a_network_the_error_comes_at_once(monkeypatch):
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: pytest.fail("waits"))
     with pytest.raises(FileError, match="out/nosuch: no such folder, and .* cannot be reached"):
         load_any_model("out/nosuch", "cpu")
-    assert asked == [1] and constants.HF_HUB_OFFLINE == before
+    assert asked == [1] and before == constants.HF_HUB_OFFLINE
 
 
 def test_what_an_atlas_cannot_do_is_told(tmp_path, selectors):

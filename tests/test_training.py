@@ -186,7 +186,7 @@ def test_rows_repeat_with_different_periods_from_different_places():
 def test_few_tokens_and_short_rows_repeat_too(n_vocab, n_pos):
     """As well as they can."""
     rows = repeated_rows(n_vocab, 20, n_pos, np.random.default_rng(0))
-    assert rows.shape == (20, n_pos) and 0 <= rows.min() and rows.max() < n_vocab
+    assert rows.shape == (20, n_pos) and rows.min() >= 0 and rows.max() < n_vocab
 
 
 def test_second_rounds_are_held_out_halves_said_twice():

@@ -98,7 +98,7 @@ def load_any_model(name: str, device: str = "auto") -> AnyModel:
             f"{name} holds no model", hint="name a folder with model.json or config.json"
         )
     if not folder.is_dir() and not _may_be_published(name):
-        what = f"{name} is a file, not a folder" if folder.exists() else f"there is no folder {name}"
+        what = f"{name} is a file" if folder.exists() else f"there is no folder {name}"
         raise FileError(what, hint=KINDS)
     try:
         with _quiet(), _impatient(folder.is_dir()):
