@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from rasplab.model.decode import CodeTable
-from rasplab.model.lens import LensModel, pattern_hook
+from rasplab.model.lens import LensModel, pattern_hook, plain_parameters
 from rasplab.program import Atom
 from rasplab.sites import Site
 
@@ -50,6 +50,60 @@ def codes_with_patterns(
         for head, rows in patterns.items()
     ]
     return model.decoded([model.lens.run_with_hooks(model.lens_ids(ids), fwd_hooks=hooks)[:, 1:]])
+
+
+@torch.no_grad()
+def codes_with_operands(
+    model: LensModel,
+    ids: np.ndarray,
+    sources: np.ndarray,
+    rows: np.ndarray,
+    heads: Iterable[Site],
+    operand: Literal["q", "k"],
+) -> CodeTable:
+    """`model.codes(ids)` when some heads take their queries, or their keys, from other inputs.
+
+    ids      vocabulary ids from 0 [batch, pos]
+    sources  the inputs they are taken from [batch, pos]
+    rows     the position in the source for each position [batch, pos]; BOS keeps its own
+    operand  which of the two is taken
+    """
+    taking: dict[str, list[int]] = {}
+    for head in heads:
+        taking.setdefault(f"blocks.{head.layer}.attn.hook_{operand}", []).append(head.head)
+    _, cache = model.lens.run_with_cache(
+        model.lens_ids(sources), names_filter=lambda name: name in taking
+    )
+    places = torch.from_numpy(np.pad(rows + 1, ((0, 0), (1, 0)))).to(model.device)
+    each = torch.arange(len(ids), device=model.device)[:, None]
+    hooks = [(name, _taking(group, cache[name][each, places])) for name, group in taking.items()]
+    return model.decoded([model.lens.run_with_hooks(model.lens_ids(ids), fwd_hooks=hooks)[:, 1:]])
+
+
+def _taking(heads: list[int], taken: torch.Tensor) -> Callable[[torch.Tensor, Any], torch.Tensor]:
+    def replace(activation: torch.Tensor, hook: Any) -> torch.Tensor:
+        """activation [batch, pos, head, d_head]; BOS stays"""
+        edited = activation.clone()
+        edited[:, 1:, heads] = taken[:, 1:, heads]
+        return edited
+
+    return replace
+
+
+@torch.no_grad()
+def output_norms(model: LensModel, ids: np.ndarray) -> np.ndarray:
+    """How much each head writes: the norm of its output z W_O, float32 [batch, layer, head, pos],
+    BOS as position 0."""
+    weights = plain_parameters(model.lens)
+    _, cache = model.lens.run_with_cache(
+        model.lens_ids(ids), names_filter=lambda name: name.endswith("attn.hook_z")
+    )
+    norms = []
+    for layer in range(model.n_layers):
+        z = cache[f"blocks.{layer}.attn.hook_z"]  # [batch, pos, head, d_head]
+        w_o = weights[f"layers.{layer}.attn.o.weight"].T.reshape(*z.shape[2:], -1)
+        norms.append(torch.einsum("bphe,hed->bhpd", z, w_o).norm(dim=-1))
+    return torch.stack(norms, 1).float().cpu().numpy()
 
 
 def _replacing(

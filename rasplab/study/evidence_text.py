@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rasplab.study.interchange import Accuracy, Estimate
     from rasplab.study.judge import Evidence, Finding
+    from rasplab.study.operands import Operands
     from rasplab.study.substitution import Substitution
 
 SHOWN = ("implements", "consistent", "undecided")
@@ -45,7 +46,8 @@ def _paragraph(f: Finding) -> list[str]:
     ]
     if len(f.heads) > 1:
         lines.append(f"  alone: {_families(f.alone)}")
-    return lines + (_substituted(f.substitution) if f.substitution else [])
+    lines += _substituted(f.substitution) if f.substitution else []
+    return lines + ([_compared(f.operands)] if f.operands else [])
 
 
 def _families(accuracy: Accuracy) -> str:
@@ -59,6 +61,12 @@ def _substituted(found: Substitution) -> list[str]:
         f"from elsewhere {_share(found.necessity)}, all alike {_share(found.jointly)}",
         f"  the selector's pattern from elsewhere does what the interpreter says: {found.imposed}",
     ]
+
+
+def _compared(found: Operands) -> str:
+    sides = (("queries", found.queries), ("keys", found.keys))
+    said = [f"{name} {e} ({e.pairs})" if e.pairs else f"{name} change nothing" for name, e in sides]
+    return f"  operands alone: {', '.join(said)}; arbitrary targets {_share(found.arbitrary)}"
 
 
 def _share(estimate: Estimate) -> str:
@@ -85,6 +93,7 @@ def _finding(f: Finding) -> dict:
         "interchange": _accuracy(f.accuracy), "alone": _accuracy(f.alone),
         "untrained": asdict(f.untrained),
         "substitution": None if f.substitution is None else asdict(f.substitution),
+        "operands": None if f.operands is None else asdict(f.operands),
     }  # fmt: skip
     return _plain(row)
 

@@ -4,8 +4,10 @@
   screen        the head looks as the selector does                        match.py
   substitution  the answers need its pattern, and the selector's will do   substitution.py
   interchange   its pattern from elsewhere does what the interpreter says  interchange.py, groups.py
+  operands      so do its queries alone, and its keys alone                operands.py
 
-Only interchange decides. Looks mislead both ways: a head can attend as a selector says and be read
+Only interchange of patterns decides; operands say whether the head compares what the selector
+compares. Looks mislead both ways: a head can attend as a selector says and be read
 by nothing, and a head can do a selector's work with a pattern of its own.
 """
 
@@ -28,6 +30,7 @@ from rasplab.study.interchange import (
     set_up,
 )
 from rasplab.study.match import ALIKE, MatchTable, Selector, match
+from rasplab.study.operands import Operands, operands
 from rasplab.study.substitution import Substitution, substitution
 
 HOLDS = 0.8
@@ -52,7 +55,7 @@ class Finding:
     accuracy      interchange, of the group
     alone         interchange, of the head alone
     untrained     the best single head of a re-initialised model, on the same swaps
-    substitution  for pairs that the screen or the interchange makes plausible
+    substitution, operands  for pairs that the screen or the interchange makes plausible
     """
 
     head: Site
@@ -66,6 +69,7 @@ class Finding:
     alone: Accuracy
     untrained: Estimate
     substitution: Substitution | None
+    operands: Operands | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,9 +208,10 @@ def _finding(case: _Case, pair: _Pair, row: list[_Pair]) -> Finding:
     r, table, swapped = pair.reading.r, case.table, case.swapped
     accuracy = swapped.accuracy(pair.heads, r)
     score = float(table.score[table.heads.index(pair.head), pair.j])
-    tried = None
+    tried = compared = None
     if score >= ALIKE or (accuracy.worst.pairs and accuracy.worst.high >= FAILS):
         tried = substitution(swapped, pair.heads, r, table.alike(pair.j))
+        compared = operands(swapped.bench, pair.heads, r)
     rivals = [
         str(table.selectors[p.j])
         for p in row
@@ -218,7 +223,7 @@ def _finding(case: _Case, pair: _Pair, row: list[_Pair]) -> Finding:
     return Finding(
         pair.head, table.selectors[pair.j], verdict, reason, pair.heads,
         tuple(labels[i] for i in readers), score, accuracy, swapped.accuracy([pair.head], r),
-        pair.reading.untrained, tried,
+        pair.reading.untrained, tried, compared,
     )  # fmt: skip
 
 

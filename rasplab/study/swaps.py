@@ -15,7 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
-from rasplab.batch import Column, evaluate_batch
+from rasplab.batch import BatchTrace, Column, evaluate_batch
 from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
 from rasplab.inputs import random_rows
@@ -176,6 +176,10 @@ class Prediction:
         """Some of the pairs."""
         return Prediction(rows_of(self.output, pairs), self.changed[pairs], self.kept[pairs])
 
+    def where(self, pairs: np.ndarray) -> Prediction:
+        """Nothing said of the other pairs; `pairs` is bool [pair]."""
+        return Prediction(self.output, self.changed & pairs[:, None], self.kept & pairs[:, None])
+
     def right(self, got: CodeTable) -> np.ndarray:
         """bool [pair, pos]: where `got` says the same."""
         return same_values(self.output.values, got.values)(self.output.codes, got.codes)
@@ -214,9 +218,14 @@ def predict(
         moved = swap.moved(source.selector(reading.selector))
         reads = dict.fromkeys(reading.readers, moved)
         trace = evaluate_batch(program, swap.ids, domain.vocab, domain.causal, reads)
-        known = sayable(readout, trace.output) & ~trace.faults[:, None]
-        found.append(Prediction(trace.output, *_sides(trace.output, clean, known)))
+        found.append(predicted(trace, readout, clean))
     return found
+
+
+def predicted(trace: BatchTrace, readout: Readout, clean: Column) -> Prediction:
+    """What a run says whose nodes read other selectors; `clean` is what it says otherwise."""
+    known = sayable(readout, trace.output) & ~trace.faults[:, None]
+    return Prediction(trace.output, *_sides(trace.output, clean, known))
 
 
 def telling(predictions: list[Prediction], count: int, rng: np.random.Generator) -> np.ndarray:
