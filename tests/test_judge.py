@@ -16,8 +16,9 @@ from rasplab.model.hooks import attending
 from rasplab.model.lens import reinitialised
 from rasplab.program import Aggregate, Builder, Indices, Select, SelectorWidth, Tokens
 from rasplab.study.calibrate import true_heads
-from rasplab.study.interchange import Bench, estimate, set_up
+from rasplab.study.interchange import FEWEST, Bench, estimate, set_up
 from rasplab.study.judge import judge
+from rasplab.study.operands import operands
 from rasplab.study.swaps import FAMILIES, Swap, candidates, readings
 
 CALIBRATED = (
@@ -114,6 +115,32 @@ def test_neighbours_in_a_chain_are_told_apart():
     found = dict(evidence.of(last, first).accuracy.families)
     assert found["input"].value > 0.9 > 0.7 > found["rows"].value
     assert evidence.of(last, first).verdict != "implements"
+
+
+@pytest.mark.parametrize("name", ["reverse", "most_freq", "dyck2", "induction", "addition"])
+def test_operands_of_true_heads_do_what_the_interpreter_says(name):
+    """Queries alone and keys alone, wherever a program's values stay such as inputs give."""
+    compiled = compiled_zoo(name)
+    bench, sides = set_up(compiled.to_model("cpu"), compiled.program, pairs=60), 0
+    true = true_heads(compiled)
+    whole = {reading.selector: r for r, reading in reversed(list(enumerate(bench.readings)))}
+    for selector, r in whole.items():
+        found = operands(bench, tuple(sorted(true[selector])), r)
+        for side in (found.queries, found.keys):
+            assert side.value == 1.0 or not side.pairs
+            sides += side.pairs >= FEWEST
+        assert found.arbitrary.value < 0.3 or not found.arbitrary.pairs
+    assert sides >= len(whole)
+
+
+def test_operands_of_a_decoy_do_nothing():
+    """A twin with the same queries and keys, whose output nothing reads."""
+    compiled = compiled_zoo("reverse").with_decoys(1)
+    found = judge(compiled.to_model("cpu"), compiled.program, pairs=60)
+    true, decoy = (found.of(head, "flip").operands for head in ("L1H0", "L1H1"))
+    assert true.queries.value == true.keys.value == 1.0
+    assert decoy.queries.value == decoy.keys.value == 0.0
+    assert "operands alone: queries 1.00" in str(found)
 
 
 def test_a_read_selector_is_read_instead():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rasplab
+from rasplab import zoo
 from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
 from rasplab.model.hooks import attending, with_pattern
@@ -22,7 +23,9 @@ from rasplab.program import (
     Tokens,
 )
 from rasplab.sites import Site
-from rasplab.study.match import assignment, match, similarity, without_bos
+from rasplab.study.calibrate import true_heads
+from rasplab.study.match import VIEWS, _Group, assignment, match
+from rasplab.study.similarity import similarity, without_bos
 
 ABC = Domain(("a", "b", "c"), 5)
 
@@ -66,8 +69,35 @@ def test_a_head_that_counts_matches_without_bos():
     1 without that column, less with it."""
     model = rasplab.compile(hist(), vocab="abc", max_len=5).to_model("cpu")
     table = match(model, hist(), n=200)
-    assert table.score[0, 0] > 0.999 and not table.with_bos[0, 0]
+    assert table.score[0, 0] > 0.999 and VIEWS[table.view[0, 0]] == "without BOS"
     assert 0.3 < table.mass[0, 0] < 0.999
+
+
+def test_a_selector_on_two_heads_is_found_together():
+    """sort counts smaller tokens with one head and earlier equal ones with another, both nearly
+    all on BOS: neither looks like the selector, what they write together is it."""
+    entry = zoo.entry("sort")
+    program = rasplab.load(entry.path)
+    compiled = rasplab.compile(program, entry.domain.vocab, entry.domain.max_len)
+    table = match(compiled.to_model("cpu"), compiled.program, n=200)
+    true = true_heads(compiled)
+    for j, selector in enumerate(table.selectors):
+        split = table.splits[j]
+        if len(true[selector.node]) == 1:
+            assert split is None
+        else:
+            assert set(split.heads) == true[selector.node] == set(table.alike(j))
+            assert split.score > 0.999 > 0.6 > table.score[:, j].max()
+    assert "what they write together scores 1.00" in str(table)
+    assert [b.split for b in table.best()] == list(table.splits)
+
+
+def test_what_is_written_needs_values():
+    """A key that gives nothing is not written, however much attention it has."""
+    patterns = np.array([[[[0.5, 0.25, 0.25]] * 2]])
+    group = _Group(patterns, patterns * [0.0, 0.0, 2.0], [], [])
+    pattern, bare, written = (v[0, 0, 0].tolist() for v in group.views())
+    assert (pattern, bare, written) == ([0.5, 0.25, 0.25], [0.5, 0.5], [0.0, 1.0])
 
 
 def test_selecting_everything_is_no_evidence(compiled_reverse):

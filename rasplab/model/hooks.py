@@ -91,19 +91,19 @@ def _taking(heads: list[int], taken: torch.Tensor) -> Callable[[torch.Tensor, An
 
 
 @torch.no_grad()
-def output_norms(model: LensModel, ids: np.ndarray) -> np.ndarray:
-    """How much each head writes: the norm of its output z W_O, float32 [batch, layer, head, pos],
-    BOS as position 0."""
+def value_norms(model: LensModel, ids: np.ndarray) -> np.ndarray:
+    """How much each key gives where a head attends to it: the norm of v W_O,
+    float64 [batch, layer, head, key], BOS as key 0."""
     weights = plain_parameters(model.lens)
     _, cache = model.lens.run_with_cache(
-        model.lens_ids(ids), names_filter=lambda name: name.endswith("attn.hook_z")
+        model.lens_ids(ids), names_filter=lambda name: name.endswith("attn.hook_v")
     )
     norms = []
     for layer in range(model.n_layers):
-        z = cache[f"blocks.{layer}.attn.hook_z"]  # [batch, pos, head, d_head]
-        w_o = weights[f"layers.{layer}.attn.o.weight"].T.reshape(*z.shape[2:], -1)
-        norms.append(torch.einsum("bphe,hed->bhpd", z, w_o).norm(dim=-1))
-    return torch.stack(norms, 1).float().cpu().numpy()
+        v = cache[f"blocks.{layer}.attn.hook_v"]  # [batch, pos, head, d_head]
+        w_o = weights[f"layers.{layer}.attn.o.weight"].T.reshape(*v.shape[2:], -1)
+        norms.append(torch.einsum("bkhe,hed->bhkd", v, w_o).norm(dim=-1))
+    return torch.stack(norms, 1).double().cpu().numpy()
 
 
 def _replacing(

@@ -17,7 +17,7 @@ from rasplab.errors import RaspValueError
 from rasplab.model.anymodel import AnyModel
 from rasplab.program import Program
 from rasplab.sites import Site
-from rasplab.study.match import controls, overlaps, without_bos
+from rasplab.study.similarity import controls, overlaps, without_bos
 
 RESAMPLES = 400
 """Bootstrap samples, of sequences."""

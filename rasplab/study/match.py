@@ -11,18 +11,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rasplab.batch import BatchTrace, evaluate_batch
+from rasplab.batch import evaluate_batch
 from rasplab.errors import RaspValueError
 from rasplab.inputs import even_ids
+from rasplab.model.hooks import value_norms
 from rasplab.model.lens import LensModel, require_numbers
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site
+from rasplab.study.similarity import Sums, unambiguous, without_bos
 
 ALIKE = 0.5
 """Score from which a head counts as one that looks like a selector."""
 
-SHIFTS = 4
-"""Controls per input: how many other inputs (or other orders of the rows) it is compared with."""
+VIEWS = ("pattern", "without BOS", "written")
+"""What of a head is compared with a selector.
+
+pattern      attention, BOS's column among it, where a row that selects nothing belongs
+without BOS  attention but BOS's column, rescaled; rows that select nothing are left out
+written      the same of attention times the norm of what the key gives, v W_O (norm-based
+             attention: Kobayashi et al. 2020, arXiv:2004.10102): heads that count attend to BOS,
+             and read next to nothing there
+"""
+
+GAIN = 0.05
+"""Score that a head must add to join others in a split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,8 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The head assigned to a selector."""
+    """The head assigned to a selector; and the heads that look like it together, if more than one
+    does better than each."""
 
     selector: Selector
     head: Site
@@ -48,6 +61,15 @@ class Best:
     similarity: float
     chance: float
     mass: float
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Heads that look like a selector together: what they write added up, key by key, as norms."""
+
+    heads: tuple[Site, ...]
+    score: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +83,8 @@ class MatchTable:
                 or with its rows in another order
     score       (similarity - chance) / (1 - chance): 1 is the selector itself,
                 0 what a wrong one would get
-    with_bos    whether similarity keeps the BOS column, where an empty row belongs;
-                else BOS is taken out,
-                the row rescaled, and empty rows left out. The variant with the higher score is
-                shown.
+    view        the place in VIEWS of what is compared; the one with the higher score is shown
+    splits      by selector, where heads together score at least GAIN higher than the best alone
     """
 
     heads: tuple[Site, ...]
@@ -73,7 +93,8 @@ class MatchTable:
     similarity: np.ndarray
     chance: np.ndarray
     score: np.ndarray
-    with_bos: np.ndarray
+    view: np.ndarray
+    splits: tuple[Split | None, ...]
     inputs: int
     seed: int
 
@@ -81,13 +102,20 @@ class MatchTable:
         """Each selector with its own head, so that the scores' sum is largest;
         without one where heads run out."""
         return tuple(
-            Best(self.selectors[j], self.heads[i], *(float(a[i, j]) for a in self._numbers()))
+            Best(
+                self.selectors[j], self.heads[i], *(float(a[i, j]) for a in self._numbers()),
+                self.splits[j],
+            )
             for i, j in assignment(self.score)
-        )
+        )  # fmt: skip
 
     def alike(self, j: int) -> tuple[Site, ...]:
-        """Every head that looks like selector j: several may share or repeat its work."""
-        return tuple(h for h, s in zip(self.heads, self.score[:, j], strict=True) if s >= ALIKE)
+        """Every head that looks like selector j, alone or together with others: several may repeat
+        or share its work."""
+        split = self.splits[j]
+        shared = split.heads if split and split.score >= ALIKE else ()
+        scored = zip(self.heads, self.score[:, j], strict=True)
+        return tuple(h for h, s in scored if s >= ALIKE or h in shared)
 
     def _numbers(self) -> tuple[np.ndarray, ...]:
         return self.score, self.similarity, self.chance, self.mass
@@ -95,16 +123,20 @@ class MatchTable:
     def to_json(self) -> dict:
         """Everything, as plain values."""
         arrays = {
-            name: getattr(self, name).tolist()
-            for name in ("mass", "similarity", "chance", "score", "with_bos")
+            name: getattr(self, name).tolist() for name in ("mass", "similarity", "chance", "score")
         }
         return arrays | {
+            "view": [[VIEWS[v] for v in row] for row in self.view],
             "heads": [str(h) for h in self.heads],
             "selectors": [str(s) for s in self.selectors],
             "best": {str(b.selector): str(b.head) for b in self.best()},
+            "splits": {
+                str(s): {"heads": [str(h) for h in split.heads], "score": split.score}
+                for s, split in zip(self.selectors, self.splits, strict=True) if split
+            },
             "inputs": self.inputs,
             "seed": self.seed,
-        }
+        }  # fmt: skip
 
     def __str__(self) -> str:
         rows = [["head", *map(str, self.selectors)]]
@@ -116,14 +148,18 @@ class MatchTable:
             for row in rows
         ]
         lines.append(
-            f"score (similarity, chance); * without BOS; {self.inputs} inputs, seed {self.seed}"
+            "score (similarity, chance); * without BOS, + as what is written; "
+            f"{self.inputs} inputs, seed {self.seed}"
         )
         for b in self.best():
             lines.append(f"{b.selector}: {b.head}  score {b.score:.2f}  mass {b.mass:.2f}")
+            if b.split:
+                who = " + ".join(map(str, b.split.heads))
+                lines.append(f"  {who}: what they write together scores {b.split.score:.2f}")
         return "\n".join(lines)
 
     def _cell(self, i: int, j: int) -> str:
-        star = "" if self.with_bos[i, j] else "*"
+        star = ("", "*", "+")[self.view[i, j]]
         return (
             f"{self.score[i, j]:.2f} ({self.similarity[i, j]:.2f}, {self.chance[i, j]:.2f}){star}"
         )
@@ -143,20 +179,21 @@ def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> Ma
         raise RaspValueError(
             "the program reads no selector, so there is nothing to match heads with"
         )
-    sums = [_Sums(model.n_layers * model.n_heads, len(wanted)) for _ in range(2)]
-    mass, selecting, inputs, positional = 0.0, np.zeros(len(wanted)), 0, np.ones(len(wanted), bool)
-    for trace, patterns in _groups(model, program, n, seed):
-        inputs += len(patterns)
-        selectors = [trace.selector(i) for i in wanted]
-        positional &= np.array([len(s) == 1 for s in selectors])
-        telling = [unambiguous(trace, i) for i in wanted]
-        for kept, which in zip(sums, (True, False), strict=True):
-            kept.add(patterns, selectors, telling, with_bos=which)
-        on, rows = masses(patterns, selectors)
-        mass, selecting = mass + on, selecting + rows
-    return _table(
-        model, program, wanted, positional, sums, mass / np.maximum(selecting, 1), inputs, seed
+    groups = list(_groups(model, program, wanted, n, seed))
+    on, rows = (np.sum(part, 0) for part in zip(*(g.masses() for g in groups), strict=True))
+    positional = np.all([[len(s) == 1 for s in g.selectors] for g in groups], 0)
+    similar, chance, score, view = _scores(groups)
+    selectors = tuple(
+        Selector(i, program.labels[i], bool(p)) for i, p in zip(wanted, positional, strict=True)
     )
+    heads = tuple(
+        Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads)
+    )
+    splits = tuple(_split(groups, heads, score[:, j], j) for j in range(len(wanted)))
+    return MatchTable(
+        heads, selectors, on / np.maximum(rows, 1), similar, chance, score, view, splits,
+        sum(len(g.patterns) for g in groups), seed,
+    )  # fmt: skip
 
 
 def effective_selectors(program: Program) -> list[int]:
@@ -166,10 +203,47 @@ def effective_selectors(program: Program) -> list[int]:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Inputs of one length.
+
+    patterns   [batch, head, query, key], without BOS's query row
+    written    patterns times the norms of what the keys give, the same shape
+    selectors  each bool [batch or 1, query, key]
+    telling    each bool [batch, query]: the rows that count
+    """
+
+    patterns: np.ndarray
+    written: np.ndarray
+    selectors: list[np.ndarray]
+    telling: list[np.ndarray]
+
+    def views(self) -> tuple[np.ndarray, ...]:
+        """The patterns to compare, in the order of VIEWS."""
+        total = self.written.sum(-1, keepdims=True)
+        share = self.written / np.maximum(total, 1e-30)
+        return self.patterns, without_bos(self.patterns), without_bos(share)
+
+    def joint(self, heads: list[int], j: int) -> _Group:
+        """What some heads write together, as one head; and one selector."""
+        written = self.written[:, heads].sum(1, keepdims=True)
+        return _Group(self.patterns[:, :1], written, [self.selectors[j]], [self.telling[j]])
+
+    def masses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Attention on selected keys, summed over batch and query [head, selector];
+        rows that select anything [selector]."""
+        keys = self.patterns[..., 1:]
+        total = np.stack([(keys * s[:, None]).sum((0, 2, 3)) for s in self.selectors], -1)
+        rows = [
+            np.broadcast_to(s.any(-1), (len(keys), s.shape[1])).sum() for s in self.selectors
+        ]  # fmt: skip
+        return total, np.array(rows, float)
+
+
 def _groups(
-    model: LensModel, program: Program, n: int, seed: int
-) -> Iterator[tuple[BatchTrace, np.ndarray]]:
-    """Per length: the trace, and the patterns [batch, head, query, key] without BOS's query row."""
+    model: LensModel, program: Program, wanted: list[int], n: int, seed: int
+) -> Iterator[_Group]:
+    """About `n` inputs, by length."""
     domain, rng = model.domain, np.random.default_rng((seed, 3))
     count = -(-n * domain.max_len // max(1, domain.max_len - 1))
     for ids in even_ids(domain, count, rng):
@@ -177,137 +251,46 @@ def _groups(
             continue
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
         trace.raise_first_fault()
-        patterns = model.patterns_of(ids)[..., 1:, :]
-        yield trace, patterns.reshape(len(ids), -1, *patterns.shape[-2:])
-
-
-class _Sums:
-    """Similarities summed over queries: with the selector itself and with controls, each [head,
-    selector]."""
-
-    def __init__(self, heads: int, selectors: int):
-        self.own, self.control = np.zeros((heads, selectors)), np.zeros((heads, selectors))
-        self.n_own, self.n_control = np.zeros(selectors), np.zeros(selectors)
-
-    def add(
-        self,
-        patterns: np.ndarray,
-        selectors: list[np.ndarray],
-        telling: list[np.ndarray],
-        with_bos: bool,
-    ) -> None:
-        """Count patterns [batch, head, query, key] in, at the `telling` rows of each selector."""
-        shown = patterns if with_bos else without_bos(patterns)
-        for j, (selector, rows) in enumerate(zip(selectors, telling, strict=True)):
-            wrong = list(controls(selector))
-            # every length weighs the same in both sums, however many controls it has
-            for control in wrong:
-                total, count = similarity(shown, control, with_bos, rows)
-                self.control[:, j] += total / len(wrong)
-                self.n_control[j] += count / len(wrong)
-            if wrong:
-                total, count = similarity(shown, selector, with_bos, rows)
-                self.own[:, j] += total
-                self.n_own[j] += count
-
-    def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """similarity, chance, score."""
-        own, chance = (
-            self.own / np.maximum(self.n_own, 1),
-            self.control / np.maximum(self.n_control, 1),
+        patterns = model.patterns_of(ids)[..., 1:, :]  # [batch, layer, head, query, key]
+        written = patterns * value_norms(model, ids)[..., None, :]
+        yield _Group(
+            *(p.reshape(len(ids), -1, *p.shape[-2:]) for p in (patterns, written)),
+            [trace.selector(i) for i in wanted],
+            [unambiguous(trace, i) for i in wanted],
         )
-        # where every control is the selector itself (it selects everything), nothing can be told:
-        # no evidence
-        room = np.maximum(1 - chance, 1e-6)
-        return own, chance, np.where(1 - chance < 1e-6, 0.0, (own - chance) / room)
 
 
-def controls(selector: np.ndarray) -> Iterator[np.ndarray]:
-    """Wrong selectors of the same kind: those of other inputs;
-    for positional ones, the rows in another order."""
-    axis = 1 if len(selector) == 1 else 0
-    for shift in range(1, min(SHIFTS, selector.shape[axis] - 1) + 1):
-        yield np.roll(selector, shift, axis)
+def _scores(groups: list[_Group]) -> tuple[np.ndarray, ...]:
+    """similarity, chance, score and view [head, selector], in the view that scores highest; of
+    equal ones in that of the higher similarity, then the first."""
+    shape = groups[0].patterns.shape[1], len(groups[0].selectors)
+    sums = [Sums(*shape) for _ in VIEWS]
+    for group in groups:
+        for k, (kept, shown) in enumerate(zip(sums, group.views(), strict=True)):
+            kept.add(shown, group.selectors, group.telling, with_bos=k == 0)
+    similar, chance, score = (np.stack(a) for a in zip(*(s.result() for s in sums), strict=True))
+    view = (score.round(6) + 1e-7 * similar.round(3)).argmax(0)
+    return *(np.take_along_axis(a, view[None], 0)[0] for a in (similar, chance, score)), view
 
 
-def without_bos(patterns: np.ndarray) -> np.ndarray:
-    """The key columns but BOS's, each row rescaled to 1; a row wholly on BOS stays 0."""
-    keys = patterns[..., 1:]
-    total = keys.sum(-1, keepdims=True)
-    return np.where(total > 1e-6, keys / np.maximum(total, 1e-6), 0)
+def _split(
+    groups: list[_Group], heads: tuple[Site, ...], alone: np.ndarray, j: int
+) -> Split | None:
+    """Heads that score at least GAIN higher on selector j together than the best alone: grown from
+    that one, each head that joins adding as much; None without any."""
+    chosen, score = [int(alone.argmax())], float(alone.max())
+    while len(chosen) < len(heads):
+        others = [i for i in range(len(heads)) if i not in chosen]
+        joint = [_joint(groups, [*chosen, i], j) for i in others]
+        if max(joint) < score + GAIN:
+            break
+        chosen, score = [*chosen, others[int(np.argmax(joint))]], max(joint)
+    return Split(tuple(heads[i] for i in sorted(chosen)), score) if len(chosen) > 1 else None
 
 
-def unambiguous(trace: BatchTrace, selector: int) -> np.ndarray:
-    """bool [batch, query]: rows where some reader could tell the selector from another one.
-
-    An aggregate cannot where a key that is not selected holds the value of one that is: attention
-    there does as well. Where no row of the batch is clear, all of them count.
-    """
-    chosen = np.broadcast_to(trace.selector(selector), (*trace.ids.shape, trace.ids.shape[1]))
-    clear = np.zeros(trace.ids.shape, bool)
-    for node in trace.program.nodes:
-        match node:
-            case SelectorWidth(read) if read == selector:
-                clear[:] = True
-            case Aggregate(read, values, _) if read == selector:
-                codes = trace[values].codes
-                equal = codes[:, :, None] == codes[:, None, :]
-                clear |= ~((chosen.astype(np.float32) @ equal > 0) & ~chosen).any(-1)
-    return clear if clear.any() else np.ones_like(clear)
-
-
-def similarity(
-    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, int]:
-    """Sum over batch and query of 1 - total variation distance, per head;
-    and how many rows were counted.
-
-    patterns  [batch, head, query, key], BOS as key 0 if `with_bos`
-    selector  bool [batch or 1, query, key] without BOS; empty rows mean BOS, or do not count
-    rows      bool [batch, query]: those that count
-    """
-    overlap, counted = overlaps(patterns, selector, with_bos, rows)
-    return overlap.sum(0), int(counted.sum())
-
-
-def overlaps(
-    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """`similarity` of each input: [batch, head], and the rows counted [batch]."""
-    width = selector.sum(-1, keepdims=True)
-    target = selector / np.maximum(width, 1)
-    counted = np.ones(width.shape[:2]) if with_bos else (width[..., 0] > 0).astype(float)
-    counted = counted if rows is None else counted * rows
-    if with_bos:
-        target = np.concatenate([width == 0, target], -1)
-    overlap = np.minimum(patterns, target[:, None]).sum(-1)
-    # rows of both sum to 1, so the overlap is 1 - total variation distance;
-    # a row at BOS alone overlaps nowhere
-    total = (overlap * counted[:, None]).sum(2)
-    return total, np.broadcast_to(counted, (len(patterns), counted.shape[1])).sum(1)
-
-
-def masses(patterns: np.ndarray, selectors: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Attention on selected keys, summed over batch and query [head, selector];
-    rows that select anything [selector]."""
-    keys = patterns[..., 1:]
-    total = np.stack([(keys * s[:, None]).sum((0, 2, 3)) for s in selectors], -1)
-    rows = [np.broadcast_to(s.any(-1), (len(patterns), s.shape[1])).sum() for s in selectors]
-    return total, np.array(rows, float)
-
-
-def _table(model, program, wanted, positional, sums, mass, inputs, seed) -> MatchTable:
-    kept, bare = (s.result() for s in sums)
-    # the higher score; of equal ones the higher similarity
-    with_bos = (kept[2] > bare[2] + 1e-9) | (np.isclose(kept[2], bare[2]) & (kept[0] >= bare[0]))
-    similar, chance, score = (np.where(with_bos, a, b) for a, b in zip(kept, bare, strict=True))
-    heads = tuple(
-        Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads)
-    )
-    selectors = tuple(
-        Selector(i, program.labels[i], bool(p)) for i, p in zip(wanted, positional, strict=True)
-    )
-    return MatchTable(heads, selectors, mass, similar, chance, score, with_bos, inputs, seed)
+def _joint(groups: list[_Group], heads: list[int], j: int) -> float:
+    """The score of heads taken together on selector j."""
+    return float(_scores([g.joint(heads, j) for g in groups])[2].item())
 
 
 def assignment(score: np.ndarray) -> list[tuple[int, int]]:
