@@ -37,6 +37,9 @@ matter more.
 MAX_TERMS = 3
 """An `or` of more terms than this is not counted term by term."""
 
+FINE_WIDTH = 1e-11
+"""Relative error of a width itself below which nothing is gained."""
+
 FINE_SHARE = 0.02
 """Error of w up to which it is read from 1/(1+w), whose pattern shows the selector."""
 
@@ -198,11 +201,12 @@ class Attention:
 
     def _linear(self, leaf: int, terms, most: list[int]) -> Counted:
         """w: each head gives E * w/(E + w), off by w^2/E, and by 2 e w for an error e of scores.
-        E is a whole power of e, so that BOS, scored ln E above the keys, is scored exactly.
+        E is a whole power of e, so that BOS, scored ln E above the keys, is scored exactly; and no
+        larger than it need be, or values of E leave a turned residual stream no digits.
         """
         total, error = Form(), 0.0
         for (sign, conjuncts), top in zip(terms, most, strict=True):
-            weight = float(np.exp(np.ceil(np.log(max(top, 1) / self.stream.ulp))))
+            weight = float(np.exp(np.ceil(np.log(max(top, 1) / max(self.stream.ulp, FINE_WIDTH)))))
             head = self._counting_head(leaf, conjuncts, weight)
             rounding = 2 * head.error + 8 * self.stream.ulp
             leak = self.inferred.domain.max_len * float(np.exp(-self.count_gap))
