@@ -30,6 +30,7 @@ _HOMES = {
     "train": "rasplab.study.train",
     "match": "rasplab.study.match",
     "judge": "rasplab.study.judge",
+    "judge_seeds": "rasplab.study.seeds",
     "superpose": "rasplab.study.superpose",
     "circuit_of": "rasplab.circuit.truth",
     "effective_circuit": "rasplab.circuit.effective",

@@ -217,6 +217,9 @@ def _add_match(commands) -> None:
     match.add_argument("--pairs", type=_count, default=200, metavar="N",
                        help="pairs of inputs for each kind of swap (default: 200)")  # fmt: skip
     match.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
+    match.add_argument("--seeds", type=_count, metavar="N",
+                       help="train its recipe on seeds 0 to N-1 and judge each")  # fmt: skip
+    match.add_argument("-o", "--out", default="out/seeds", metavar="DIR", help="for those models")
     _device(match)
     _json(match)
 

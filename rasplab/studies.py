@@ -89,7 +89,9 @@ def match(args: Namespace) -> int:
     with only_json(args.json):
         program = rasplab.load(str(path))
         model = load_any(args.model, args.device)
-        if args.screen:
+        if args.seeds:
+            found = _judge_seeds(model, program, args)
+        elif args.screen:
             found = rasplab.match(model, program, seed=args.seed)
         else:
             with progress_bar("match") as bar:
@@ -99,6 +101,17 @@ def match(args: Namespace) -> int:
     else:
         print(found)
     return 0
+
+
+def _judge_seeds(model, program, args: Namespace):
+    from rasplab.study.seeds import judge_seeds
+
+    if model.recipe is None:
+        raise RaspValueError(
+            f"{args.model} has no recipe, so it cannot be trained on other seeds",
+            hint="--seeds takes a model that rasplab train made",
+        )
+    return judge_seeds(model.recipe, program, range(args.seeds), args.out, args.pairs)
 
 
 def atlas(args: Namespace) -> int:

@@ -2,31 +2,54 @@
 
 Every zoo program is compiled and judged as it is and in disguises; the layout says which heads
 compute which selector. Written to circuits/calibration.json, one row per model as it comes, so that
-a run that is stopped goes on where it was.
+a run that is stopped goes on where it was; and, as a table, to circuits/calibration.md.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 from rasplab.compiler import Compiled, compile_program
 from rasplab.compiler.files import write_whole
 from rasplab.lang import load
 from rasplab.model.lens import LensModel, reinitialised
+from rasplab.model.threads import one_thread
+from rasplab.model.verify import verify
 from rasplab.sites import Site
+from rasplab.study.interchange import FEWEST
 from rasplab.study.judge import Evidence, judge
-from rasplab.zoo import Entry, entries, shipped
+from rasplab.zoo import Entry, entries, entry, shipped
 
-NOISE = 1e-4
-"""Relative noise of the noisy models: more, and most of them stop computing their program."""
+NOISES = tuple(10.0**-k for k in range(2, 13))
+"""Relative noise of the noisy models: of each program the first that leaves RIGHT of its inputs."""
+
+RIGHT = 0.99
+
+
+def noisy(compiled: Compiled, seed: int) -> LensModel:
+    """The model with as much noise as it takes and still computes its program."""
+    return compiled.with_noise(noise_of(compiled, seed), seed).to_model("cpu")
+
+
+def noise_of(compiled: Compiled, seed: int) -> float:
+    """The largest of NOISES under which RIGHT of 500 inputs come out right at every position."""
+    for sigma in NOISES:
+        found = verify(compiled.with_noise(sigma, seed).to_model("cpu"), max_inputs=500)
+        if found.mismatches <= (1 - RIGHT) * found.checked:
+            return sigma
+    return 0.0
+
 
 DISGUISES: dict[str, Callable[[Compiled, int], LensModel]] = {
     "plain": lambda compiled, seed: compiled.to_model("cpu"),
     "rotated": lambda compiled, seed: compiled.rotated(seed).to_model("cpu"),
-    "noisy": lambda compiled, seed: compiled.with_noise(NOISE, seed).to_model("cpu"),
+    "noisy": noisy,
     "shuffled": lambda compiled, seed: compiled.shuffled_heads(seed).to_model("cpu"),
     "decoys": lambda compiled, seed: compiled.with_decoys(seed).to_model("cpu"),
     "untrained": lambda compiled, seed: reinitialised(compiled.to_model("cpu"), seed),
@@ -45,41 +68,88 @@ def true_heads(compiled: Compiled) -> dict[int, set[Site]]:
 def compared(evidence: Evidence, true: dict[int, set[Site]]) -> dict:
     """How the verdicts agree with the truth: counts of selectors and of pairs.
 
-    found   selectors of which exactly the true heads have `implements`
-    wrong   pairs with `implements` that are not true
+    found     selectors of which exactly the true heads have `implements`
+    wrong     pairs with `implements` that are not true
+    operands  the lowest accuracy of queries alone or keys alone, of those found, where swaps of
+              them change enough; None without any
     """
-    found = wrong = 0
+    found, wrong, sides = 0, 0, []
     for selector in evidence.table.selectors:
         heads = set(evidence.implementing(selector.node))
         found += heads == true.get(selector.node, set())
         wrong += len(heads - true.get(selector.node, set()))
+        swapped = [evidence.of(head, selector.node).operands for head in heads]
+        sides += [side for f in swapped if f for side in (f.queries, f.keys)]
+    enough = [side.value for side in sides if side.pairs >= FEWEST]
     return {
         "accuracy": round(evidence.accuracy.value, 4),
         "selectors": len(evidence.table.selectors),
         "heads": len(evidence.table.heads),
         "found": found,
         "wrong": wrong,
+        "operands": round(min(enough), 4) if enough else None,
     }
 
 
-def calibrated(entry: Entry, disguise: str, pairs: int = 200, seed: int = 1) -> dict:
+def calibrated(program: Entry, disguise: str, pairs: int = 200, seed: int = 1) -> dict:
     """One row: a zoo program in one disguise."""
-    compiled = compile_program(load(entry.path), entry.domain)
+    compiled = compile_program(load(program.path), program.domain)
     model = DISGUISES[disguise](compiled, seed)
     true = {} if disguise == "untrained" else true_heads(model.compiled)
-    return compared(judge(model, compiled.program, pairs, seed), true)
+    row = compared(judge(model, compiled.program, pairs, seed), true)
+    return row | ({"noise": noise_of(compiled, seed)} if disguise == "noisy" else {})
+
+
+def markdown(rows: dict[str, dict[str, dict]]) -> str:
+    """A table: selectors found of all, by program and disguise; what is wrong is said."""
+    lines = [f"| program | {' | '.join(DISGUISES)} |", "|---" * (len(DISGUISES) + 1) + "|"]
+    for name, found in rows.items():
+        lines.append(f"| {name} | {' | '.join(_cell(found.get(d)) for d in DISGUISES)} |")
+    return "\n".join([*lines, "", *REMARKS]) + "\n"
+
+
+def _cell(row: dict | None) -> str:
+    if row is None:
+        return ""
+    said = f"{row['found']}/{row['selectors']}"
+    said += f", {row['wrong']} wrong" if row["wrong"] else ""
+    return said + (f" at {row['noise']:.0e}" if "noise" in row else "")
+
+
+REMARKS = (
+    "Selectors whose true heads, and no others, got `implements`, of all that the program reads. "
+    "`noisy` says how much relative noise every weight has: the most, in powers of ten, under "
+    f"which {RIGHT:.0%} of inputs still come out right. `decoys` has a twin behind every head that "
+    "attends alike and is not read. Of `untrained` models nothing is to be found: a selector "
+    "counts when no head got `implements`.",
+)
+
+
+def _todo(rows: dict) -> Iterator[tuple[str, str]]:
+    for name in entries("zoo"):
+        for disguise in DISGUISES:
+            if disguise not in rows.get(name, {}):
+                yield name, disguise
+
+
+def _row(name: str, disguise: str) -> tuple[str, str, dict]:
+    return name, disguise, calibrated(entry(name), disguise)
 
 
 def main(path: Path | None = None) -> None:
-    """Every zoo program in every disguise."""
+    """Every program in every disguise, on as many processes as there are cores."""
     path = path or shipped("circuits") / "calibration.json"
     rows = json.loads(path.read_text()) if path.is_file() else {}
-    for name, entry in entries().items():
-        for disguise in DISGUISES:
-            if disguise not in rows.setdefault(name, {}):
-                rows[name][disguise] = calibrated(entry, disguise)
-                write_whole(path, (json.dumps(rows, indent=1) + "\n").encode())
-                print(name, disguise, rows[name][disguise], file=sys.stderr, flush=True)
+    todo = list(_todo(rows))
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
+        for future in as_completed([pool.submit(_row, *job) for job in todo]):
+            name, disguise, row = future.result()
+            rows.setdefault(name, {})[disguise] = row
+            ordered = {n: {d: rows[n][d] for d in DISGUISES if d in rows[n]}
+                       for n in entries("zoo") if n in rows}  # fmt: skip
+            write_whole(path, (json.dumps(ordered, indent=1) + "\n").encode())
+            write_whole(path.with_suffix(".md"), markdown(ordered).encode())
+            print(name, disguise, row, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,29 +8,18 @@ thread, so that the same versions give the same bytes.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from rasplab.errors import FileError
 from rasplab.model.recipe import OWN, recipe
-from rasplab.model.resume import STATE
-from rasplab.model.store import load_model
+from rasplab.study.seeds import finished
 from rasplab.study.train import train
 from rasplab.zoo import shipped
-
-
-def finished(folder: Path, name: str) -> bool:
-    """Whether `folder` holds the task's model, trained to the end by today's recipe."""
-    try:
-        return load_model(folder, "cpu").recipe == recipe(name) and not (folder / STATE).exists()
-    except FileError:
-        return False
 
 
 def main(names: list[str]) -> None:
     """Train those of `names`, or all, that are not finished."""
     for name in names or OWN:
         folder = shipped("circuits") / "trained" / name
-        if not finished(folder, name):
+        if not finished(folder, recipe(name)):
             came = train(name, out=folder, device="cpu").trained
             print(f"{name}: {came.held_out:.4f} after {came.step} steps, {came.seconds:.0f} s")
 

@@ -54,8 +54,15 @@ def train(
               train_len, supervise, inputs, lr, ...
     Raises RaspNameError for an unknown task or selector, RaspError when training diverges.
     """
-    wanted = recipe(name, seed=seed, **changes)
+    return trained(recipe(name, seed=seed, **changes), out, device, progress)
+
+
+def trained(
+    wanted: Recipe, out: str | Path | None = None, device: str = "auto", progress: bool = True
+) -> LensModel:
+    """`train` for a recipe at hand."""
     todo = task(wanted.program(), wanted.domain, wanted.inputs)
+    name = f"{wanted.task} seed {wanted.seed}" if wanted.seed else wanted.task
     with Bar(wanted.steps, name, progress) as bar, few_threads(wanted.d_model):
         return fit(wanted, todo, out, device, bar.update)
 
