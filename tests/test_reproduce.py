@@ -7,17 +7,39 @@ import pytest
 
 from rasplab import zoo
 from rasplab.reproduce import HERE, QUICK, SEEDS, recipes, sizes, table
+from rasplab.study.calibrate import DISGUISES, RIGHT, calibrated, markdown
 from rasplab.study.sweep import run_one
 
 
-def test_calibration_finds_all_and_nothing_else():
-    """On file: no wrong head in any model; every selector found in those that are still right."""
-    rows = json.loads((zoo.shipped("circuits") / "calibration.json").read_text())
-    models = [(d, row) for of in rows.values() for d, row in of.items()]
-    assert len([1 for of in rows.values() if "untrained" in of]) >= 15
-    assert not [row for _, row in models if row["wrong"]]
-    exact = [row for d, row in models if row["accuracy"] == 1.0 or d == "untrained"]
-    assert all(row["found"] == row["selectors"] for row in exact) and len(exact) > 70
+@pytest.fixture(scope="module")
+def calibration():
+    """By program and disguise."""
+    return json.loads((zoo.shipped("circuits") / "calibration.json").read_text())
+
+
+def test_calibration_finds_all_and_nothing_else(calibration):
+    """Every program of the zoo in every disguise: exactly the true heads, of untrained models
+    none."""
+    assert set(calibration) == set(zoo.entries("zoo"))
+    models = [(d, row) for of in calibration.values() for d, row in of.items()]
+    assert len(models) == len(calibration) * len(DISGUISES)
+    assert all(row["found"] == row["selectors"] and not row["wrong"] for _, row in models)
+    assert all(row["accuracy"] > RIGHT for d, row in models if d != "untrained")
+
+
+def test_the_calibration_table_is_that_of_its_rows(calibration):
+    """The Markdown says what the JSON holds, noise among it."""
+    text = (zoo.shipped("circuits") / "calibration.md").read_text()
+    assert text == markdown(calibration)
+    assert "| dyck2 | 5/5 | 5/5 | 5/5 at 1e-10 |" in text
+
+
+def test_a_calibrated_row_is_the_one_on_file(calibration):
+    """One of them again, the numbers that no version of the libraries should move."""
+    again = calibrated(zoo.entry("reverse"), "noisy")
+    on_file = calibration["reverse"]["noisy"]
+    same = ("found", "wrong", "selectors", "heads", "noise")
+    assert {k: again[k] for k in same} == {k: on_file[k] for k in same}
 
 
 @pytest.fixture(scope="module")
