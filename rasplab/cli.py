@@ -192,9 +192,7 @@ def _add_train(commands) -> None:
         "--supervise", metavar="HEAD=SELECTOR", type=_pair, action="append",
         help="train a head to attend as a selector, as in L1H0=flip; several times for several",
     )  # fmt: skip
-    train.add_argument(
-        "--coverage", action="store_true", help="say what the training inputs cover; train nothing"
-    )
+    train.add_argument("--coverage", action="store_true", help="what inputs cover; no training")
     _device(train)
     _json(train)
 
@@ -211,9 +209,7 @@ def _add_match(commands) -> None:
     match.set_defaults(module="studies")
     match.add_argument("model", metavar="MODEL", help="a trained or compiled model's folder")
     _file(match)
-    match.add_argument(
-        "--screen", action="store_true", help="similarity only: no interventions, no verdicts"
-    )
+    match.add_argument("--screen", action="store_true", help="similarity only: no verdicts")
     match.add_argument("--pairs", type=_count, default=200, metavar="N",
                        help="pairs of inputs for each kind of swap (default: 200)")  # fmt: skip
     match.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
