@@ -31,6 +31,7 @@ _HOMES = {
     "match": "rasplab.study.match",
     "judge": "rasplab.study.judge",
     "judge_seeds": "rasplab.study.seeds",
+    "side_by_side": "rasplab.show.side_by_side",
     "superpose": "rasplab.study.superpose",
     "circuit_of": "rasplab.circuit.truth",
     "effective_circuit": "rasplab.circuit.effective",

@@ -1,4 +1,4 @@
-"""`rasplab demo`: the whole way once, on sort and reverse, and a report of it (floor 7)."""
+"""`rasplab demo`: the whole way once, on reverse and sort, and a report of it (floor 7)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 import rasplab
 from rasplab.commands import verification_line
-from rasplab.show.report import Pair, Patterns, Study, demo_report
+from rasplab.show.report import Learned, Study, demo_report
 from rasplab.show.studies import curve_svg, evidence_svg
 from rasplab.show.text import sop_line, write_whole
-from rasplab.sites import Site
 from rasplab.zoo import Entry, entry, shipped
 
-PROGRAMS = ("sort", "reverse")
-N_SAMPLES = 4
-"""Inputs whose patterns the report shows."""
-SAMPLE_SEED = 1
+LEARNED = {"reverse": ("reverse", "reverse_supervised"), "sort": ("sort",)}
+"""The programs, and the trained models that each is held against."""
 JUDGED_PAIRS = 100
 """Pairs of inputs for each kind of swap."""
 
@@ -75,7 +70,7 @@ def run_demo(
     """Study each program, write the report to `out`; 1 if a compiled model is wrong anywhere."""
     stages, start = Stages(sys.stdout), time.perf_counter()
     folder = Path(out).parent / "trained" if retrain else None
-    studies = [study(name, stages, folder, max_inputs, device) for name in PROGRAMS]
+    studies = [study(name, stages, folder, max_inputs, device) for name in LEARNED]
     path = write_whole(
         out, demo_report(studies, f"Made by: rasplab demo, version {rasplab.__version__}.")
     )
@@ -94,14 +89,12 @@ def study(name: str, stages: Stages, retrain: Path | None, max_inputs: int, devi
     program, output = _interpreted(about, stages)
     compiled, sizes = _compiled(program, about, stages)
     model, checked = _verified(compiled, stages, max_inputs, device)
-    trained = _trained(about, stages, retrain, device)
-    own, own_table, table = _matched(program, model, trained, stages, device)
+    learned = tuple(
+        _learned(each, program, model, stages, retrain, device) for each in LEARNED[name]
+    )
     return Study(
         name, about.summary, about.path.read_text(encoding="utf-8"), about.sample, output, sizes,
-        verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled),
-        training_line(trained), tuple(map(str, table.selectors)), match_rows(table),
-        pairs(program, own, own_table, trained, table), _judged(program, trained, stages),
-        curve_svg(trained.trained.curve if trained.trained else (), "Held-out accuracy, loss"),
+        verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled), learned,
     )  # fmt: skip
 
 
@@ -136,33 +129,29 @@ def _verified(compiled, stages: Stages, max_inputs: int, device: str):
     return model, report
 
 
-def _trained(about: Entry, stages: Stages, retrain: Path | None, device: str):
-    """The trained model."""
+def _learned(name: str, program, model, stages: Stages, retrain: Path | None, device: str):
+    """One trained model, held against the program and the compiled model."""
     with stages.stage("train" if retrain else "trained") as stage:
-        model = trained_model(about, retrain, device)
-        stage.note = training_line(model)
-    return model
-
-
-def _matched(program, model, trained, stages: Stages, device: str):
-    """The compiled model at the trained model's domain, its match table, and the trained one's."""
-    with stages.stage("match") as stage:
-        if trained.domain != model.domain:
-            model = compile_at(program, trained.domain).to_model(device=device)
-        own, table = rasplab.match(model, program), rasplab.match(trained, program)
-        stage.note = f"{len(table.heads)} trained heads with {len(table.selectors)} selectors:"
-    stages.say(_indented(str(table)))
-    return model, own, table
-
-
-def _judged(program, trained, stages: Stages) -> str:
-    """The verdicts on the trained heads, as a picture."""
+        trained = trained_model(name, retrain, device)
+        stage.note = training_line(trained)
     with stages.stage("judge") as stage:
         evidence = rasplab.judge(trained, program, JUDGED_PAIRS, progress=stage.progress or _no)
         found = [f"{f.head} {f.verdict} {f.selector}" for row in evidence.findings for f in row
                  if f.verdict != "refuted"]  # fmt: skip
         stage.note = "; ".join(found) or "no head does what a selector of the program says"
-    return evidence_svg(evidence)
+    table = evidence.table
+    stages.say(_indented(str(table)))
+    with stages.stage("beside") as stage:
+        if trained.domain != model.domain:
+            model = compile_at(program, trained.domain).to_model(device=device)
+        beside = rasplab.side_by_side(program, model, trained, evidence=evidence)
+        stage.note = f"{len(beside.rows)} selectors on {len(beside.inputs)} inputs"
+    curve = trained.trained.curve if trained.trained else ()
+    return Learned(
+        *said(trained), training_line(trained), tuple(map(str, table.selectors)),
+        match_rows(table), beside, evidence_svg(evidence),
+        curve_svg(curve, "Held-out accuracy, loss"),
+    )  # fmt: skip
 
 
 def _no(done: int, total: int) -> None:
@@ -185,20 +174,39 @@ def sizes_of(compiled) -> dict[str, str]:
     return sizes | {"compiled in": f"{compiled.seconds:.2f} s"}
 
 
-def trained_model(about: Entry, retrain: Path | None, device: str):
+def trained_model(name: str, retrain: Path | None, device: str):
     """The model in the repository; or one trained anew, kept in the folder `retrain`."""
     if retrain:
-        return rasplab.train(about.name, out=retrain / about.name, device=device)
-    from rasplab.model.store import load_model
+        return rasplab.train(name, out=retrain / name, device=device)
+    return rasplab.load_model(shipped("circuits") / "trained" / name, device=device)
 
-    return load_model(shipped("circuits") / "trained" / about.name, device=device)
+
+def said(model) -> tuple[str, str]:
+    """A trained model's title, and in words what it was trained on."""
+    task = model.recipe.task
+    if not model.recipe.supervise:
+        return (
+            f"{task}, learned from examples",
+            "This transformer was trained on inputs and their answers only. It has never seen the "
+            "program; how it attends is its own way.",
+        )
+    pairs = ", ".join(f"{head} as {selector}" for head, selector in model.recipe.supervise)
+    return (
+        f"{task}, taught where to attend",
+        f"This transformer was trained on the same answers, and besides to attend as the program "
+        f"selects: {pairs}. What its training put there the comparison must find; it is no "
+        f"evidence that a model finds this way by itself.",
+    )
 
 
 def training_line(model) -> str:
     """What was trained, and how well it does on inputs that it has not seen."""
-    text = f"{model.n_layers} layers of {model.n_heads} heads, {model.n_params:,} parameters"
+    heads = f"{model.n_heads} head{'s' * (model.n_heads > 1)}"
+    text = f"{model.n_layers} layers of {heads}, {model.n_params:,} parameters"
     came = model.trained
-    return f"{text}, {came.held_out:.2%} of held-out positions right" if came else text
+    if not came:
+        return text
+    return f"{text}, {came.held_out:.2%} of held-out positions right after {came.step:,} steps"
 
 
 def match_rows(table) -> tuple:
@@ -210,78 +218,6 @@ def match_rows(table) -> tuple:
         )
         for i, head in enumerate(table.heads)
     )
-
-
-def pairs(program, own, own_table, trained, table) -> tuple[Pair, ...]:
-    """For each selector the compiled head and the trained head matched with it."""
-    samples = sample_inputs(trained.domain)
-    looks = [(own.patterns([t])[0], trained.patterns([t])[0]) for t in samples]
-    traces = [rasplab.evaluate(program, t, causal=trained.domain.causal) for t in samples]
-    found = []
-    for j, selector in enumerate(table.selectors):
-        if all(trace.values[selector.node].all() for trace in traces):
-            continue  # what selects everything is matched by anything
-        mine, theirs = matched(own_table, j), matched(table, j)
-        name, note, compiled = compiled_side(own, own_table, mine, j, [a for a, _ in looks])
-        patterns = tuple(
-            Patterns(t, with_bos(trace.values[selector.node]), a, b[theirs.layer, theirs.head])
-            for t, trace, a, (_, b) in zip(samples, traces, compiled, looks, strict=True)
-        )
-        score, chance = map(float, cell(table, theirs, j))
-        found.append(Pair(str(selector), name, note, str(theirs), score, chance, patterns))
-    return tuple(found)
-
-
-def compiled_side(own, table, mine: Site, j: int, looks: list[np.ndarray]):
-    """The compiled heads of selector j: their names, a note, and what to draw on each input."""
-    node = table.selectors[j].node
-    counting = [
-        (Site("head", layer, i), head.bos_weight)
-        for layer, i, head in own.compiled.layout.heads
-        if head.selector == node and head.bos_weight
-    ]
-    if not counting:
-        score = float(table.score[table.heads.index(mine), j])
-        return str(mine), f"score {score:.2f}", [a[mine.layer, mine.head] for a in looks]
-    names = " + ".join(str(site) for site, _ in counting)
-    drawn = [np.max([counted(a[s.layer, s.head], w) for s, w in counting], axis=0) for a in looks]
-    return names, "counts: each key beside one counted key", drawn
-
-
-def counted(pattern: np.ndarray, bos_weight: float) -> np.ndarray:
-    """A counting head's pattern [query, key] with BOS, as the weight of each key beside one that is
-    counted: 1 where the selector selects, else 0. BOS, which may outweigh all keys, is left out.
-    """
-    weights = np.clip(pattern / pattern[:, :1] * bos_weight, 0, 1)
-    weights[:, 0] = 0
-    weights[0] = 0
-    return weights
-
-
-def matched(table, j: int) -> Site:
-    """The head assigned to selector j; where the heads have run out, the one with the highest
-    score.
-    """
-    assigned = {best.selector.node: best.head for best in table.best()}
-    return assigned.get(table.selectors[j].node, table.heads[int(np.argmax(table.score[:, j]))])
-
-
-def cell(table, head: Site, j: int) -> tuple[float, float]:
-    """Score and chance of a head and selector j."""
-    i = table.heads.index(head)
-    return table.score[i, j], table.chance[i, j]
-
-
-def sample_inputs(domain) -> list[tuple]:
-    """A few inputs of the full length or near it, different from each other."""
-    drawn = [tuple(domain.vocab[i] for i in ids) for ids in domain.sample(200, SAMPLE_SEED)]
-    long = [t for t in dict.fromkeys(drawn) if len(t) >= domain.max_len - 2 and len(set(t)) > 1]
-    return long[:N_SAMPLES]
-
-
-def with_bos(selector: np.ndarray) -> np.ndarray:
-    """A selector [query, key] with a first row and column for BOS, which it never selects."""
-    return np.pad(np.asarray(selector, bool), ((1, 0), (1, 0)))
 
 
 def _indented(text: str) -> str:

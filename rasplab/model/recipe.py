@@ -110,6 +110,9 @@ SMALL = {"vocab": LETTERS, "max_len": 8, "d_model": 48, "d_mlp": 96, "steps": 40
 
 OWN: dict[str, dict] = {
     "reverse": SMALL | {"layers": 2, "heads": 1},
+    "reverse_supervised": SMALL | {
+        "task": "reverse", "layers": 2, "heads": 1, "supervise": (("L1H0", "flip"),),
+    },
     "hist": SMALL | {"layers": 1, "heads": 1},
     "double_hist": SMALL | {"layers": 2, "heads": 2, "d_model": 64, "d_mlp": 128},
     "sort": SMALL | {"layers": 2, "heads": 1},
@@ -124,16 +127,18 @@ OWN: dict[str, dict] = {
     },
 }  # fmt: skip
 """Where a task differs from the defaults of Recipe: depth and heads are those of the RASP paper,
-where it has the task. induction goes on until its loss is near zero:
-its heads take shape after its answers are right."""
+where it has the task. A name with a `task` of its own is another way to train that task. induction
+goes on until its loss is near zero: its heads take shape after its answers are right."""
 
 
 def recipe(task: str, **changes: object) -> Recipe:
-    """The task's recipe with `changes`; those that are None keep the default. norm can be "none".
+    """The recipe of a task, or of a name in OWN, with `changes`; those that are None keep the
+    default. norm can be "none".
 
     Raises RaspNameError for a task that is not in the zoo, ValueError for impossible sizes.
     """
-    domain = zoo.entry(task).domain
+    own = OWN.get(task, {})
+    domain = zoo.entry(own.get("task", task)).domain
     base = Recipe(task, domain.vocab, domain.max_len, domain.causal)
     given = {name: value for name, value in changes.items() if value is not None}
     if "vocab" in given:
@@ -143,4 +148,4 @@ def recipe(task: str, **changes: object) -> Recipe:
         given["supervise"] = tuple(pairs.items()) if isinstance(pairs, dict) else tuple(pairs)
     if given.get("norm") == "none":
         given["norm"] = None
-    return replace(base, **(OWN.get(task, {}) | given))
+    return replace(base, **(own | given))

@@ -91,7 +91,7 @@ def _verdict(f) -> Cell:
     together = f" with {', '.join(str(h) for h in f.heads if h != f.head)}"
     note = f"{f.head}, {f.selector}: {f.verdict}{together if len(f.heads) > 1 else ''}; {f.reason}"
     first = f"{f.verdict}*" if len(f.heads) > 1 and f.verdict != "refuted" else f.verdict
-    return Cell(first, f"{value}, looks {f.score:.2f}", worst.value if known else 0.0, note,
+    return Cell(first, f"{value}, looks {f.score:z.2f}", worst.value if known else 0.0, note,
                 MARKS[f.verdict])  # fmt: skip
 
 

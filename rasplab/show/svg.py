@@ -85,46 +85,49 @@ def pattern_svg(
     title: str = "",
     subtitle: str = "",
     axes: tuple[str, str] = ("query", "key"),
+    widest: int = 1,
 ) -> str:
     """A [query, key] matrix as a heat grid: attention probabilities or a selector's booleans, in
-    [0, 1].
+    [0, 1]; where it is nan there is room, and no cell.
 
     row_tokens, col_tokens   one text per query and per key (BOS included when the matrix has it)
-    axes  what rows and columns are called
+    axes    what rows and columns are called
+    widest  columns of the widest token that there must be room for, of other inputs too
     Raises ValueError if the matrix and the tokens differ in size.
     """
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(row_tokens), len(col_tokens)):
         raise ValueError(f"matrix {matrix.shape}, tokens {len(row_tokens)} x {len(col_tokens)}")
     cell = max(7.0, min(24.0, 300 / max(1, *matrix.shape)))
-    left = 22 + _longest(row_tokens, cell)
-    top = _captions_height(title, subtitle) + 12 + _room_above(col_tokens, cell)
+    widest = max([widest, *map(width, row_tokens), *map(width, col_tokens)])
+    left = 22 + _longest(widest, cell)
+    top = _captions_height(title, subtitle) + 12 + _room_above(widest, cell)
     w = max(left + cell * matrix.shape[1] + 12, 7.2 * width(title) + 20, 5.8 * width(subtitle) + 20)
     parts = _captions(title, subtitle) + _axis_names(
         axes, title, subtitle, left, top, cell, matrix.shape
     )
-    parts += _axis_labels(row_tokens, col_tokens, left, top, cell)
+    parts += _axis_labels(row_tokens, col_tokens, left, top, cell, _upright(widest, cell))
     parts += _cells(matrix, row_tokens, col_tokens, left, top, cell)
     return picture(w, top + cell * matrix.shape[0] + 12, parts, title or "pattern")
 
 
-def _longest(tokens: Sequence[str], cell: float) -> float:
-    """Room for the axis labels, in pixels."""
-    return 10 + _font(cell) * 0.62 * min(8, max(map(width, tokens), default=1))
+def _longest(widest: int, cell: float) -> float:
+    """Room for axis labels of so many columns, in pixels."""
+    return 10 + _font(cell) * 0.62 * min(8, widest)
 
 
 def _font(cell: float) -> float:
     return max(6.0, min(12.0, cell * 0.56))
 
 
-def _room_above(tokens: Sequence[str], cell: float) -> float:
+def _room_above(widest: int, cell: float) -> float:
     """Room for the keys' tokens: one line, or their length where they are turned."""
-    return _font(cell) + 8 if _upright(tokens, cell) else _longest(tokens, cell)
+    return _font(cell) + 8 if _upright(widest, cell) else _longest(widest, cell)
 
 
-def _upright(tokens: Sequence[str], cell: float) -> bool:
+def _upright(widest: int, cell: float) -> bool:
     """Whether every token fits over its own column."""
-    return max(map(width, tokens), default=1) * _font(cell) * 0.62 <= cell
+    return widest * _font(cell) * 0.62 <= cell
 
 
 def _captions_height(title: str, subtitle: str) -> float:
@@ -149,15 +152,16 @@ def _axis_names(axes, title, subtitle, left, top, cell, shape) -> list[str]:
     ]
 
 
-def _axis_labels(row_tokens, col_tokens, left, top, cell) -> list[str]:
+def _axis_labels(row_tokens, col_tokens, left, top, cell, upright: bool) -> list[str]:
+    """data-axis marks them for the script that puts other tokens there."""
     size = _font(cell)
     rows = [
         text_at(
-            left - 5, top + cell * (i + 0.5) + size * 0.36, clip(t, 8), "ink", size, "end", True
+            left - 5, top + cell * (i + 0.5) + size * 0.36, clip(t, 8), "ink", size, "end", True,
+            ' data-axis="query"',
         )
         for i, t in enumerate(row_tokens)
-    ]
-    upright = _upright(col_tokens, cell)
+    ]  # fmt: skip
     return rows + [
         _column_label(left + cell * (j + 0.5), top - 5, t, size, upright)
         for j, t in enumerate(col_tokens)
@@ -166,9 +170,10 @@ def _axis_labels(row_tokens, col_tokens, left, top, cell) -> list[str]:
 
 def _column_label(x: float, y: float, token: str, size: float, upright: bool) -> str:
     """A key's token above its column, turned where it is wider than the column."""
+    axis = ' data-axis="key"'
     if upright:
-        return text_at(x, y, token, "ink", size, "middle", True)
-    turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"'
+        return text_at(x, y, token, "ink", size, "middle", True, axis)
+    turn = f'{axis} transform="rotate(-90 {x:.1f} {y:.1f})"'
     return text_at(x, y + size * 0.36, clip(token, 8), "ink", size, "start", True, turn)
 
 
@@ -183,13 +188,15 @@ def _cells(matrix, row_tokens, col_tokens, left, top, cell) -> list[str]:
 
 
 def heat_cell(x: float, y: float, cell: float, value: float, note: str) -> str:
+    """A cell as strong as its value; one of nan is there, and not seen."""
     size = cell - 1.5
     place = f'x="{x:.1f}" y="{y:.1f}" width="{size:.1f}" height="{size:.1f}" rx="2"'
     ground = f'<rect class="rl-box" {place} fill="{LIGHT["box"]}"/>'
     if value >= 0.005:
         strength = f'fill="{LIGHT["heat"]}" fill-opacity="{min(1.0, value):.2f}"'
         ground += f'<rect class="rl-heat" {place} {strength}/>'
-    return f"<g>{f'<title>{escape(note)}</title>' if note else ''}{ground}</g>"
+    seen = "" if value == value else ' visibility="hidden"'
+    return f"<g{seen}>{f'<title>{escape(note)}</title>' if note else ''}{ground}</g>"
 
 
 # Circuits ---------------------------------------------------------------------------------------
