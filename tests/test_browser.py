@@ -34,19 +34,32 @@ if not CHROMIUM:
 TOKEN, PATIENCE = "rasplab", 60_000
 """Of the server that the tests start; milliseconds to wait for what must come."""
 LESSON, UNSIGNED = "notebooks/1_language.ipynb", "notebooks/unsigned.ipynb"
+BESIDE, BESIDE_UNSIGNED = "notebooks/beside.ipynb", "notebooks/beside_unsigned.ipynb"
+BESIDE_CELLS = (
+    "import rasplab\n"
+    "program = rasplab.load('../circuits/reverse.rasp')\n"
+    "model = rasplab.compile(program, 'abc', 4).to_model(device='cpu')\n"
+    "rasplab.side_by_side(program, model, model, ['abca', 'ab', 'cab'])",
+    "rasplab.side_by_side(program, model, model, ['abca', 'ab', 'cab'])",
+)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """The first notebook, the same with outputs that nobody signed, and the circuits."""
+    """The first notebook and one with two sliders, the same with outputs that nobody signed, and
+    the circuits."""
     made = tmp_path_factory.mktemp("lab")
     (made / "notebooks").mkdir()
     shutil.copytree(ROOT / "circuits", made / "circuits")
     shutil.copy(ROOT / LESSON, made / LESSON)
-    notebook = nbformat.read(made / LESSON, as_version=4)
+    cells = [nbformat.v4.new_code_cell(text) for text in BESIDE_CELLS]
+    kernel = nbformat.read(made / LESSON, as_version=4).metadata
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), made / BESIDE)
     where = {"metadata": {"path": str(made / "notebooks")}}
-    NotebookClient(notebook, timeout=120, resources=where).execute()
-    nbformat.write(notebook, made / UNSIGNED)
+    for name, unsigned in ((LESSON, UNSIGNED), (BESIDE, BESIDE_UNSIGNED)):
+        notebook = nbformat.read(made / name, as_version=4)
+        NotebookClient(notebook, timeout=120, resources=where).execute()
+        nbformat.write(notebook, made / unsigned)
     return made
 
 
@@ -115,6 +128,16 @@ def visit(page: Page, server: str, name: str) -> None:
     page.locator(".cm-content").locator("visible=true").first.wait_for()
 
 
+def run_all(page: Page) -> None:
+    """Run every cell of the notebook, and wait for the last."""
+    page.wait_for_selector("text=| Idle")
+    page.evaluate("window.jupyterapp.commands.execute('runmenu:run-all')")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+        ".every(p => /\\[\\d+\\]/.test(p.textContent))"
+    )
+
+
 def colours(page: Page, editor: str) -> dict[str, str]:
     """The colour of each word of an editor."""
     found = page.locator(f"{editor} .cm-line span").evaluate_all(
@@ -126,13 +149,8 @@ def colours(page: Page, editor: str) -> dict[str, str]:
 def test_the_first_notebook_runs_in_colour_with_its_pictures(page, server):
     """Every %%rasp cell, and no other, is RASP to the editor; all run; a selector is drawn."""
     visit(page, server, LESSON)
-    page.wait_for_selector("text=| Idle")
     page.wait_for_selector('.cm-content[data-language="rasp"]')
-    page.evaluate("window.jupyterapp.commands.execute('runmenu:run-all')")
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
-        ".every(p => /\\[\\d+\\]/.test(p.textContent))"
-    )
+    run_all(page)
     for cell in page.locator(".jp-CodeCell .cm-content").all():
         magic = cell.inner_text().startswith("%%rasp")
         assert (cell.get_attribute("data-language") == "rasp") is magic, cell.inner_text()
@@ -162,3 +180,34 @@ def test_rasp_files_are_in_colour(page, server):
     page.wait_for_selector('.cm-content[data-language="rasp"]')
     found = colours(page, ".cm-content")
     assert len({found[w] for w in ("select", "==", "tokens")}) >= 2, found
+
+
+def test_each_slider_goes_over_its_own_inputs(page, server):
+    """Arrow keys stay with the slider in focus; tokens, weights and hover texts follow; the other
+    slider stands."""
+    visit(page, server, BESIDE)
+    run_all(page)
+    sides = page.locator(".jp-OutputArea .rl-side")
+    first, second = sides.nth(0), sides.nth(1)
+    slider, shown = second.locator("input[type=range]"), second.locator(".rl-input")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
+    assert shown.inner_text() == '"cab"' and first.locator(".rl-input").inner_text() == '"abca"'
+    keys = second.locator("svg").first.locator("[data-axis=key]").all_inner_texts()
+    assert keys == ["BOS", "c", "a", "b", ""]
+    titles = second.locator("svg").nth(1).locator("g[visibility=visible] title")
+    assert titles.all_text_contents()[3] == "query c → key b: 1"
+    second.locator("svg").nth(1).locator("g[visibility=visible]").nth(3).hover()
+    page.wait_for_function("n => n.textContent", arg=second.locator(".readout").element_handle())
+    words = second.locator(".readout").inner_text()
+    assert words == "query c → key b: selector 1, compiled 1, trained 1"
+
+
+def test_an_unsigned_slider_is_not_shown(page, server):
+    """Untrusted: the pictures of the first input as images, and its text."""
+    visit(page, server, BESIDE_UNSIGNED)
+    side = page.locator(".jp-OutputArea .rasplab").first
+    side.locator("img").nth(2).wait_for()
+    assert side.locator("img").count() == 3 and "\"abca\"" in side.inner_text()
+    assert side.locator("svg").count() == 0 and not side.locator("input").is_visible()

@@ -98,8 +98,11 @@ COMPARE = {
     "def without_head": ["L0H0", "L1H0"],
     "evidence = ": [PICTURE, "verdict="],
     "print(evidence)": ["interchange accuracy in the worst family", "flip"],
+    "rasplab.side_by_side(program, model, trained": ['type="range"', "<code>flip</code>", PICTURE],
     "control = ": [PICTURE, "verdict='implements'"],
-    "from IPython": ["accuracy on held-out inputs"],
+    "taught = ": [PICTURE, "verdict='implements'"],
+    "rasplab.side_by_side(program, model, taught": ["<b>implements</b>", '"input":'],
+    "from IPython": ["accuracy on held-out inputs", "taught where to attend"],
 }
 
 

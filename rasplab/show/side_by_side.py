@@ -229,7 +229,7 @@ def side_by_side_html(found: SideBySide, draw: Callable[[str, str], str] = figur
     texts = [_labels(tokens) for tokens in found.inputs]
     rows = "".join(_row(row, texts, draw) for row in found.rows)
     return (
-        f'<div class="rl-side" data-lm-suppress-shortcuts="true">{_slider(found.inputs)}{rows}'
+        f'<div class="rl-side">{_slider(found.inputs)}{rows}'
         f'<script type="application/json">{_frames(found, texts)}</script></div>'
     )
 
@@ -239,12 +239,13 @@ def _labels(tokens: Sequence[Value]) -> list[str]:
 
 
 def _slider(inputs: Sequence[tuple[Value, ...]]) -> str:
-    """Hidden until a script can act on it; the input shown stands beside it."""
+    """Hidden until a script can act on it; the input shown stands beside it. JupyterLab, which
+    takes arrow keys for itself, leaves them to an element that is marked so."""
     mono = f"font-family:{MONO}".replace("'", "")
     slider = (
-        f'<label hidden style="display:inline-block">input <input type="range" min="0" '
-        f'max="{len(inputs) - 1}" value="0" step="1" style="width:260px;vertical-align:middle">'
-        "</label>"
+        f'<label hidden>input <input type="range" min="0" '
+        f'max="{len(inputs) - 1}" value="0" data-lm-suppress-shortcuts="true" '
+        f'style="width:260px;vertical-align:middle"></label>'
     )
     return (
         f'<div style="margin:4px 0 8px">{slider} '

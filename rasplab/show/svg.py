@@ -40,13 +40,15 @@ LABEL_COLUMNS = 40
 
 
 def _style() -> str:
-    """Dark colours, for the system's setting and for JupyterLab's own theme switch."""
+    """Dark colours, for the system's setting and for JupyterLab's own theme switch, which goes
+    before it."""
     rules = {
         "ground": "fill", "box": "fill", "ink": "fill", "soft": "fill", "heat": "fill",
         "line": "stroke",
     }  # fmt: skip
     dark = [(name, f"{rules[name]}:{colour}") for name, colour in DARK.items()]
-    media = "".join(f".rl-{name}{{{rule}}}" for name, rule in dark)
+    page = ':root:not(:has([data-jp-theme-light="true"]))'
+    media = "".join(f"{page} .rl-{name}{{{rule}}}" for name, rule in dark)
     lab = "".join(f'[data-jp-theme-light="false"] .rl-{name}{{{rule}}}' for name, rule in dark)
     hover = ".rl-edge:hover{stroke-width:4}"
     return f"<style>{hover}@media(prefers-color-scheme:dark){{{media}}}{lab}</style>"
