@@ -194,7 +194,7 @@ def test_each_slider_goes_over_its_own_inputs(page, server):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowUp")
     assert shown.inner_text() == '"cab"' and first.locator(".rl-input").inner_text() == '"abca"'
-    keys = second.locator("svg").first.locator("[data-axis=key]").all_inner_texts()
+    keys = second.locator("svg").first.locator("[data-axis=key]").all_text_contents()
     assert keys == ["BOS", "c", "a", "b", ""]
     titles = second.locator("svg").nth(1).locator("g[visibility=visible] title")
     assert titles.all_text_contents()[3] == "query c → key b: 1"

@@ -240,10 +240,11 @@ def _labels(tokens: Sequence[Value]) -> list[str]:
 
 def _slider(inputs: Sequence[tuple[Value, ...]]) -> str:
     """Hidden until a script can act on it; the input shown stands beside it. JupyterLab, which
-    takes arrow keys for itself, leaves them to an element that is marked so."""
+    takes arrow keys for itself, leaves them to an element that is marked so; and it strips empty
+    attributes where it trusts nothing."""
     mono = f"font-family:{MONO}".replace("'", "")
     slider = (
-        f'<label hidden>input <input type="range" min="0" '
+        f'<label hidden="hidden">input <input type="range" min="0" '
         f'max="{len(inputs) - 1}" value="0" data-lm-suppress-shortcuts="true" '
         f'style="width:260px;vertical-align:middle"></label>'
     )
