@@ -95,37 +95,54 @@ def side_by_side(
     if not inputs:
         raise RaspValueError("side_by_side needs at least one input")
     evidence = evidence or judge(trained, program, JUDGED_PAIRS)
-    own, table, chosen = match(compiled, program), evidence.table, dict(heads or {})
-    for name in chosen:
-        if name not in map(str, table.selectors):
-            known = ", ".join(map(str, table.selectors))
-            raise RaspNameError(
-                f"the program reads no selector {name!r}", hint=f"it reads: {known}"
-            )
+    chosen, own = _chosen(heads or {}, evidence), match(compiled, program)
     traces = [evaluate(program, tokens, causal=trained.domain.causal) for tokens in inputs]
     looks = [(compiled.patterns([t])[0], trained.patterns([t])[0]) for t in inputs]
     rows = []
-    for j, selector in enumerate(table.selectors):
+    for j, selector in enumerate(evidence.table.selectors):
         wanted = [trace.values[selector.node] for trace in traces]
-        if all(w.all() for w in wanted):
-            continue  # what selects everything is matched by anything
-        finding = _finding(evidence, j, chosen.get(str(selector)))
-        head, score, chance = finding.head, *_cell(table, finding.head, j)
-        name, note, drawn = compiled_side(compiled, own, j, [look for look, _ in looks])
-        patterns = tuple(
-            np.stack([with_bos(w), mine, theirs[head.layer, head.head, 1:]])
-            for w, mine, (_, theirs) in zip(wanted, drawn, looks, strict=True)
-        )
-        captions = (
-            ("selector", "what the program selects"),
-            (f"compiled {name}", note),
-            (f"trained {head}", f"{finding.verdict}, score {score:z.2f} (chance {chance:.2f})"),
-        )
-        words = WORDS[finding.verdict].format(_who(finding))
-        rows.append(
-            Row(str(selector), captions, finding.verdict, words, finding.reason, patterns)
-        )
+        if not all(w.all() for w in wanted):  # what selects everything is matched by anything
+            side = compiled_side(compiled, own, j, [mine for mine, _ in looks])
+            finding = _finding(evidence, j, chosen.get(str(selector)))
+            rows.append(_beside(evidence.table, j, finding, wanted, side, [b for _, b in looks]))
     return SideBySide(inputs, tuple(rows))
+
+
+def _chosen(heads: Mapping[str, str], evidence: Evidence) -> dict[str, str]:
+    """The heads asked for. Raises RaspNameError for a selector, RaspValueError for a head that is
+    not in the evidence."""
+    selectors = [str(s) for s in evidence.table.selectors]
+    known = [str(h) for h in evidence.table.heads]
+    for name, head in heads.items():
+        if name not in selectors:
+            hint = f"it reads: {', '.join(selectors)}"
+            raise RaspNameError(f"the program reads no selector {name!r}", hint=hint)
+        if head not in known:
+            hint = f"it has {', '.join(known)}"
+            raise RaspValueError(f"the trained model has no head {head!r}", hint=hint)
+    return dict(heads)
+
+
+def _beside(
+    table: MatchTable, j: int, finding: Finding, wanted: list, side: tuple, looks: list[np.ndarray]
+) -> Row:
+    """The row of selector j: on each input what is selected, the compiled side, and the patterns
+    [layer, head, query, key] of the trained model."""
+    head, (name, note, drawn) = finding.head, side
+    score, chance = _cell(table, head, j)
+    patterns = tuple(
+        np.stack([with_bos(w), mine, theirs[head.layer, head.head, 1:]])
+        for w, mine, theirs in zip(wanted, drawn, looks, strict=True)
+    )
+    captions = (
+        ("selector", "what the program selects"),
+        (f"compiled {name}", note),
+        (f"trained {head}", f"{finding.verdict}, score {score:z.2f} (chance {chance:.2f})"),
+    )
+    words = WORDS[finding.verdict].format(_who(finding))
+    return Row(
+        str(finding.selector), captions, finding.verdict, words, finding.reason, patterns
+    )
 
 
 def _inputs(compiled: LensModel, trained: LensModel) -> tuple[tuple[Value, ...], ...]:
@@ -150,11 +167,7 @@ def _finding(evidence: Evidence, j: int, head: str | None) -> Finding:
     """Of selector j: with the head asked for, or the most plausible one."""
     found = {f.head: f for f in (row[j] for row in evidence.findings)}
     if head is not None:
-        named = {str(site): f for site, f in found.items()}
-        if head not in named:
-            raise RaspValueError(f"the trained model has no head {head!r}",
-                                 hint=f"it has {', '.join(named)}")  # fmt: skip
-        return named[head]
+        return next(f for site, f in found.items() if str(site) == head)
     best = min(found.values(), key=lambda f: (RANK.index(f.verdict), -_share(f)))
     return best if best.verdict != "refuted" else found[matched(evidence.table, j)]
 
