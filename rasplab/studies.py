@@ -35,8 +35,8 @@ def train(args: Namespace) -> int:
         )  # fmt: skip
         return 0
     print(f"{args.task}: {came.held_out:.2%} of held-out positions right after {came.step} steps")
-    if args.train_len:
-        print(f"by length: {', '.join(f'{n}: {right:.2%}' for n, right in lengths.items())}")
+    for words, of in _by_reach(lengths, model.recipe.trained_lengths).items():
+        print(f"{words}: {', '.join(f'{n} {right:.2%}' for n, right in of.items())}")
     print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
     return 0
 
@@ -65,6 +65,14 @@ def _lengths(model) -> dict[int, float]:
 
     wanted = model.recipe
     return accuracy_by_length(model, task(wanted.program(), wanted.domain, wanted.inputs))
+
+
+def _by_reach(lengths: dict[int, float], trained: range) -> dict[str, dict[int, float]]:
+    """Accuracies by length, those of lengths that were trained on apart from longer ones; nothing
+    where there are no longer ones."""
+    longer = {n: right for n, right in lengths.items() if n not in trained}
+    within = {n: right for n, right in lengths.items() if n in trained}
+    return {"by length": within, "longer than trained on": longer} if longer else {}
 
 
 def _coverage(args: Namespace, changes: dict) -> int:

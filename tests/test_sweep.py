@@ -32,10 +32,10 @@ layers = [1, 2]
 """
 
 
-def here(todo, folder, workers):
+def here(work, todo, workers):
     """A pool without processes."""
     for wanted in todo:
-        yield run_one(wanted, folder)
+        yield work(wanted)
 
 
 @pytest.fixture(autouse=True)
@@ -82,12 +82,12 @@ def test_a_stopped_sweep_goes_on(tmp_path, monkeypatch):
     """Stopped after two of four runs: these are not run again, and the end is the same."""
     ran = []
 
-    def stopping(todo, folder, workers):
+    def stopping(work, todo, workers):
         for wanted in todo:
             if len(ran) == 2:
                 raise KeyboardInterrupt
             ran.append(wanted)
-            yield run_one(wanted, folder)
+            yield work(wanted)
 
     monkeypatch.setitem(sweeps.POOLS, "local", stopping)
     with pytest.raises(KeyboardInterrupt):

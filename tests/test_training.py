@@ -83,7 +83,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, monkeypatch, changes):
 
 
 def test_a_resumed_run_repeats_no_step(tmp_path, monkeypatch):
-    """After a kill at step 25 the next report is of step 21; another recipe starts anew."""
+    """After a kill at step 25 the next report is of step 21."""
     monkeypatch.setattr(training, "EVERY", 10)
     seen = []
     todo = task_of(tiny())
@@ -91,10 +91,28 @@ def test_a_resumed_run_repeats_no_step(tmp_path, monkeypatch):
         fit(tiny(), todo, tmp_path, "cpu", stop_at(25))
     fit(tiny(), todo, tmp_path, "cpu", lambda step, *_: seen.append(step))
     assert seen[0] == 21
+
+
+def test_a_stopped_run_of_other_settings_or_version_is_not_trained_over(tmp_path, monkeypatch):
+    """Said what differs, with the ways out; the state stays as it was."""
+    monkeypatch.setattr(training, "EVERY", 10)
     with pytest.raises(Stopped):
-        fit(tiny(), todo, tmp_path, "cpu", stop_at(15))
-    fit(tiny(lr=1e-3), todo, tmp_path, "cpu", lambda step, *_: seen.append(step))
-    assert seen[10] == 1
+        fit(tiny(), task_of(tiny()), tmp_path, "cpu", stop_at(15))
+    state = (tmp_path / STATE).read_bytes()
+    with pytest.raises(FileError, match="lr 0.002, not 0.001") as told:
+        fit(tiny(lr=1e-3), task_of(tiny()), tmp_path, "cpu")
+    assert "another folder" in told.value.hint and (tmp_path / STATE).read_bytes() == state
+    (tmp_path / STATE).write_bytes(state.replace(b"training state 1", b"training state 9"))
+    with pytest.raises(FileError, match="another version"):
+        fit(tiny(), task_of(tiny()), tmp_path, "cpu")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(tmp_path):
+    """A file stands where the folder is to be."""
+    (tmp_path / "out").write_text("")
+    with pytest.raises(FileError, match="cannot write") as told:
+        fit(tiny(), task_of(tiny()), tmp_path / "out", "cpu", stop_at(1))
+    assert "-o" in told.value.hint
 
 
 def test_a_damaged_state_is_told(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 
 from rasplab import zoo
-from rasplab.domain import Domain
+from rasplab.domain import Domain, make_domain
 from rasplab.program import Atom, Program
 
 LETTERS = tuple("abcdefgh")
@@ -14,6 +14,16 @@ LETTERS = tuple("abcdefgh")
 NORMS = ("LN", "LNPre", "RMS", "RMSPre")
 ACTS = ("gelu", "gelu_new", "relu", "silu")
 """What TransformerLens' native models have."""
+
+INPUTS = ("random", "repeated")
+"""Where inputs come from: random tokens; or different tokens over and over, where the answer is the
+next token from the second round on."""
+
+LEAST = {
+    "seed": 0, "layers": 1, "heads": 1, "d_model": 1, "d_mlp": 0, "steps": 1, "batch": 1,
+    "warmup": 0, "lr": 0.0, "weight_decay": 0.0, "clip": 0.0, "target": 0.0,
+}  # fmt: skip
+"""The least that a field of a recipe can be; whole numbers and others."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +66,28 @@ class Recipe:
     target: float = 0.999
 
     def __post_init__(self):
-        for name in ("layers", "heads", "d_model", "steps", "batch", "max_len"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name, known in (("norm", (None, *NORMS)), ("act", ACTS)):
+        make_domain(self.vocab, self.max_len, self.causal)
+        for name, least in LEAST.items():
+            if not _at_least(getattr(self, name), least):
+                what = "whole number" if isinstance(least, int) else "number"
+                raise ValueError(
+                    f"{name} must be a {what} of at least {least:g}, got {getattr(self, name)!r}"
+                )
+        for name, known in (("norm", (None, *NORMS)), ("act", ACTS), ("inputs", INPUTS)):
             if getattr(self, name) not in known:
                 names = ", ".join(n or "none" for n in known)
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {names}")
-        if self.inputs not in ("random", "repeated"):
-            raise ValueError(f"inputs is {self.inputs!r}; it can be random or repeated")
-        if not 1 <= (self.train_len or 1) <= self.max_len or self.d_mlp < 0:
+        longest = self.max_len if self.train_len is None else self.train_len
+        if not (_at_least(longest, 1) and longest <= self.max_len):
             raise ValueError(
-                f"train_len lies from 1 to max_len and d_mlp from 0, got "
-                f"train_len={self.train_len}, max_len={self.max_len}, d_mlp={self.d_mlp}"
+                f"train_len lies from 1 to max_len, got {longest!r} of {self.max_len}"
+            )
+        if type(self.causal) is not bool:
+            raise ValueError(f"causal is true or false, got {self.causal!r}")
+        if not (isinstance(self.supervise, tuple) and all(map(_is_pair, self.supervise))):
+            raise ValueError(
+                f"supervise lists pairs of a head and a selector, as in [('L1H0', 'flip')], "
+                f"got {self.supervise!r}"
             )
         if self.d_model % self.heads:
             raise ValueError(
@@ -106,6 +125,16 @@ class Recipe:
         return Recipe(**(row | {"vocab": tuple(row["vocab"]), "supervise": pairs}))
 
 
+def _at_least(value: object, least: float) -> bool:
+    """Whether it is a number of that kind, and no smaller."""
+    kinds = (int,) if isinstance(least, int) else (int, float)
+    return type(value) in kinds and value >= least
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, tuple) and [type(part) for part in pair] == [str, str]
+
+
 SMALL = {"vocab": LETTERS, "max_len": 8, "d_model": 48, "d_mlp": 96, "steps": 4000}
 
 OWN: dict[str, dict] = {
@@ -141,11 +170,16 @@ def recipe(task: str, **changes: object) -> Recipe:
     domain = zoo.entry(own.get("task", task)).domain
     base = Recipe(task, domain.vocab, domain.max_len, domain.causal)
     given = {name: value for name, value in changes.items() if value is not None}
+    if not isinstance(given.get("vocab", ()), str | list | tuple):
+        raise ValueError(f"vocab is a string or a list of tokens, got {given['vocab']!r}")
     if "vocab" in given:
         given["vocab"] = tuple(given["vocab"])
     if "supervise" in given:
         pairs = given["supervise"]
-        given["supervise"] = tuple(pairs.items()) if isinstance(pairs, dict) else tuple(pairs)
+        pairs = list(pairs.items()) if isinstance(pairs, dict) else pairs
+        if isinstance(pairs, list | tuple):
+            pairs = tuple(tuple(p) if isinstance(p, list) else p for p in pairs)
+        given["supervise"] = pairs
     if given.get("norm") == "none":
         given["norm"] = None
     return replace(base, **(own | given))

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from rasplab.errors import FileError
+from rasplab.model.disk import replaced
 from rasplab.model.lens import LensModel, plain_parameters
 from rasplab.model.recipe import Recipe
-from rasplab.model.store import Trained, replaced
+from rasplab.model.store import Trained
 
 STATE = "resume.safetensors"
 FORMAT = "rasplab training state 1"
@@ -50,7 +51,7 @@ def load_state(
     folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
 ) -> Trained | None:
     """Put the state in `folder` into `model` and `optimizer`: how far training had come; None where
-    there is no state, or one of another recipe or version. Raises FileError for a damaged one."""
+    there is no state. Raises FileError for one of another recipe or version, or a damaged one."""
     from safetensors import SafetensorError, safe_open
 
     if not (folder / STATE).is_file():
@@ -58,8 +59,7 @@ def load_state(
     try:
         with safe_open(folder / STATE, "pt") as file:
             header = file.metadata() or {}
-            if header.get("format") != FORMAT or header.get("recipe") != _text(recipe):
-                return None
+            _require_same(folder, header, recipe)
             came = json.loads(header["trained"])
             _put(file, model, optimizer, came[0])
     except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
@@ -67,6 +67,23 @@ def load_state(
             f"{folder / STATE} is damaged: {error}", hint="delete it to train from the start"
         ) from None
     return Trained(*came[:3], curve=tuple(map(tuple, came[3])))
+
+
+def _require_same(folder: Path, header: dict, recipe: Recipe) -> None:
+    """Raises FileError where a state is of another version or recipe."""
+    way_out = f"choose another folder with -o, or delete {folder / STATE}"
+    if header.get("format") != FORMAT:
+        raise FileError(
+            f"{folder / STATE} is of another version: {header.get('format')!r}, "
+            f"this rasplab reads {FORMAT!r}", hint=way_out,
+        )  # fmt: skip
+    found, wanted = json.loads(header["recipe"]), json.loads(_text(recipe))
+    if found != wanted:
+        names = [n for n in sorted(found | wanted) if found.get(n) != wanted.get(n)]
+        other = ", ".join(f"{n} {found.get(n)!r}, not {wanted.get(n)!r}" for n in names)
+        raise FileError(
+            f"{folder} holds a run that was stopped, with other settings: {other}", hint=way_out
+        )
 
 
 @torch.no_grad()

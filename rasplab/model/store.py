@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rasplab.domain import Domain, Readout
 from rasplab.errors import FileError
+from rasplab.model.disk import replaced, versions
 from rasplab.model.lens import LensModel, fresh_model, plain_parameters
 
 FORMAT = "rasplab trained model 2"
@@ -93,7 +93,7 @@ def _record(model: LensModel) -> dict:
     domain, progress = model.domain, _progress(model)
     return {
         "format": FORMAT,
-        "versions": _versions(),
+        "versions": versions(),
         "config": config,
         "domain": {"vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal},
         "readout": list(model.readout.values),
@@ -115,12 +115,6 @@ def _progress(model: LensModel) -> dict | None:
     )
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("rasplab", "torch", "transformer-lens", "numpy")}
-
-
 def _run(record: dict) -> str:
     """What the two files must agree on: everything but how far training came."""
     same = {name: record.get(name) for name in ("config", "domain", "readout", "recipe")}
@@ -132,16 +126,6 @@ def _digest(tensors: dict[str, Any]) -> str:
     for name in sorted(tensors):
         digest.update(name.encode() + tensors[name].numpy().tobytes())
     return digest.hexdigest()
-
-
-def replaced(path: Path, content: bytes) -> None:
-    """Write beside `path`, then put it in place: a reader sees the old file or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read_record(path: Path) -> dict:

@@ -12,17 +12,18 @@ import json
 import os
 import sqlite3
 import tomllib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
+from shutil import rmtree
 
-from rasplab.compiler.files import write_whole
-from rasplab.errors import FileError, RaspError, RaspValueError
+from rasplab.errors import FileError, RaspError, RaspNameError, RaspValueError
+from rasplab.model.disk import replaced, versions, writable
 from rasplab.model.recipe import Recipe, recipe
+from rasplab.study.pools import POOLS
 
 RUNS, WORK, INDEX = "runs", "work", "index.sqlite"
 COLUMNS = ("task", "layers", "heads", "d_model", "d_mlp", "seed")
@@ -48,44 +49,68 @@ def read_spec(path: str | Path) -> Sweep:
     try:
         spec = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+        raise FileError(
+            f"cannot read {path}: {error.strerror or error}",
+            hint="name a TOML file with " + PARTS,
+        ) from None
     except ValueError as error:
-        raise FileError(f"{path} is no TOML: {error}") from None
+        raise FileError(f"{path} is no TOML: {error}", hint="it holds " + PARTS) from None
     return sweep_of(spec, str(path))
 
 
 def sweep_of(spec: dict, name: str = "the specification") -> Sweep:
     """The sweep of a specification as a table; `read_spec` says what it holds."""
-    unknown = set(spec) - {"tasks", "seeds", "settings", "grid"}
-    if unknown or not isinstance(spec.get("tasks"), list) or not spec["tasks"]:
-        what = f"{', '.join(sorted(unknown))} in it" if unknown else "no list of tasks"
-        raise RaspValueError(
-            f"{name} has {what}",
-            hint='write: tasks = ["hist"], seeds = [0, 1], [settings] and [grid] with fields of '
-            "a recipe",
-        )
-    grid = spec.get("grid", {})
+    spec = {"seeds": [0], "settings": {}, "grid": {}} | spec
+    wrong = _wrong_part(spec)
+    if wrong:
+        raise RaspValueError(f"{name} {wrong}", hint="write: " + PARTS)
+    grid = spec["grid"]
     found = {}
-    for task, values in product(spec["tasks"], product(*map(_listed, grid.values()))):
-        for seed in spec.get("seeds", [0]):
-            changes = spec.get("settings", {}) | dict(zip(grid, values, strict=True))
+    for task, values in product(spec["tasks"], product(*grid.values())):
+        for seed in spec["seeds"]:
+            changes = spec["settings"] | dict(zip(grid, values, strict=True))
             made = _recipe(task, seed, changes, name)
             found[run_id(made)] = made
     return Sweep(tuple(found.values()))
 
 
-def _listed(values: object) -> list:
-    return values if isinstance(values, list) else [values]
+PARTS = 'tasks = ["hist"], seeds = [0, 1], [settings] and [grid] with fields of a recipe'
+"""What a specification holds, for hints."""
+
+
+def _wrong_part(spec: dict) -> str | None:
+    """What is wrong with the parts of a specification, in words; None for a right one."""
+    unknown = sorted(set(spec) - {"tasks", "seeds", "settings", "grid"})
+    if unknown:
+        return f"has {', '.join(unknown)} in it"
+    for part, kind, of in (("tasks", str, "tasks"), ("seeds", int, "whole numbers")):
+        values = spec.get(part)
+        if not (isinstance(values, list) and values and all(type(v) is kind for v in values)):
+            return f"has no list of {of}" + (f": {part} = {values!r}" if part in spec else "")
+    for part in ("settings", "grid"):
+        if not isinstance(spec[part], dict):
+            return f"has {part} = {spec[part]!r}, which is no table of fields"
+    for field, values in spec["grid"].items():
+        if not (isinstance(values, list) and values):
+            return f"has no list of values for {field} in [grid]: {values!r}"
+        if field in spec["settings"]:
+            return f"sets {field} twice, in [settings] and in [grid]"
+    return None
 
 
 def _recipe(task: str, seed: int, changes: dict, name: str) -> Recipe:
     unknown = set(changes) - {f.name for f in fields(Recipe)} | {"task", "seed"} & set(changes)
     if unknown:
-        raise RaspValueError(f"{name} sets {', '.join(sorted(unknown))}, no setting of a run")
+        known = ", ".join(f.name for f in fields(Recipe) if f.name not in ("task", "seed"))
+        raise RaspValueError(
+            f"{name} sets {', '.join(sorted(unknown))}, no setting of a run", hint=f"these: {known}"
+        )
     try:
         return recipe(task, seed=seed, **changes)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise RaspValueError(f"{name}: {error}") from None
+    except RaspNameError as error:
+        raise RaspNameError(f"{name}: {error.message}", hint=error.hint) from None
 
 
 def run_id(wanted: Recipe) -> str:
@@ -95,16 +120,15 @@ def run_id(wanted: Recipe) -> str:
 
 
 def run_one(wanted: Recipe, folder: str) -> dict:
-    """Train one recipe, and write its record: what is in the JSON file. A diverged run has its
-    fault as a record, without an accuracy."""
-    import shutil
-
+    """Train one recipe, and write its record: what is in the JSON file. A run that cannot be (it
+    diverges, say) has its fault as a record, without an accuracy. Raises FileError where files
+    cannot be written or read."""
     from rasplab.study.tasks import task
     from rasplab.study.train import accuracy_by_length, fit
 
     name = run_id(wanted)
     work = Path(folder) / WORK / name
-    record = {"id": name, "recipe": wanted.to_json()}
+    record = {"id": name, "recipe": wanted.to_json(), "versions": versions()}
     try:
         todo = task(wanted.program(), wanted.domain, wanted.inputs)
         model = fit(wanted, todo, work, "cpu")
@@ -113,12 +137,14 @@ def run_one(wanted: Recipe, folder: str) -> dict:
             "held_out": came.held_out, "step": came.step, "n_params": model.n_params,
             "by_length": accuracy_by_length(model, todo), "seconds": round(came.seconds, 1),
         }  # fmt: skip
+    except FileError:
+        raise
     except RaspError as error:
         record |= {"held_out": None, "fault": error.message}
-    path = Path(folder) / RUNS / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-    shutil.rmtree(work, ignore_errors=True)
+    part = writable(work) / "record.json"
+    part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(part, writable(Path(folder) / RUNS) / f"{name}.json")
+    rmtree(work, ignore_errors=True)
     return record
 
 
@@ -131,59 +157,28 @@ def run_sweep(
 ) -> list[dict]:
     """Run what has no record in `folder` yet; all records, in the sweep's order.
 
-    workers   processes of one thread each (default: as many as there are cores)
+    workers   runs at once, each a process of one thread (default: as many as there are cores)
     pool      "local", or "ray" on the cluster that the environment names (the ray extra; the folder
               must be one that its machines share)
     Stopping it at any moment loses no finished run; the others go on from their last checkpoint.
+    A script that calls this does so under `if __name__ == "__main__":`, as processes import it.
     """
     folder = Path(folder).resolve()
+    writable(folder / RUNS)
     known = {r["id"] for r in records(folder)}
+    for name in known:
+        rmtree(folder / WORK / name, ignore_errors=True)  # killed right after the record
     todo = [r for r in sweep.recipes if run_id(r) not in known]
     done = len(sweep.recipes) - len(todo)
     progress(done, len(sweep.recipes))
-    for _ in POOLS[pool](todo, str(folder), workers or os.cpu_count() or 1):
+    for _ in POOLS[pool](partial(run_one, folder=str(folder)), todo, workers) if todo else ():
         done += 1
         progress(done, len(sweep.recipes))
+    with suppress(OSError):
+        (folder / WORK).rmdir()  # empty, but for runs of another specification
     rebuild_index(folder)
     found = {r["id"]: r for r in records(folder)}
     return [found[run_id(r)] for r in sweep.recipes]
-
-
-def _local(todo: list[Recipe], folder: str, workers: int) -> Iterator[dict]:
-    """Records as they come, from processes of this machine."""
-    if not todo:
-        return
-    pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _one_thread)
-    try:
-        for future in as_completed([pool.submit(run_one, r, folder) for r in todo]):
-            yield future.result()
-    finally:
-        for process in list((pool._processes or {}).values()):  # those that are still at work
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _ray(todo: list[Recipe], folder: str, workers: int) -> Iterator[dict]:
-    """Records as they come, from a Ray cluster; `workers` is its business."""
-    try:
-        import ray
-    except ImportError:
-        raise RaspValueError("ray is not installed", hint="pip install 'rasplab[ray]'") from None
-    ray.init(ignore_reinit_error=True, log_to_driver=False)
-    remote = ray.remote(num_cpus=1)(run_one)
-    waiting = [remote.remote(r, folder) for r in todo]
-    while waiting:
-        ready, waiting = ray.wait(waiting)
-        yield from ray.get(ready)
-
-
-POOLS = {"local": _local, "ray": _ray}
 
 
 def records(folder: str | Path) -> list[dict]:
@@ -192,8 +187,9 @@ def records(folder: str | Path) -> list[dict]:
     for path in sorted((Path(folder) / RUNS).glob("*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            Recipe.from_json(record["recipe"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            assert run_id(Recipe.from_json(record["recipe"])) == record["id"] == path.stem
+            assert isinstance(record["held_out"], float | None), "no accuracy"
+        except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
             raise FileError(
                 f"{path} is no record of a run: {error}", hint="delete it to run it again"
             ) from None
@@ -203,16 +199,14 @@ def records(folder: str | Path) -> list[dict]:
 
 def rebuild_index(folder: str | Path) -> Path:
     """Write index.sqlite anew from the records: one row a run, its record as JSON beside."""
-    path = Path(folder) / INDEX
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{INDEX}.{os.getpid()}")
-    part.unlink(missing_ok=True)
+    path = writable(Path(folder)) / INDEX
     columns = ", ".join(COLUMNS)
-    with closing(sqlite3.connect(part)) as base, base:
+    with closing(sqlite3.connect(":memory:")) as base, base:
         base.execute(f"create table runs (id primary key, {columns}, held_out, step, record)")
         for r in records(folder):
             row = [r["id"], *(r["recipe"][c] for c in COLUMNS), r["held_out"], r.get("step")]
             marks = ", ".join("?" * (len(row) + 1))
             base.execute(f"insert into runs values ({marks})", [*row, json.dumps(r)])
-    os.replace(part, path)
+        base.commit()
+        replaced(path, base.serialize())
     return path

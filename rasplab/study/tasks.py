@@ -8,6 +8,7 @@ token.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain
 from rasplab.errors import RaspValueError
-from rasplab.inputs import even_ids, random_rows
+from rasplab.inputs import all_ids, even_ids, random_rows
 from rasplab.program import Program, Value
 
 HELD_OUT = 5
@@ -27,11 +28,6 @@ out."""
 
 OVERSAMPLED = 6
 """Candidates for each example whose answers are to be rare ones."""
-
-INPUTS = ("random", "repeated")
-"""Where inputs come from: random tokens; or different tokens over and over, where the answer is the
-next token from the second round on."""
-
 
 @dataclass(frozen=True, eq=False)
 class Examples:
@@ -59,9 +55,9 @@ class Examples:
 class Task:
     """A program on a domain, as classification at each position.
 
-    classes  the values seen in `EXPLORED` inputs, sorted by kind and value; of a language model,
-             the vocabulary
-    inputs   one of INPUTS
+    classes  the values that the inputs looked at give, sorted by kind and value; of a language
+             model, the vocabulary
+    inputs   as in Recipe
     """
 
     program: Program
@@ -76,7 +72,8 @@ class Task:
 
         lengths  of the inputs, by default every one; each alike often
         Half of the random inputs use few distinct tokens, so that repeats occur at every length;
-        half are chosen for rare answers, so that every branch of the program is met.
+        half are chosen for rare answers, and inputs where one token abounds are added for answers
+        that hardly occur, so that every branch of the program is met.
         Raises RaspValueError when the interpreter refuses an input,
         or gives a value that is not in `classes`.
         """
@@ -92,12 +89,26 @@ class Task:
         """About `count` inputs of one length with their answers; few where the side has few."""
         wanted = count * OVERSAMPLED * (HELD_OUT if held_out else 1) * 5 // 4
         draw = repeated_rows if self.inputs == "repeated" else random_rows
-        ids = draw(len(self.domain.vocab), wanted, length, rng)
-        ids = ids[is_held_out(ids) == held_out]
-        ids = np.unique(ids, axis=0) if held_out else ids
+        ids = self._side(draw(len(self.domain.vocab), wanted, length, rng), held_out)
+        if self.inputs == "random":
+            ids = self._side(np.concatenate([ids, self._rare(ids, length)]), held_out)
+        ids = rng.permutation(ids) if held_out else ids  # unique rows come in order
         answers = self.answers(ids) if len(ids) else ids
         chosen = _varied(answers, count, rng) if len(ids) else np.arange(0)
         return ids[chosen], answers[chosen]
+
+    def _side(self, ids: np.ndarray, held_out: bool) -> np.ndarray:
+        """Those of the inputs that are held out, each once; or those that are not."""
+        ids = ids[is_held_out(ids) == held_out]
+        return np.unique(ids, axis=0) if held_out else ids
+
+    def _rare(self, ids: np.ndarray, length: int) -> np.ndarray:
+        """Inputs of this length where one token abounds, as far as they give answers that `ids`
+        hardly give."""
+        rows = abounding_rows(len(self.domain.vocab), length)
+        answers = self.answers(ids) if len(ids) else ids
+        rare = np.bincount(answers.ravel(), minlength=len(self.classes)) < RARE
+        return rows[rare[self.answers(rows)].any(1)]
 
     def answers(self, ids: np.ndarray) -> np.ndarray:
         """The class at each position [batch, pos]; IGNORED where nothing decides it."""
@@ -109,14 +120,22 @@ class Task:
         renamed = np.array([known.get(_order(v), IGNORED) for v in trace.output.values])
         answers = renamed[trace.output.codes]
         if (answers == IGNORED).any():
+            new = next(v for v in trace.output.values if _order(v) not in known)
             raise RaspValueError(
-                "the program's output takes too many values to train a classifier on"
+                f"the program answers {new!r}, a value too rare to be among the model's classes",
+                hint="train it with a smaller vocabulary or max_len",
             )
         return answers
 
 
 EXPLORED = 50_000
 """Inputs looked at for the classes; a domain with no more is looked at in full."""
+
+ABOUNDING = 4_000
+"""Inputs of each length looked at where one token abounds."""
+
+RARE = 20
+"""An answer at fewer positions of the inputs drawn is looked for among those."""
 
 MOST_CLASSES = 256
 """More than so many values are numbers to regress on, not classes."""
@@ -133,7 +152,7 @@ def task(program: Program, domain: Domain, inputs: str = "random") -> Task:
             )
         return Task(program, domain, domain.vocab, inputs)
     seen: dict[tuple, Value] = {}
-    for ids in even_ids(domain, EXPLORED, np.random.default_rng(0)):
+    for ids in _explored(domain):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
         trace.raise_first_fault()
         seen |= {
@@ -149,11 +168,21 @@ def task(program: Program, domain: Domain, inputs: str = "random") -> Task:
     return Task(program, domain, tuple(seen[key] for key in sorted(seen)))
 
 
+def _explored(domain: Domain) -> Iterator[np.ndarray]:
+    """Ids [batch, pos] of every input, or of so many that few values of a program are missed."""
+    if domain.size <= EXPLORED:
+        yield from all_ids(domain)
+        return
+    yield from even_ids(domain, EXPLORED, np.random.default_rng(0))
+    for length in range(1, domain.max_len + 1):
+        yield abounding_rows(len(domain.vocab), length)
+
+
 def _order(value: Value) -> tuple:
     """Sorts values of any kinds: by kind, then numbers by size, everything else by text.
-    2 and 2.0 are one class."""
+    2 and 2.0 are one class, and so are numbers that differ by rounding only."""
     if type(value) in (int, float):
-        return ("", float(value), "")
+        return ("", float(f"{value:.12g}"), "")
     return (type(value).__name__, 0.0, repr(value))
 
 
@@ -165,6 +194,15 @@ def is_held_out(ids: np.ndarray) -> np.ndarray:
         mixed = (mixed ^ (column + np.uint64(1))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(29)
     return mixed % np.uint64(HELD_OUT) == 0
+
+
+def abounding_rows(n_vocab: int, n_pos: int) -> np.ndarray:
+    """The same ABOUNDING random ids [row, n_pos] whenever asked: one token at a share of the
+    positions that lies anywhere from 0 to 1, so that every count of it occurs."""
+    rng = np.random.default_rng((n_vocab, n_pos))
+    share, token = rng.random((ABOUNDING, 1)), rng.integers(0, n_vocab, (ABOUNDING, 1))
+    chosen = rng.random((ABOUNDING, n_pos)) < share
+    return np.where(chosen, token, rng.integers(0, n_vocab, (ABOUNDING, n_pos)))
 
 
 def repeated_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from rasplab.domain import Readout
 from rasplab.errors import RaspError, RaspValueError
+from rasplab.model.disk import writable
 from rasplab.model.lens import LensModel, fresh_model, plain_parameters, require_numbers
 from rasplab.model.recipe import Recipe, recipe
 from rasplab.model.resume import drop_state, load_state, save_state
@@ -76,16 +77,17 @@ def fit(
 ) -> LensModel:
     """`train` for a task at hand; `report` is called with step,
     loss and held-out accuracy (nan before the first)."""
+    if out is not None:
+        writable(Path(out))
     examples = todo.sample(POOL, wanted.seed, lengths=wanted.trained_lengths)
     unseen = todo.sample(HELD_OUT_INPUTS, wanted.seed, True, wanted.trained_lengths)
-    run = Descent(blank(wanted, todo, device), wanted, todo, examples)
-    start = time.perf_counter() - (run.resume(Path(out)) if out is not None else 0.0)
+    run = Descent(blank(wanted, todo, device), wanted, todo, examples, out)
+    start = time.perf_counter() - run.resume()
     while run.step < wanted.steps and not run.accuracy >= wanted.target:  # nan at first
         loss = run.advance()
         if run.step % EVERY == 0 or run.step == wanted.steps:
             run.measure(unseen, time.perf_counter() - start)
-            if out is not None:
-                run.save(Path(out))
+            run.save()
         report(run.step, loss, run.accuracy)
     if out is not None:
         drop_state(Path(out))
@@ -104,9 +106,13 @@ def blank(wanted: Recipe, todo: Task, device: str = "auto") -> LensModel:
 
 class Descent:
     """AdamW on random batches, one step at a time; a function of the recipe alone, however often
-    it is stopped and resumed."""
+    it is stopped and resumed. `out` is a folder for checkpoints, or None for none."""
 
-    def __init__(self, model: LensModel, wanted: Recipe, todo: Task, examples: Examples):
+    def __init__(
+        self, model: LensModel, wanted: Recipe, todo: Task, examples: Examples,
+        out: str | Path | None = None,
+    ):  # fmt: skip
+        self._out = None if out is None else Path(out)
         self.model, self.wanted, self.todo, self.examples = model, wanted, todo, examples
         self.step, self._losses = 0, []
         self._targets = targets(model, todo.program, wanted.supervise)
@@ -150,9 +156,11 @@ class Descent:
         return loss + attention_loss(patterns, rows, self._targets)
 
     def _diverged(self, why: str) -> RaspError:
+        kept = self._out and self.model.trained
         return RaspError(
-            f"training diverged at step {self.step}: {why}",
-            hint="lower lr, or lengthen warmup; the last good checkpoint is kept",
+            f"training of {self.wanted.task} diverged at step {self.step}: {why}",
+            hint="lower lr, or lengthen warmup"
+            + (f"; the model of step {kept.step} is kept in {self._out}" if kept else ""),
         )
 
     def measure(self, unseen: Examples, seconds: float) -> None:
@@ -167,14 +175,17 @@ class Descent:
         self.model = replace(self.model, trained=Trained(self.step, right, seconds, curve))
         self._losses = []
 
-    def save(self, out: Path) -> None:
+    def save(self) -> None:
         """A checkpoint, and what it takes to go on from it."""
-        save_model(self.model, out)
-        save_state(out, self.model, self._optimizer, self.wanted)
+        if self._out is not None:
+            save_model(self.model, self._out)
+            save_state(self._out, self.model, self._optimizer, self.wanted)
 
-    def resume(self, out: Path) -> float:
-        """Go on from the state in `out`, if it is of this recipe; the seconds trained so far."""
-        came = load_state(out, self.model, self._optimizer, self.wanted)
+    def resume(self) -> float:
+        """Go on from the state in the folder, if there is one; the seconds trained so far."""
+        if self._out is None:
+            return 0.0
+        came = load_state(self._out, self.model, self._optimizer, self.wanted)
         if came is None:
             return 0.0
         for _ in range(came.step):
