@@ -65,7 +65,7 @@ def table(quick: bool, records: list[dict]) -> list[Row]:
 
 def main(kind: str, out: str = "out") -> None:
     """Train what is not trained yet, in out/reproduce-KIND, and write reproduction/KIND.*"""
-    from rasplab.show.studies import sweep_svg
+    from rasplab.show.sweeps import sweep_svg
 
     quick = kind == "quick"
     wanted = Sweep(tuple(r for _, r in recipes(quick)))

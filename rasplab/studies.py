@@ -155,7 +155,7 @@ def _read(path: str) -> str:
 
 def sweep(args: Namespace) -> int:
     """Train every run of a specification that has no record yet; a table and a plot of all."""
-    from rasplab.show.studies import sweep_svg
+    from rasplab.show.sweeps import lengths_svg, sweep_svg
     from rasplab.show.text import write_whole
     from rasplab.study.sweep import read_spec, run_sweep
     from rasplab.study.sweep_text import markdown, rows_of
@@ -168,9 +168,10 @@ def sweep(args: Namespace) -> int:
     table = markdown(rows)
     write_whole(out / "table.md", table)
     write_whole(out / "plot.svg", sweep_svg(rows))
+    write_whole(out / "lengths.svg", lengths_svg(rows))
     if args.json:
         print_json(out=str(out), runs=found)
     else:
         print(table)
-        print(f"written to {out}: runs/, index.sqlite, table.md, plot.svg")
+        print(f"written to {out}: runs/, index.sqlite, table.md, plot.svg, lengths.svg")
     return 0

@@ -1,13 +1,19 @@
 """Sweeps: specifications, records, what stopping costs, the index, and tables."""
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
+import time
 
 import pytest
 
 from rasplab.cli import main
 from rasplab.errors import FileError, RaspError, RaspValueError
-from rasplab.show.studies import curve_svg, sweep_svg
+from rasplab.show.studies import curve_svg
+from rasplab.show.sweeps import lengths_svg, sweep_svg
 from rasplab.study import sweep as sweeps
 from rasplab.study.sweep import INDEX, RUNS, read_spec, rebuild_index, run_one, run_sweep, sweep_of
 from rasplab.study.sweep_text import interval, markdown, rows_of
@@ -40,7 +46,8 @@ def here(work, todo, workers):
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, request):
-    """Most tests need no processes of their own."""
+    """Most tests need no processes of their own; all can do without."""
+    monkeypatch.setitem(sweeps.POOLS, "here", here)
     if "processes" not in request.keywords:
         monkeypatch.setitem(sweeps.POOLS, "local", here)
 
@@ -59,23 +66,55 @@ def test_a_specification_is_every_combination_once(tmp_path):
     assert len(sweep_of(SPEC | {"seeds": [0, 0]}).recipes) == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("tasks = [", "no TOML"),
-        ("seeds = [1]", "no list of tasks"),
-        ('tasks = ["hist"]\nlayer = 2', "layer in it"),
-        ('tasks = ["hist"]\n[grid]\nlayer = [2]', "layer, no setting"),
-        ('tasks = ["hsit"]', "no program 'hsit'"),
-        ('tasks = ["hist"]\n[grid]\nheads = [5]', "heads must divide"),
-        ('tasks = ["hist"]\n[settings]\nlayers = "x"', "s.toml"),
-    ],
-)
+WRONG = [
+    ("tasks = [", "no TOML"),
+    ("seeds = [1]", "no list of tasks"),
+    ('tasks = "hist"', "no list of tasks"),
+    ('tasks = ["hist"]\nlayer = 2', "layer in it"),
+    ('tasks = ["hist"]\n[grid]\nlayer = [2]', "layer, no setting"),
+    ('tasks = ["hsit"]', "s.toml: no program 'hsit'"),
+    ('tasks = ["hist"]\nseeds = 3', "no list of whole numbers: seeds = 3"),
+    ('tasks = ["hist"]\nseeds = "ab"', "no list of whole numbers"),
+    ('tasks = ["hist"]\nseeds = [-1]', "seed must be a whole number of at least 0"),
+    ('tasks = ["hist"]\nsettings = [1]', "no table of fields"),
+    ('tasks = ["hist"]\n[grid]\nheads = []', "no list of values for heads"),
+    ('tasks = ["hist"]\n[grid]\nheads = [5]', "heads must divide"),
+    ('tasks = ["hist"]\n[settings]\nheads = 1\n[grid]\nheads = [2]', "heads twice"),
+    ('tasks = ["hist"]\n[settings]\nlayers = "x"', "layers must be a whole number"),
+    ('tasks = ["hist"]\n[settings]\nsteps = -3', "steps must be a whole number of at least 1"),
+    ('tasks = ["hist"]\n[settings]\nlr = "fast"', "lr must be a number"),
+    ('tasks = ["hist"]\n[settings]\nvocab = 3', "vocab is a string or a list"),
+    ('tasks = ["hist"]\n[settings]\ncausal = "yes"', "causal is true or false"),
+    ('tasks = ["hist"]\n[settings]\nsupervise = 3', "pairs of a head and a selector"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), WRONG)
 def test_a_wrong_specification_is_told(tmp_path, text, reason):
     """With what is wrong in it; nothing is trained."""
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(RaspError, match=reason):
         read_spec(tmp_path / "s.toml")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    """A file in the folder's place: said before anything is trained."""
+    (tmp_path / "out").write_text("")
+    with pytest.raises(FileError, match="cannot write") as told:
+        run_sweep(sweep_of(SPEC), tmp_path / "out")
+    assert "-o" in told.value.hint
+
+
+def test_a_fault_of_the_disk_is_no_record(tmp_path, monkeypatch):
+    """A checkpoint that cannot be written stops the sweep; the run is not counted as done."""
+
+    def full(*_):
+        raise FileError("cannot write: no space left on device")
+
+    monkeypatch.setattr("rasplab.study.train.save_model", full)
+    with pytest.raises(FileError, match="no space"):
+        run_sweep(sweep_of(SPEC), tmp_path)
+    assert not list((tmp_path / RUNS).iterdir())
 
 
 def test_a_stopped_sweep_goes_on(tmp_path, monkeypatch):
@@ -110,6 +149,83 @@ def test_processes_give_what_one_process_gives(tmp_path):
     ]
 
 
+KILLED = """
+tasks = ["hist"]
+seeds = [0]
+
+[settings]
+vocab = ["a", "b"]
+max_len = 3
+d_model = 8
+d_mlp = 8
+batch = 16
+steps = 300
+target = 2.0
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_a_killed_sweep_leaves_no_process_and_goes_on(tmp_path, number, code):
+    """Its own process alone gets the signal, in the midst of training: those it started end too,
+    what is on disk is whole, and the end is that of an unbroken sweep."""
+    (tmp_path / "s.toml").write_text(KILLED)
+    command = [sys.executable, "-m", "rasplab.cli", "sweep", str(tmp_path / "s.toml")]
+    command += ["--workers", "1", "-o", str(tmp_path / "broken")]
+    sweep = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    _until(lambda: list((tmp_path / "broken").glob("work/*/resume.safetensors")))
+    sweep.send_signal(number)
+    told = sweep.communicate(timeout=60)[1]
+    assert sweep.returncode == code and "Traceback" not in told
+    _until(lambda: not _alive(sweep.pid))
+    assert not list((tmp_path / "broken").rglob(".*"))
+    wanted = read_spec(tmp_path / "s.toml")
+    broken, whole = (
+        run_sweep(wanted, tmp_path / folder, pool="here") for folder in ("broken", "whole")
+    )
+    assert list(map(without_time, broken)) == list(map(without_time, whole))
+    assert not (tmp_path / "broken" / "work").exists()
+
+
+def _until(true, seconds=120):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def _alive(group):
+    """Whether a process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.processes
+def test_a_cluster_gives_what_one_machine_gives(tmp_path):
+    """Ray, where it is installed: the same records but for the time, and no cluster left."""
+    ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'rasplab[ray]'")
+    wanted = sweep_of(SPEC | {"grid": {"layers": [1]}})
+    spread = run_sweep(wanted, tmp_path / "ray", workers=2, pool="ray")
+    alone = run_sweep(wanted, tmp_path / "alone", pool="here")
+    assert list(map(without_time, spread)) == list(map(without_time, alone))
+    assert not ray.is_initialized()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("pool", ["local", "ray"])
+def test_faults_cross_from_other_processes(tmp_path, pool):
+    """A run whose folder cannot be made stops the sweep with its message."""
+    if pool == "ray":
+        pytest.importorskip("ray", reason="ray is not installed: pip install 'rasplab[ray]'")
+    (tmp_path / "work").write_text("")
+    with pytest.raises(FileError, match="cannot write") as told:
+        run_sweep(sweep_of(SPEC), tmp_path, workers=1, pool=pool)
+    assert "-o" in told.value.hint
+
+
 def test_the_index_is_made_from_the_records(tmp_path):
     """Deleted and rebuilt: the same rows; each holds its record."""
     run_sweep(sweep_of(SPEC), tmp_path)
@@ -131,7 +247,8 @@ def test_a_diverged_run_is_a_record_too(tmp_path):
     spec = SPEC | {"seeds": [0], "grid": {"lr": [1e-3, 1e12]}, "settings": SMALL | {"steps": 60}}
     found = run_sweep(sweep_of(spec), tmp_path)
     assert found[0]["held_out"] is not None and "diverged" in found[1]["fault"]
-    assert "0, 1 diverged" in markdown(rows_of(found))
+    assert "| 0, 1 failed |" in (text := markdown(rows_of(found)))
+    assert "lr 1000000000000.0: training of hist diverged at step" in text
 
 
 def test_a_damaged_record_is_told(tmp_path):
@@ -157,7 +274,8 @@ def test_the_command(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["sweep", str(tmp_path / "s.toml"), "-o", str(out)]) == 0
     assert "| hist | 2 |" in capsys.readouterr().out
-    assert (out / "table.md").is_file() and (out / "plot.svg").read_text().count("<circle") == 4
+    assert (out / "table.md").is_file() and (out / "lengths.svg").is_file()
+    assert (out / "plot.svg").read_text().count("<circle") == 4
     times = {p: p.stat().st_mtime_ns for p in (out / RUNS).iterdir()}
     assert main(["sweep", str(tmp_path / "s.toml"), "-o", str(out), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["runs"]) == 4
@@ -189,3 +307,16 @@ def test_curves_and_plots_are_drawn():
     assert "no measurements" in curve_svg(())
     rows = rows_of([{"recipe": {"task": "hist", "seed": 0}, "held_out": 0.5}])
     assert "50.00%" in sweep_svg(rows)
+
+
+def test_longer_inputs_are_told_apart():
+    """Lengths beyond train_len in a column of their own, and in the picture."""
+    recipe = {"task": "hist", "train_len": 2, "max_len": 4}
+    by_length = [{"1": 1.0, "2": 1.0, "3": 0.5, "4": 0.3}, {"1": 1.0, "3": 0.7, "4": 0.1}]
+    rows = rows_of([
+        {"recipe": recipe | {"seed": s}, "held_out": 0.9, "by_length": of}
+        for s, of in enumerate(by_length)
+    ])  # fmt: skip
+    assert rows[0].by_length == pytest.approx({1: 1.0, 2: 1.0, 3: 0.6, 4: 0.2})
+    assert "| longer inputs | runs |" in markdown(rows) and "| 40.00% | 2 |" in markdown(rows)
+    assert lengths_svg(rows).count(">longer<") == 2

@@ -198,6 +198,17 @@ BREAKS = {
 }
 
 
+def test_weights_that_are_no_numbers_are_not_loaded(hist_task, tmp_path):
+    """A checkpoint with one nan: told by its file."""
+    model = training.blank(tiny(), hist_task, "cpu")
+    with torch.no_grad():
+        next(iter(model.lens.parameters())).view(-1)[0] = math.nan
+    save_model(model, tmp_path)
+    with pytest.raises(FileError, match="nan") as told:
+        load_model(tmp_path, "cpu")
+    assert WEIGHTS in told.value.message and told.value.hint
+
+
 @pytest.mark.parametrize("name", BREAKS)
 def test_broken_checkpoints_are_told(saved, tmp_path, name):
     """A FileError with the reason and a way out, for each way of breaking one."""

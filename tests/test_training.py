@@ -288,8 +288,38 @@ def test_coverage_counts_by_hand():
     assert json.loads(json.dumps(found.to_json()))["lengths"]["2"] == len(pairs)
 
 
+@pytest.mark.parametrize("name", ["hist", "count_a", "hist_so_far", "pair_balance"])
+def test_rare_values_are_classes_and_are_met(name):
+    """The highest counts of four letters at length 8 are one input in thousands; numbers that
+    differ by rounding only are one class."""
+    entry = zoo.entry(name)
+    todo = task(load(entry.path), entry.domain)
+    values = coverage(todo, todo.sample(8_000, 0)).values
+    assert min(values.values()) > 0
+    assert len({round(float(v), 9) for v in values}) == len(values)
+    if name != "pair_balance":
+        assert max(values) == entry.domain.max_len and values[max(values)] > 10
+
+
+def test_held_out_inputs_begin_with_any_token():
+    """The sample is a random one of those held out, not the first in some order."""
+    todo = task(load(zoo.entry("reverse").path), zoo.entry("reverse").domain)
+    examples = todo.sample(400, 0, True, range(8, 9))
+    shares = np.bincount(examples.ids[:, 0], minlength=4) / len(examples)
+    assert shares.min() > 0.15 and shares.max() < 0.35
+
+
+def test_a_vocabulary_that_the_program_does_not_take_is_told():
+    """With the program's place, by training and by matching alike."""
+    program = load(zoo.entry("addition").path)
+    with pytest.raises(RaspValueError, match="does not take the vocabulary") as told:
+        task(program, Domain(tuple("ab"), 3))
+    assert told.value.span and "begins with 'a', 'b'" in told.value.hint
+
+
 def test_impossible_recipes_are_refused():
     """Before anything is built."""
-    for wrong in ({"inputs": "text"}, {"train_len": 99}, {"d_mlp": -1}):
+    for wrong in ({"inputs": "text"}, {"train_len": 99}, {"d_mlp": -1}, {"seed": -1}, {"lr": "1"},
+                  {"vocab": 3}, {"supervise": "L0H0"}, {"causal": 1}, {"sise": 2}):  # fmt: skip
         with pytest.raises(ValueError, match=next(iter(wrong))):
             recipe("hist", **wrong)

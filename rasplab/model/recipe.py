@@ -164,12 +164,18 @@ def recipe(task: str, **changes: object) -> Recipe:
     """The recipe of a task, or of a name in OWN, with `changes`; those that are None keep the
     default. norm can be "none".
 
-    Raises RaspNameError for a task that is not in the zoo, ValueError for impossible sizes.
+    Raises RaspNameError for a task that is not in the zoo, ValueError for what cannot be one.
     """
     own = OWN.get(task, {})
     domain = zoo.entry(own.get("task", task)).domain
     base = Recipe(task, domain.vocab, domain.max_len, domain.causal)
     given = {name: value for name, value in changes.items() if value is not None}
+    known = [f.name for f in fields(Recipe)]
+    if set(given) - set(known):
+        raise ValueError(
+            f"a recipe has no {', '.join(sorted(set(given) - set(known)))}; "
+            f"it has {', '.join(known)}"
+        )
     if not isinstance(given.get("vocab", ()), str | list | tuple):
         raise ValueError(f"vocab is a string or a list of tokens, got {given['vocab']!r}")
     if "vocab" in given:

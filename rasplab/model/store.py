@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from rasplab.domain import Domain, Readout
-from rasplab.errors import FileError
+from rasplab.errors import FileError, RaspValueError
 from rasplab.model.disk import replaced, versions
-from rasplab.model.lens import LensModel, fresh_model, plain_parameters
+from rasplab.model.lens import LensModel, fresh_model, plain_parameters, require_numbers
 
 FORMAT = "rasplab trained model 2"
 WEIGHTS, RECORD = "model.safetensors", "model.json"
@@ -63,7 +63,7 @@ def save_model(model: LensModel, folder: str | Path) -> Path:
 
 def load_model(folder: str | Path, device: str = "auto") -> LensModel:
     """The model that `save_model` wrote. Raises FileError for files missing, damaged,
-    or of another version."""
+    of another version, or with weights that are no numbers."""
     import torch
 
     folder = Path(folder)
@@ -79,6 +79,10 @@ def load_model(folder: str | Path, device: str = "auto") -> LensModel:
                 parameter.copy_(tensors[name])
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise _damaged(folder / RECORD, f"{type(error).__name__}: {error}") from None
+    try:
+        require_numbers(model)
+    except RaspValueError as error:
+        raise FileError(f"{folder / WEIGHTS}: {error.message}", hint=error.hint) from None
     model.lens.eval()
     return model
 

@@ -16,7 +16,6 @@ from rasplab.sites import Site
 if TYPE_CHECKING:
     from rasplab.study.atlas import Atlas, Entry
     from rasplab.study.judge import Evidence
-    from rasplab.study.sweep_text import Row
 
 MARKS = {"implements": "#22a06b", "consistent": "#e08a1e", "refuted": "", "undecided": "#98a2b3"}
 """The bar at the side of a verdict's cell; none for what is refuted."""
@@ -188,37 +187,3 @@ def curve_svg(curve: Sequence[tuple[int, float, float]], title: str = "Training"
         parts.append(text_at(at + 19, y, name, "soft", 10))
     parts.append(text_at(left + w, top - 10, f"{last:,} steps", "soft", 10, "end"))
     return picture(CURVE_WIDTH, CURVE_HEIGHT, parts, title)
-
-
-def sweep_svg(rows: Sequence[Row], title: str = "Accuracy on held-out inputs") -> str:
-    """A line for each setting: a dot for each run, the mean, and its interval."""
-    names = [", ".join(f"{v}" if k == "task" else f"{k} {v}" for k, v in r.setting.items())
-             for r in rows]  # fmt: skip
-    lowest = min((v for r in rows for v in r.values), default=0.0)
-    start = max(0.0, min(0.9, int(lowest * 10) / 10))
-    left, w, top, step = 24 + 6.8 * max(map(width, names), default=4), 320, 52, 24
-    parts = [text_at(14, 22, title, "ink", 13)]
-
-    def x(share: float) -> float:
-        return left + w * (max(start, share) - start) / (1 - start)
-
-    for share in (start, (start + 1) / 2, 1.0):
-        parts.append(
-            f'<path class="rl-line" d="M{x(share):.1f} {top - 8}v{step * len(rows)}" '
-            f'stroke="#c6cdda" fill="none"/>'
-        )
-        parts.append(text_at(x(share), top - 14, f"{share:.0%}", "soft", 10, "middle"))
-    for i, (row, name) in enumerate(zip(rows, names, strict=True)):
-        y = top + step * i + 6
-        parts.append(text_at(14, y + 4, name, "ink", 11))
-        note = f"<title>{escape(name)}: {row.mean:.2%} [{row.low:.2%}, {row.high:.2%}]</title>"
-        parts.append(
-            f'<path class="rl-soft" d="M{x(row.low):.1f} {y - 1:.1f}H{x(row.high):.1f}v2'
-            f'H{x(row.low):.1f}z" fill="#667085">{note}</path>'
-        )
-        parts += [
-            f'<circle class="rl-heat" cx="{x(v):.1f}" cy="{y:.1f}" r="4" fill="#2458c5" '
-            f'fill-opacity="0.6"><title>{v:.2%}</title></circle>'
-            for v in row.values
-        ]
-    return picture(left + w + 40, top + step * len(rows) + 8, parts, title)

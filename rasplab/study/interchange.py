@@ -35,6 +35,7 @@ from rasplab.study.swaps import (
     rows_of,
     telling,
 )
+from rasplab.study.tasks import require_vocab
 
 RESAMPLES = 400
 """Bootstrap samples, of pairs of inputs."""
@@ -117,6 +118,7 @@ def set_up(model: LensModel, program: Program, pairs: int = 200, seed: int = 0) 
     and what the interpreter raises.
     """
     require_numbers(model)
+    require_vocab(program, model.domain)
     found = tuple(readings(program))
     if not found:
         raise RaspValueError(

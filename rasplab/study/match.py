@@ -19,6 +19,7 @@ from rasplab.model.lens import LensModel, require_numbers
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site
 from rasplab.study.similarity import Sums, unambiguous, without_bos
+from rasplab.study.tasks import require_vocab
 
 ALIKE = 0.5
 """Score from which a head counts as one that looks like a selector."""
@@ -174,6 +175,7 @@ def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> Ma
     and what the interpreter raises on the inputs.
     """
     require_numbers(model)
+    require_vocab(program, model.domain)
     wanted = effective_selectors(program)
     if not wanted:
         raise RaspValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,7 +12,9 @@ class Row:
     """Runs that differ in their seed alone: the fields that vary in the sweep, and accuracies.
 
     mean, low, high  of the seeds' accuracies; the 95% interval of the mean, by Student's t
-    diverged         runs without an accuracy
+    faults           of the runs without an accuracy
+    by_length        mean accuracy on inputs of each length
+    trained_len      the longest input trained on
     """
 
     setting: dict
@@ -20,7 +22,21 @@ class Row:
     mean: float
     low: float
     high: float
-    diverged: int
+    faults: tuple[str, ...] = ()
+    by_length: dict[int, float] = field(default_factory=dict)
+    trained_len: int = 0
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        shown = (f"{v}" if k == "task" else f"{k} {v}" for k, v in self.setting.items())
+        return ", ".join(shown)
+
+    @property
+    def longer(self) -> float | None:
+        """Mean accuracy over the lengths beyond those trained on; None where there are none."""
+        found = [right for n, right in self.by_length.items() if n > self.trained_len]
+        return float(np.mean(found)) if found else None
 
 
 STUDENT = {1: float("inf"), 2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
@@ -36,15 +52,22 @@ def rows_of(records: list[dict]) -> list[Row]:
     for i, r in enumerate(recipes):
         groups.setdefault(repr(sorted(r.items())), []).append(i)
     return [
-        _row({k: recipes[of[0]][k] for k in shown}, [records[i]["held_out"] for i in of])
+        _row({k: recipes[of[0]][k] for k in shown}, [records[i] for i in of])
         for of in groups.values()
     ]
 
 
-def _row(setting: dict, found: list[float | None]) -> Row:
-    values = tuple(v for v in found if v is not None)
-    mean, low, high = interval(values)
-    return Row(setting, values, mean, low, high, len(found) - len(values))
+def _row(setting: dict, of: list[dict]) -> Row:
+    done = [r for r in of if r["held_out"] is not None]
+    values = tuple(r["held_out"] for r in done)
+    tables = [{int(n): v for n, v in r.get("by_length", {}).items()} for r in done]
+    by_length = {
+        n: float(np.mean([t[n] for t in tables if n in t]))
+        for n in sorted(set().union(*tables))
+    }
+    faults = tuple(r.get("fault", "no accuracy") for r in of if r["held_out"] is None)
+    longest = of[0]["recipe"].get("train_len") or of[0]["recipe"].get("max_len", 0)
+    return Row(setting, values, *interval(values), faults, by_length, longest)
 
 
 def interval(values: tuple[float, ...]) -> tuple[float, float, float]:
@@ -58,12 +81,21 @@ def interval(values: tuple[float, ...]) -> tuple[float, float, float]:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
+    """The rows as a Markdown table, and why runs failed."""
     names = list(rows[0].setting) if rows else ["task"]
-    head = [*names, "accuracy", "95% interval", "runs"]
+    longer = any(row.longer is not None for row in rows)
+    head = [*names, "accuracy", "95% interval", *(["longer inputs"] if longer else []), "runs"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for row in rows:
-        runs = f"{len(row.values)}" + (f", {row.diverged} diverged" if row.diverged else "")
-        numbers = [f"{row.mean:.2%}", f"{row.low:.2%} to {row.high:.2%}", runs]
-        lines.append("| " + " | ".join([*(str(row.setting[n]) for n in names), *numbers]) + " |")
-    return "\n".join(lines) + "\n"
+        cells = [*(str(row.setting[n]) for n in names), *_numbers(row)]
+        cells += ["-" if row.longer is None else f"{row.longer:.2%}"] if longer else []
+        failed = f", {len(row.faults)} failed" if row.faults else ""
+        lines.append("| " + " | ".join([*cells, f"{len(row.values)}{failed}"]) + " |")
+    why = [f"{row.name}: {fault}" for row in rows for fault in dict.fromkeys(row.faults)]
+    return "\n".join([*lines, *([""] if why else []), *why]) + "\n"
+
+
+def _numbers(row: Row) -> list[str]:
+    """Mean and interval; one run has no interval."""
+    mean = f"{row.mean:.2%}" if row.values else "-"
+    return [mean, f"{row.low:.2%} to {row.high:.2%}" if len(row.values) > 1 else "-"]

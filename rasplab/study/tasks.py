@@ -15,7 +15,7 @@ import numpy as np
 
 from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain
-from rasplab.errors import RaspValueError
+from rasplab.errors import RaspError, RaspValueError
 from rasplab.inputs import all_ids, even_ids, random_rows
 from rasplab.program import Program, Value
 
@@ -151,6 +151,7 @@ def task(program: Program, domain: Domain, inputs: str = "random") -> Task:
                 hint="make the domain causal",
             )
         return Task(program, domain, domain.vocab, inputs)
+    require_vocab(program, domain)
     seen: dict[tuple, Value] = {}
     for ids in _explored(domain):
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
@@ -166,6 +167,19 @@ def task(program: Program, domain: Domain, inputs: str = "random") -> Task:
             hint="train it with a smaller vocabulary or max_len",
         )
     return Task(program, domain, tuple(seen[key] for key in sorted(seen)))
+
+
+def require_vocab(program: Program, domain: Domain) -> None:
+    """Raises RaspValueError where the program refuses a token of the vocabulary."""
+    ids = np.arange(len(domain.vocab))[:, None]
+    try:
+        evaluate_batch(program, ids, domain.vocab, domain.causal).raise_first_fault()
+    except RaspError as error:
+        raise RaspValueError(
+            f"the program does not take the vocabulary: {error.message}", error.span,
+            hint=f"the vocabulary begins with {', '.join(map(repr, domain.vocab[:8]))}; "
+            "take one that the program is for",
+        ) from None  # fmt: skip
 
 
 def _explored(domain: Domain) -> Iterator[np.ndarray]:

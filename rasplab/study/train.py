@@ -53,9 +53,15 @@ def train(
     progress  a bar on stderr with loss and accuracy
     changes   fields of Recipe: layers, heads, d_model, d_mlp, norm, act, steps, vocab, max_len,
               train_len, supervise, inputs, lr, ...
-    Raises RaspNameError for an unknown task or selector, RaspError when training diverges.
+    Raises RaspNameError for an unknown task or selector, RaspValueError for sizes that cannot be,
+    FileError for a folder that cannot be written or holds another run that was stopped, RaspError
+    when training diverges.
     """
-    return trained(recipe(name, seed=seed, **changes), out, device, progress)
+    try:
+        wanted = recipe(name, seed=seed, **changes)
+    except ValueError as error:
+        raise RaspValueError(str(error)) from None
+    return trained(wanted, out, device, progress)
 
 
 def trained(
