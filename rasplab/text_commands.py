@@ -45,7 +45,11 @@ def _formatted(path: Path, write: bool) -> bool:
 
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint=f"name files: {path}/*.rasp")
-    text = read_source(path).text
+    try:
+        text = read_source(path).text
+    except FileError as error:
+        error.hint = error.hint or f"name files: {path.parent}/*.rasp"
+        raise
     laid_out = format_text(text, str(path))
     if write and laid_out != text:
         mode = stat.S_IMODE(path.stat().st_mode)

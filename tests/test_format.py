@@ -166,7 +166,8 @@ def test_fmt_refuses(tmp_path, capsys):
     bad.write_text("x  =  (1;\n")
     for path in (bad, tmp_path, tmp_path / "none.rasp"):
         assert cli.main(["fmt", str(path)]) == 1
-        assert "Traceback" not in capsys.readouterr().err
+        assert "Traceback" not in (told := capsys.readouterr().err)
+    assert "hint: name files" in told
     assert bad.read_text() == "x  =  (1;\n"
     with pytest.raises(RaspError, match="is not closed"):
         format_text(bad.read_text())
