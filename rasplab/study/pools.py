@@ -85,7 +85,7 @@ def ray_cluster(work: Work, todo: list[Recipe], workers: int | None) -> Iterator
     left, waiting = todo[::-1], []
     try:
         if ours:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+            _connect(ray)
         remote = ray.remote(num_cpus=1)(_alone)
         while left or waiting:
             while left and len(waiting) < (workers or len(todo)):
@@ -94,11 +94,8 @@ def ray_cluster(work: Work, todo: list[Recipe], workers: int | None) -> Iterator
             yield from ray.get(ready)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
-    except (ray.exceptions.RayError, ConnectionError) as error:
-        raise RaspError(
-            f"the Ray cluster fails: {str(error).strip().splitlines()[0]}",
-            hint="run the sweep again, it goes on; RAY_ADDRESS names the cluster",
-        ) from None
+    except ray.exceptions.RayError as error:
+        raise _failed("fails", error) from None
     finally:
         for task in waiting if ray.is_initialized() else ():
             ray.cancel(task, force=True)
@@ -114,6 +111,22 @@ def _ray():
     except ImportError:
         raise RaspValueError("ray is not installed", hint="pip install 'rasplab[ray]'") from None
     return ray
+
+
+def _connect(ray) -> None:
+    """Join the cluster, or start one. Raises RaspError where that fails."""
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    except Exception as error:  # Ray raises bare ones, of a start that takes too long say
+        raise _failed("does not answer", error) from None
+
+
+def _failed(how: str, error: Exception) -> RaspError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return RaspError(
+        f"the Ray cluster {how}: {reason}",
+        hint="run the sweep again, it goes on; RAY_ADDRESS names the cluster",
+    )
 
 
 def _alone(work: Work, wanted: Recipe) -> dict:
