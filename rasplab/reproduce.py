@@ -58,12 +58,12 @@ Share of positions right on held-out inputs, the mean of three seeds with its 95
 than that, and the steps say how soon.
 
 What differs from the papers. Vocabularies, lengths, widths (48 or 64) and training are those of our
-recipes; the RASP paper's scripts train models 256 wide on vocabularies of 10 to 100 tokens, up to 100 long.
-Every model here has BOS, so hist is the case of one head; held-out inputs are half of them chosen
-for rare answers, and each length is alike often. The tasks of Transformer Programs, as its code
-draws them, are smaller (a vocabulary of 8 counts BOS, EOS and padding, a length of 8 counts BOS and
-EOS), but for brackets, 15 there, 12 and 10 here. Published accuracies are not repeated: we could
-not check them against the papers.
+recipes; the RASP paper's scripts train models 256 wide on vocabularies of 10 to 100 tokens and up
+to 100 of them. Every model here has BOS, so hist is the case of one head; held-out inputs are half
+of them chosen for rare answers, and each length is alike often. The tasks of Transformer Programs,
+as its code draws them, are smaller (a vocabulary of 8 counts BOS, EOS and padding, a length of 8
+counts BOS and EOS), but for brackets, 15 there, 12 and 10 here. Published accuracies are not
+repeated: we could not check them against the papers.
 """
 
 
