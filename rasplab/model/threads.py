@@ -30,11 +30,6 @@ def few_threads(d_model: int) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def one_thread() -> None:
-    """What a process of its own begins with, where as many run as there are cores."""
-    torch.set_num_threads(1)
-
-
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:

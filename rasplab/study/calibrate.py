@@ -8,22 +8,19 @@ a run that is stopped goes on where it was; and, as a table, to circuits/calibra
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 from rasplab.compiler import Compiled, compile_program
 from rasplab.compiler.files import write_whole
 from rasplab.lang import load
 from rasplab.model.lens import LensModel, reinitialised
-from rasplab.model.threads import one_thread
 from rasplab.model.verify import verify
 from rasplab.sites import Site
 from rasplab.study.interchange import FEWEST
 from rasplab.study.judge import Evidence, judge
+from rasplab.study.pools import local
 from rasplab.zoo import Entry, entries, entry, shipped
 
 NOISES = tuple(10.0**-k for k in range(2, 13))
@@ -132,7 +129,8 @@ def _todo(rows: dict) -> Iterator[tuple[str, str]]:
                 yield name, disguise
 
 
-def _row(name: str, disguise: str) -> tuple[str, str, dict]:
+def _row(job: tuple[str, str]) -> tuple[str, str, dict]:
+    name, disguise = job
     return name, disguise, calibrated(entry(name), disguise)
 
 
@@ -141,15 +139,13 @@ def main(path: Path | None = None) -> None:
     path = path or shipped("circuits") / "calibration.json"
     rows = json.loads(path.read_text()) if path.is_file() else {}
     todo = list(_todo(rows))
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
-        for future in as_completed([pool.submit(_row, *job) for job in todo]):
-            name, disguise, row = future.result()
-            rows.setdefault(name, {})[disguise] = row
-            ordered = {n: {d: rows[n][d] for d in DISGUISES if d in rows[n]}
-                       for n in entries("zoo") if n in rows}  # fmt: skip
-            write_whole(path, (json.dumps(ordered, indent=1) + "\n").encode())
-            write_whole(path.with_suffix(".md"), markdown(ordered).encode())
-            print(name, disguise, row, file=sys.stderr, flush=True)
+    for name, disguise, row in local(_row, todo, None):
+        rows.setdefault(name, {})[disguise] = row
+        ordered = {n: {d: rows[n][d] for d in DISGUISES if d in rows[n]}
+                   for n in entries("zoo") if n in rows}  # fmt: skip
+        write_whole(path, (json.dumps(ordered, indent=1) + "\n").encode())
+        write_whole(path.with_suffix(".md"), markdown(ordered).encode())
+        print(name, disguise, row, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a sweep's runs are done: processes of this machine, or a Ray cluster (floor 6).
+"""Where many runs are done: processes of this machine, or a Ray cluster (floor 6).
 
 A pool takes work, what to do it on, and how many at once; it gives the results as they come. Each
 process has one thread of torch, wherever it is: the number of threads decides the order of sums,
@@ -16,29 +16,31 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
 from threading import Thread
+from typing import TypeVar
 
 from rasplab.errors import RaspError, RaspValueError
-from rasplab.model.recipe import Recipe
 
-Work = Callable[[Recipe], dict]
+Job, Result = TypeVar("Job"), TypeVar("Result")
 
 
-def local(work: Work, todo: list[Recipe], workers: int | None) -> Iterator[dict]:
-    """Records as they come, from processes of this machine: as many as cores, or `workers`.
+def local(work: Callable[[Job], Result], todo: list[Job], workers: int | None) -> Iterator[Result]:
+    """Results as they come, from processes of this machine: as many as cores, or `workers`.
 
     Raises RaspError when a process is killed.
     """
+    if not todo:
+        return
     count = min(workers or os.cpu_count() or 1, len(todo))
     pool = ProcessPoolExecutor(count, get_context("spawn"), _start)
     try:
         with _no_interrupts():
-            waiting = [pool.submit(work, wanted) for wanted in todo]
+            waiting = [pool.submit(work, job) for job in todo]
         for future in as_completed(waiting):
             yield future.result()
     except BrokenProcessPool:
         raise RaspError(
-            "a process of the sweep was killed, perhaps for want of memory",
-            hint="run the sweep again, it goes on; --workers with a smaller number takes less",
+            "a process was killed, perhaps for want of memory",
+            hint="run it again, it goes on; fewer workers take less",
         ) from None
     finally:
         for process in list((pool._processes or {}).values()):  # those that are still at work
@@ -73,8 +75,10 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def ray_cluster(work: Work, todo: list[Recipe], workers: int | None) -> Iterator[dict]:
-    """Records as they come, from the Ray cluster that RAY_ADDRESS names, or else from one that is
+def ray_cluster(
+    work: Callable[[Job], Result], todo: list[Job], workers: int | None
+) -> Iterator[Result]:
+    """Results as they come, from the Ray cluster that RAY_ADDRESS names, or else from one that is
     started here and ends with the sweep; at most `workers` runs at once, by default as many as it
     has cores. The cluster's machines need rasplab, in the same versions.
 
@@ -129,9 +133,9 @@ def _failed(how: str, error: Exception) -> RaspError:
     )
 
 
-def _alone(work: Work, wanted: Recipe) -> dict:
+def _alone(work: Callable[[Job], Result], job: Job) -> Result:
     _one_thread()
-    return work(wanted)
+    return work(job)
 
 
 POOLS = {"local": local, "ray": ray_cluster}
