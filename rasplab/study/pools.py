@@ -84,6 +84,8 @@ def ray_cluster(
 
     Raises RaspValueError without Ray, RaspError where the cluster fails.
     """
+    if not todo:
+        return
     ray = _ray()
     ours = not ray.is_initialized()
     left, waiting = todo[::-1], []

@@ -171,7 +171,7 @@ def run_sweep(
     todo = [r for r in sweep.recipes if run_id(r) not in known]
     done = len(sweep.recipes) - len(todo)
     progress(done, len(sweep.recipes))
-    for _ in POOLS[pool](partial(run_one, folder=str(folder)), todo, workers) if todo else ():
+    for _ in POOLS[pool](partial(run_one, folder=str(folder)), todo, workers):
         done += 1
         progress(done, len(sweep.recipes))
     with suppress(OSError):
