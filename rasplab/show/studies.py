@@ -89,6 +89,9 @@ def _verdict(f) -> Cell:
     value = f"interchange {worst.value:.2f}" if known else "nothing measured"
     together = f" with {', '.join(str(h) for h in f.heads if h != f.head)}"
     note = f"{f.head}, {f.selector}: {f.verdict}{together if len(f.heads) > 1 else ''}; {f.reason}"
+    if f.operands:
+        sides = (("queries", f.operands.queries), ("keys", f.operands.keys))
+        note += "".join(f"; {name} alone {e}" for name, e in sides if e.pairs)
     first = f"{f.verdict}*" if len(f.heads) > 1 and f.verdict != "refuted" else f.verdict
     return Cell(first, f"{value}, looks {f.score:z.2f}", worst.value if known else 0.0, note,
                 MARKS[f.verdict])  # fmt: skip

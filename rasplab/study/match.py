@@ -130,6 +130,7 @@ class MatchTable:
             "view": [[VIEWS[v] for v in row] for row in self.view],
             "heads": [str(h) for h in self.heads],
             "selectors": [str(s) for s in self.selectors],
+            "positional": [s.positional for s in self.selectors],
             "best": {str(b.selector): str(b.head) for b in self.best()},
             "splits": {
                 str(s): {"heads": [str(h) for h in split.heads], "score": split.score}
@@ -152,6 +153,9 @@ class MatchTable:
             "score (similarity, chance); * without BOS, + as what is written; "
             f"{self.inputs} inputs, seed {self.seed}"
         )
+        positional = [str(s) for s in self.selectors if s.positional]
+        if positional:
+            lines.append(f"of positions alone, chance from other orders: {', '.join(positional)}")
         for b in self.best():
             lines.append(f"{b.selector}: {b.head}  score {b.score:.2f}  mass {b.mass:.2f}")
             if b.split:
