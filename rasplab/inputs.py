@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -37,10 +37,8 @@ def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[np.ndarray]:
             yield random_rows(len(domain.vocab), min(BATCH, total - start), n, rng)
 
 
-def even_ids(domain: Domain, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """`count` random inputs or a few more, each length alike often: one array per length."""
-    share = max(1, -(-count // domain.max_len))
-    return [random_rows(len(domain.vocab), share, n, rng) for n in range(1, domain.max_len + 1)]
+Drawing = Callable[[int, int, int, np.random.Generator], np.ndarray]
+"""Draws ids [count, n_pos], given n_vocab, count and n_pos, as `random_rows` does."""
 
 
 def random_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:
@@ -54,3 +52,11 @@ def random_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) 
         picks = (rng.random((few.sum(), n_pos)) * pool).astype(np.int64)
         rows[few] = np.take_along_axis(order, picks, axis=1)
     return rows
+
+
+def even_ids(
+    domain: Domain, count: int, rng: np.random.Generator, draw: Drawing = random_rows
+) -> list[np.ndarray]:
+    """`count` random inputs or a few more, each length alike often: one array per length."""
+    share = max(1, -(-count // domain.max_len))
+    return [draw(len(domain.vocab), share, n, rng) for n in range(1, domain.max_len + 1)]

@@ -14,6 +14,7 @@ from rasplab.errors import RaspError, RaspValueError
 from rasplab.lang import load
 from rasplab.model.hooks import attending
 from rasplab.model.lens import reinitialised
+from rasplab.model.store import load_model
 from rasplab.program import Aggregate, Builder, Indices, Select, SelectorWidth, Tokens
 from rasplab.study.calibrate import true_heads
 from rasplab.study.interchange import FEWEST, Bench, estimate, set_up
@@ -262,6 +263,26 @@ def test_evidence_prints_and_serialises():
     put = row["substitution"]
     assert put["controls"]["uniform"]["value"] < put["sufficiency"]["value"]
     assert "L0H0 implements same" in str(one)
+
+
+def test_the_induction_model_has_the_textbook_circuit():
+    """A language model, on sequences that repeat: heads of the first layer together are the
+    previous token to it, heads of the second what came after the last occurrence."""
+    model = load_model(zoo.shipped("circuits") / "trained" / "induction", "cpu")
+    evidence = judge(model, load(zoo.entry("induction").path), pairs=60)
+    assert evidence.accuracy.value > 0.99
+    previous, _, after = evidence.table.selectors
+    for selector, layer in ((previous, 0), (after, 1)):
+        found = [f for row in evidence.findings for f in row if f.selector == selector]
+        best = max(found, key=lambda f: f.accuracy.worst.value)
+        assert {h.layer for h in best.heads} == {layer} and len(best.heads) > 1
+        assert best.accuracy.worst.low > 0.5 and best.untrained.value < 0.1
+        assert best.substitution.sufficiency.value > 0.95 > 0.8 > best.substitution.jointly.value
+        assert best.substitution.imposed.value > 0.8
+        others = [f for f in found if f.head.layer != layer]
+        assert all(f.verdict == "refuted" for f in others)
+    scores = evidence.table.score[:, 2]
+    assert scores[4:].max() > 0.9 and scores[:4].max() < 0.1
 
 
 def test_a_program_of_another_task_is_refused():

@@ -7,6 +7,7 @@ import pytest
 
 import rasplab
 from rasplab import zoo
+from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
 from rasplab.model.hooks import attending, with_pattern
@@ -25,7 +26,7 @@ from rasplab.program import (
 from rasplab.sites import Site
 from rasplab.study.calibrate import true_heads
 from rasplab.study.match import VIEWS, _Group, assignment, match
-from rasplab.study.similarity import similarity, without_bos
+from rasplab.study.similarity import similarity, unambiguous, without_bos
 
 ABC = Domain(("a", "b", "c"), 5)
 
@@ -98,6 +99,17 @@ def test_what_is_written_needs_values():
     group = _Group(patterns, patterns * [0.0, 0.0, 2.0], [], [])
     pattern, bare, written = (v[0, 0, 0].tolist() for v in group.views())
     assert (pattern, bare, written) == ([0.5, 0.25, 0.25], [0.5, 0.5], [0.0, 1.0])
+
+
+def test_later_keys_make_nothing_ambiguous_where_they_are_not_seen():
+    """The previous token's token comes again later: a causal head could not attend there."""
+    b = Builder()
+    i, t = b.add(Indices()), b.add(Tokens())
+    before = b.add(Select(i, b.add(Map("-", (i, b.add(Constant(1))))), "=="))
+    program, ids = b.program(b.add(Aggregate(before, t))), np.array([[0, 1, 0, 2]])
+    node = next(n for n in range(len(program.nodes)) if program.is_selector(n))
+    rows = [unambiguous(evaluate_batch(program, ids, "abc", c), node)[0] for c in (False, True)]
+    assert [r.astype(int).tolist() for r in rows] == [[1, 0, 1, 0], [1, 1, 1, 0]]
 
 
 def test_selecting_everything_is_no_evidence(compiled_reverse):

@@ -33,9 +33,10 @@ from rasplab.study.swaps import (
     predict,
     readings,
     rows_of,
+    sayable,
     telling,
 )
-from rasplab.study.tasks import require_vocab
+from rasplab.study.tasks import DRAWN, inputs_of, require_vocab
 
 RESAMPLES = 400
 """Bootstrap samples, of pairs of inputs."""
@@ -134,10 +135,11 @@ def _telling_swaps(
 ) -> Iterator[tuple[Swap, Column, tuple[Prediction, ...]]]:
     """Swaps with the program's answers to them, without and with the swap."""
     domain, readout, rng = model.domain, model.readout, np.random.default_rng((seed, 7))
-    drawn = list(candidates(domain, seed))
+    inputs = inputs_of(model)
+    drawn = list(candidates(domain, seed, DRAWN[inputs]))
     share = -(-pairs * len(FAMILIES) // len(drawn))
     for swap in drawn:
-        clean = clean_output(program, domain, readout, swap.ids)
+        clean = clean_output(program, domain, readout, swap.ids, inputs == "random")
         predictions = predict(program, domain, readout, swap, clean)
         kept = telling(predictions, share, rng)
         yield swap.take(kept), rows_of(clean, kept), tuple(p.take(kept) for p in predictions)
@@ -205,8 +207,14 @@ def _counted(bench: Bench, k: int, got: CodeTable) -> tuple:
         for side in ("changed", "kept"):
             among = np.stack([getattr(p, side) for p in wanted], -1)
             columns += [(right & among).sum(1), among.sum(1)]
+    return (*columns[:6], *_agreeing(bench, clean, got))
+
+
+def _agreeing(bench: Bench, clean: Column, got: CodeTable) -> tuple[np.ndarray, np.ndarray]:
+    """Positions where the model says what the program says, and those where it could [pair]."""
+    said = sayable(bench.model.readout, clean)
     agree = same_values(clean.values, got.values)(clean.codes, got.codes)
-    return (*columns[:6], agree.sum(1), np.full(len(agree), agree.shape[1]))
+    return (agree & said).sum(1), said.sum(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +307,6 @@ def baseline(bench: Bench) -> Estimate:
     hits, of = [], []
     for swap, clean in zip(bench.swaps, bench.clean, strict=True):
         got: CodeTable = bench.model.codes(swap.ids)
-        agree = same_values(clean.values, got.values)(clean.codes, got.codes)
-        hits.append(agree.sum(1))
-        of.append(np.full(len(agree), agree.shape[1]))
+        for column, counted in zip((hits, of), _agreeing(bench, clean, got), strict=True):
+            column.append(counted)
     return estimate(bench, np.concatenate(hits), np.concatenate(of))

@@ -19,7 +19,7 @@ from rasplab.model.lens import LensModel, require_numbers
 from rasplab.program import Aggregate, Program, SelectorWidth
 from rasplab.sites import Site
 from rasplab.study.similarity import Sums, unambiguous, without_bos
-from rasplab.study.tasks import require_vocab
+from rasplab.study.tasks import DRAWN, inputs_of, require_vocab
 
 ALIKE = 0.5
 """Score from which a head counts as one that looks like a selector."""
@@ -252,7 +252,7 @@ def _groups(
     """About `n` inputs, by length."""
     domain, rng = model.domain, np.random.default_rng((seed, 3))
     count = -(-n * domain.max_len // max(1, domain.max_len - 1))
-    for ids in even_ids(domain, count, rng):
+    for ids in even_ids(domain, count, rng, DRAWN[inputs_of(model)]):
         if ids.shape[1] == 1 and domain.max_len > 1:
             continue
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)

@@ -72,11 +72,12 @@ def without_bos(patterns: np.ndarray) -> np.ndarray:
 def unambiguous(trace: BatchTrace, selector: int) -> np.ndarray:
     """bool [batch, query]: rows where some reader could tell the selector from another one.
 
-    An aggregate cannot where a key that is not selected holds the value of one that is: attention
-    there does as well. Where no row of the batch is clear, all of them count.
+    An aggregate cannot where a key that is seen and not selected holds the value of one that is:
+    attention there does as well. Where no row of the batch is clear, all of them count.
     """
     chosen = np.broadcast_to(trace.selector(selector), (*trace.ids.shape, trace.ids.shape[1]))
-    clear = np.zeros(trace.ids.shape, bool)
+    n_pos, clear = trace.ids.shape[1], np.zeros(trace.ids.shape, bool)
+    seen = np.tri(n_pos, dtype=bool) if trace.causal else np.ones((n_pos, n_pos), bool)
     for node in trace.program.nodes:
         match node:
             case SelectorWidth(read) if read == selector:
@@ -84,7 +85,7 @@ def unambiguous(trace: BatchTrace, selector: int) -> np.ndarray:
             case Aggregate(read, values, _) if read == selector:
                 codes = trace[values].codes
                 equal = codes[:, :, None] == codes[:, None, :]
-                clear |= ~((chosen.astype(np.float32) @ equal > 0) & ~chosen).any(-1)
+                clear |= ~((chosen.astype(np.float32) @ equal > 0) & ~chosen & seen).any(-1)
     return clear if clear.any() else np.ones_like(clear)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from rasplab.batch import BatchTrace, Column, evaluate_batch
 from rasplab.domain import Domain, Readout
 from rasplab.errors import RaspValueError
-from rasplab.inputs import random_rows
+from rasplab.inputs import Drawing, random_rows
 from rasplab.model.decode import CodeTable
 from rasplab.model.verify import same_values
 from rasplab.program import Aggregate, Program, SelectorWidth
@@ -86,21 +86,23 @@ class Swap:
         return np.pad(taken, ((0, 0), (0, 0), (0, 0), (0, n - m)))
 
 
-def candidates(domain: Domain, seed: int) -> Iterator[Swap]:
+def candidates(domain: Domain, seed: int, draw: Drawing = random_rows) -> Iterator[Swap]:
     """Swaps of every family at several lengths, CANDIDATES pairs each; equal seeds draw equally."""
     rng = np.random.default_rng((seed, 5))
     spread = np.linspace(min(3, domain.max_len), domain.max_len, LENGTHS)
     for n in sorted({round(n) for n in spread}):
         for family in FAMILIES:
             if family != "length" or n > 1:
-                yield _drawn(domain, family, n, CANDIDATES, rng)
+                yield _drawn(domain, family, n, CANDIDATES, rng, draw)
 
 
-def _drawn(domain: Domain, family: str, n: int, count: int, rng: np.random.Generator) -> Swap:
+def _drawn(
+    domain: Domain, family: str, n: int, count: int, rng: np.random.Generator, draw: Drawing
+) -> Swap:
     m = int(rng.integers(1, n)) if family == "length" else n
-    ids = random_rows(len(domain.vocab), count, n, rng)
+    ids = draw(len(domain.vocab), count, n, rng)
     own = family in ("rows", "keys")
-    sources = ids if own else random_rows(len(domain.vocab), count, m, rng)
+    sources = ids if own else draw(len(domain.vocab), count, m, rng)
     rows = np.broadcast_to(np.arange(n), (count, n))
     keys = np.broadcast_to(np.arange(m), (count, n, m))
     match family:
@@ -186,21 +188,25 @@ class Prediction:
 
     def rolled(self, clean: Column) -> Prediction:
         """The prediction of the next pair, where it is another: an arbitrary target."""
-        codes = np.roll(self.output.codes, 1, 0)
-        known = np.roll(self.changed | self.kept, 1, 0) & (codes != self.output.codes)
+        codes, known = np.roll(self.output.codes, 1, 0), self.changed | self.kept
+        known = known & np.roll(known, 1, 0) & (codes != self.output.codes)
         output = Column(codes, self.output.values)
         return Prediction(output, *_sides(output, clean, known))
 
 
-def clean_output(program: Program, domain: Domain, readout: Readout, ids: np.ndarray) -> Column:
-    """What the program says to inputs, unswapped.
+def clean_output(
+    program: Program, domain: Domain, readout: Readout, ids: np.ndarray, everywhere: bool = True
+) -> Column:
+    """What the program says to inputs, unswapped; `everywhere` if the model answers everywhere, as
+    a language model, which some positions tell nothing, does not.
 
     Raises what the interpreter raises, and RaspValueError for a value that the model cannot say.
     """
     trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
     trace.raise_first_fault()
-    if not sayable(readout, trace.output).all():
-        wrong = trace.output.values[trace.output.codes[~sayable(readout, trace.output)][0]]
+    said = sayable(readout, trace.output)
+    if not said.all() if everywhere else not said.any():
+        wrong = trace.output.values[trace.output.codes[~said][0]]
         raise RaspValueError(
             f"the program says {wrong!r}, which is no output of this model",
             hint="compare the model with the program of its own task",
@@ -224,7 +230,7 @@ def predict(
 
 def predicted(trace: BatchTrace, readout: Readout, clean: Column) -> Prediction:
     """What a run says whose nodes read other selectors; `clean` is what it says otherwise."""
-    known = sayable(readout, trace.output) & ~trace.faults[:, None]
+    known = sayable(readout, trace.output) & sayable(readout, clean) & ~trace.faults[:, None]
     return Prediction(trace.output, *_sides(trace.output, clean, known))
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from rasplab.batch import evaluate_batch
 from rasplab.domain import Domain
 from rasplab.errors import RaspError, RaspValueError
-from rasplab.inputs import all_ids, even_ids, random_rows
+from rasplab.inputs import Drawing, all_ids, even_ids, random_rows
+from rasplab.model.lens import LensModel
 from rasplab.program import Program, Value
 
 HELD_OUT = 5
@@ -88,8 +89,7 @@ class Task:
     ) -> tuple[np.ndarray, np.ndarray]:
         """About `count` inputs of one length with their answers; few where the side has few."""
         wanted = count * OVERSAMPLED * (HELD_OUT if held_out else 1) * 5 // 4
-        draw = repeated_rows if self.inputs == "repeated" else random_rows
-        ids = self._side(draw(len(self.domain.vocab), wanted, length, rng), held_out)
+        ids = self._side(DRAWN[self.inputs](len(self.domain.vocab), wanted, length, rng), held_out)
         if self.inputs == "random":
             ids = self._side(np.concatenate([ids, self._rare(ids, length)]), held_out)
         ids = rng.permutation(ids) if held_out else ids  # unique rows come in order
@@ -234,6 +234,15 @@ def repeated_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator
     order = rng.random((count, n_vocab)).argsort(1)
     places = np.where(at < start, period + at, (at - start) % period)
     return np.take_along_axis(order, places, axis=1)
+
+
+DRAWN: dict[str, Drawing] = {"random": random_rows, "repeated": repeated_rows}
+"""By `inputs` of a recipe: how they are drawn."""
+
+
+def inputs_of(model: LensModel) -> str:
+    """What inputs a model was made for: those of its recipe, or random ones."""
+    return model.recipe.inputs if model.recipe is not None else "random"
 
 
 def second_rounds(wanted: Task, n: int, seed: int = 0) -> Examples:
