@@ -78,6 +78,17 @@ def test_a_liar_that_is_read_is_refuted_too():
 
 
 @pytest.mark.parametrize("name", ["reverse", "hist", "sort", "detect_abc"])
+def test_a_control_that_is_the_selector_is_none():
+    """shift_1 selects the previous token, which elsewhere is a control."""
+    controls = {}
+    for name in ("shift_1", "shift_2"):
+        compiled = compiled_zoo(name)
+        evidence = judge(compiled.to_model("cpu"), compiled.program, pairs=30)
+        controls[name] = dict(evidence.findings[0][0].substitution.controls)
+        assert evidence.findings[0][0].substitution.margin > 0.3
+    assert set(controls["shift_2"]) - set(controls["shift_1"]) == {"previous token"}
+
+
 def test_untrained_models_implement_nothing(name):
     """The same shapes with weights drawn anew."""
     compiled = compiled_zoo(name)
@@ -278,7 +289,8 @@ def test_the_induction_model_has_the_textbook_circuit():
         assert {h.layer for h in best.heads} == {layer} and len(best.heads) > 1
         assert best.accuracy.worst.low > 0.5 and best.untrained.value < 0.1
         assert best.substitution.sufficiency.value > 0.95 > 0.8 > best.substitution.jointly.value
-        assert best.substitution.imposed.value > 0.8
+        assert best.substitution.imposed.value > 0.8 and best.substitution.margin > 0.3
+        assert best.verdict == "consistent"
         others = [f for f in found if f.head.layer != layer]
         assert all(f.verdict == "refuted" for f in others)
     scores = evidence.table.score[:, 2]

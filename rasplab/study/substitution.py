@@ -53,7 +53,12 @@ def substitution(
     bench = swapped.bench
     own, moved = _selectors(bench, r)
     counts = _counts(bench, heads, moved)
-    shown = {name: _put(bench, heads, make(bench, own), counts) for name, make in CONTROLS.items()}
+    made = {name: make(bench, own) for name, make in CONTROLS.items()}
+    shown = {
+        name: _put(bench, heads, control, counts)
+        for name, control in made.items()
+        if not all(map(np.array_equal, control, own))  # the selector itself is no control
+    }
     elsewhere = _put(bench, heads, moved, counts)
     shown["selector elsewhere"] = elsewhere
     return Substitution(
