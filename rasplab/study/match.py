@@ -226,14 +226,12 @@ class _Group:
 
     def views(self) -> tuple[np.ndarray, ...]:
         """The patterns to compare, in the order of VIEWS."""
-        total = self.written.sum(-1, keepdims=True)
-        share = self.written / np.maximum(total, 1e-30)
-        return self.patterns, without_bos(self.patterns), without_bos(share)
+        return self.patterns, without_bos(self.patterns), without_bos(_shares(self.written))
 
     def joint(self, heads: list[int], j: int) -> _Group:
-        """What some heads write together, as one head; and one selector."""
+        """What some heads write together, as the pattern of one head; and one selector."""
         written = self.written[:, heads].sum(1, keepdims=True)
-        return _Group(self.patterns[:, :1], written, [self.selectors[j]], [self.telling[j]])
+        return _Group(_shares(written), written, [self.selectors[j]], [self.telling[j]])
 
     def masses(self) -> tuple[np.ndarray, np.ndarray]:
         """Attention on selected keys, summed over batch and query [head, selector];
@@ -244,6 +242,11 @@ class _Group:
             np.broadcast_to(s.any(-1), (len(keys), s.shape[1])).sum() for s in self.selectors
         ]  # fmt: skip
         return total, np.array(rows, float)
+
+
+def _shares(written: np.ndarray) -> np.ndarray:
+    """Rows that sum to 1; rows of nothing stay 0."""
+    return written / np.maximum(written.sum(-1, keepdims=True), 1e-30)
 
 
 def _groups(
