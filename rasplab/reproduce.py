@@ -81,6 +81,10 @@ def table(quick: bool, records: list[dict]) -> list[Row]:
     return rows
 
 
+DRAWN = ("task", "size", "layers", "heads")
+"""What names a row in the plot."""
+
+
 def _reached(record: dict) -> bool:
     return (record["held_out"] or 0.0) >= record["recipe"]["target"]
 
@@ -101,7 +105,8 @@ def main(kind: str, out: str = "out") -> None:
     HERE.mkdir(exist_ok=True)
     write_whole(HERE / f"{kind}.json", (json.dumps(shown, indent=1) + "\n").encode())
     write_whole(HERE / f"{kind}.md", (markdown(rows) + "\n" + REMARKS).encode())
-    write_whole(HERE / f"{kind}.svg", sweep_svg(rows).encode())
+    named = [replace(r, setting={k: r.setting[k] for k in DRAWN}) for r in rows]
+    write_whole(HERE / f"{kind}.svg", sweep_svg(named).encode())
     print(markdown(rows))
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from rasplab import zoo
-from rasplab.reproduce import HERE, QUICK, SEEDS, recipes, sizes, table
+from rasplab.model.recipe import recipe
+from rasplab.model.store import load_model
+from rasplab.reproduce import HERE, SEEDS, recipes, sizes, table
 from rasplab.study.calibrate import DISGUISES, RIGHT, calibrated, markdown
 from rasplab.study.sweep import run_one
 
@@ -42,20 +44,38 @@ def test_a_calibrated_row_is_the_one_on_file(calibration):
     assert {k: again[k] for k in same} == {k: on_file[k] for k in same}
 
 
+@pytest.fixture(scope="module", params=["quick", "full"])
+def on_file(request):
+    """A table on file: which, and its rows."""
+    return request.param, json.loads((HERE / f"{request.param}.json").read_text())
+
+
+def test_the_tables_are_those_of_their_recipes(on_file):
+    """Tasks, sizes and seeds as the module says; as many targets reached as accuracies say."""
+    kind, rows = on_file
+    found = recipes(quick=kind == "quick")
+    assert len(found) == len(SEEDS) * len(rows)
+    for (words, wanted), row in zip(found[:: len(SEEDS)], rows, strict=True):
+        assert (words, wanted.task) == (row["size"], row["task"])
+        assert (wanted.layers, wanted.heads) == (row["layers"], row["heads"])
+        reached = sum(a >= wanted.target for a in row["accuracies"])
+        assert row["target reached"] == f"{reached} of {len(SEEDS)}"
+        assert row["low"] <= row["mean"] <= row["high"]
+
+
+def test_the_shipped_models_are_the_first_seed_of_the_full_table():
+    """Their held-out accuracy is that on file."""
+    rows = json.loads((HERE / "full.json").read_text())
+    own = {row["task"]: row["accuracies"][0] for row in rows if row["size"] == "as the program"}
+    for task, accuracy in own.items():
+        model = load_model(zoo.shipped("circuits") / "trained" / task, "cpu")
+        assert model.recipe == recipe(task) and model.trained.held_out == accuracy
+
+
 @pytest.fixture(scope="module")
 def quick():
     """The quick table on file."""
     return json.loads((HERE / "quick.json").read_text())
-
-
-def test_the_quick_table_is_that_of_its_recipes(quick):
-    """Tasks, sizes and seeds as the module says."""
-    found = recipes(quick=True)
-    assert len(found) == len(SEEDS) * len(quick)
-    assert [(words, r.task) for words, r in found[:: len(SEEDS)]] == [
-        (row["size"], row["task"]) for row in quick
-    ]
-    assert {row["task"] for row in quick} == set(QUICK["tasks"])
 
 
 def test_a_quick_run_gives_the_value_on_file(quick, tmp_path):
