@@ -19,7 +19,7 @@ from rasplab.repl import main
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
 
-@pytest.fixture(scope="module", params=["1_language", "2_compile_and_compare", "3_circuits"])
+@pytest.fixture(scope="module", params=sorted(p.stem for p in FOLDER.glob("*.ipynb")))
 def outputs(request) -> tuple[str, dict[str, str]]:
     """A notebook's name, and for each code cell (by its text) its outputs as one text."""
     notebook = nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
@@ -38,9 +38,10 @@ def _texts(output) -> str:
 def test_notebooks_run_and_show_their_results(outputs):
     """Every cell runs; values, tables and pictures are there."""
     name, shown_by = outputs
-    wanted = {"1_language": LANGUAGE, "2_compile_and_compare": COMPARE, "3_circuits": CIRCUITS}[
-        name
-    ]
+    wanted = {
+        "1_language": LANGUAGE, "2_compile_and_compare": COMPARE, "3_circuits": CIRCUITS,
+        "4_trained_models": TRAINED,
+    }[name]  # fmt: skip
     for start, words in wanted.items():
         text = next(text for source, text in shown_by.items() if source.startswith(start))
         for word in words:
@@ -75,6 +76,17 @@ LANGUAGE = {
     "import rasplab": ["['-', 'h', 'e', 'l', 'l']"],
     "trace": ["<th>shifted</th><td>-</td><td>h</td>", PICTURE],
     "program": ["<pre>%0 = "],
+}
+TRAINED = {
+    "%load_ext": ["'e', 'f', 'a']"],
+    "from rasplab.lang.files": ["Atlas(model='induction'", PICTURE],
+    "evidence =": ["Which head implements which selector", PICTURE],
+    'print(evidence.of("L1H3"': ["pattern will do", "do not do what the interpreter says: 0.00"],
+    "print(str(evidence)": ["operands alone: queries 1.00"],
+    "compiled =": ["may do this selector's work", 'type="range"'],
+    "small =": ["of held-out positions right after"],
+    "from rasplab.study.tasks": ["4: '100.00%', 5: "],
+    "rasplab.judge(small": [PICTURE],
 }
 CIRCUITS = {
     "about = entry": [PICTURE],

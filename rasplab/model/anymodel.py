@@ -32,7 +32,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tok
 class AnyModel:
     """A TransformerBridge that is read through its patterns.
 
-    name    what the user called it
+    name    that of its folder, or what it is published as
     bos     the id that is put before every input
     ids     the ids that inputs may hold
     n_ctx   the longest input, bos counted
@@ -105,7 +105,7 @@ def load_any_model(name: str, device: str = "auto") -> AnyModel:
             lens = _booted(name, folder, device)
     except Exception as error:  # whatever the libraries raise for what they cannot find or read
         raise FileError(_reason(name, error), hint=KINDS) from None
-    return _read_from(name, lens)
+    return _read_from(folder.resolve().name if folder.is_dir() else name, lens)
 
 
 KINDS = (
@@ -155,7 +155,7 @@ def _own(folder: Path, device: str) -> AnyModel:
     model = load_compiled(folder).to_model(device) if compiled else load_model(folder, device)
     domain = model.domain
     ids = range(1, len(domain.vocab) + 1)
-    return AnyModel(str(folder), model.lens, 0, ids, domain.max_len + 1, domain.causal)
+    return AnyModel(folder.resolve().name, model.lens, 0, ids, domain.max_len + 1, domain.causal)
 
 
 def _booted(name: str, folder: Path, device: str) -> Any:

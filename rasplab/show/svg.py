@@ -100,7 +100,7 @@ def pattern_svg(
     matrix = np.asarray(matrix, dtype=float)
     if matrix.shape != (len(row_tokens), len(col_tokens)):
         raise ValueError(f"matrix {matrix.shape}, tokens {len(row_tokens)} x {len(col_tokens)}")
-    cell = max(7.0, min(24.0, 300 / max(1, *matrix.shape)))
+    cell = max(7.0, min(24.0, 264 / max(1, *matrix.shape)))
     widest = max([widest, *map(width, row_tokens), *map(width, col_tokens)])
     left = 22 + _longest(widest, cell)
     top = _captions_height(title, subtitle) + 12 + _room_above(widest, cell)
