@@ -80,10 +80,10 @@ LANGUAGE = {
 TRAINED = {
     "%load_ext": ["'e', 'f', 'a']"],
     "from rasplab.lang.files": ["Atlas(model='induction'", PICTURE],
-    "evidence =": ["Which head implements which selector", PICTURE],
+    "evidence =": ["verdicts by head and selector", PICTURE],
     'print(evidence.of("L1H3"': ["pattern will do", "do not do what the interpreter says: 0.00"],
     "print(str(evidence)": ["operands alone: queries 1.00"],
-    "compiled =": ["may do this selector's work", 'type="range"'],
+    "compiled =": ["compiled L2H0 score 1.00, trained L1H", 'type="range"'],
     "small =": ["of held-out positions right after"],
     "from rasplab.study.tasks": ["4: '100.00%', 5: "],
     "rasplab.judge(small": [PICTURE],
