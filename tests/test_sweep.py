@@ -185,8 +185,13 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(tmp_path, number, code):
 
 def _signalled(spec, folder, number, tries=3):
     """A sweep in a process of its own that got the signal after its first checkpoint, and what it
-    said; on a busy machine a sweep may be over before: then another."""
-    command = [sys.executable, "-m", "rasplab.cli", "sweep", str(spec), "--workers", "1"]
+    said; on a busy machine a sweep may be over before: then another. It hears Ctrl-C even where
+    the tests, started in the background of a script, do not."""
+    hearing = (
+        "import signal, sys; from rasplab.cli import main; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", hearing, "sweep", str(spec), "--workers", "1"]
     for _ in range(tries):
         shutil.rmtree(folder, ignore_errors=True)
         sweep = subprocess.Popen(
