@@ -34,10 +34,10 @@ bench-circuits: $(STAMP)	## discovery methods on models whose circuit is known (
 realistic: $(STAMP)	## train the realistic models of circuits/realistic anew (some minutes)
 	$(BIN)/python -m rasplab.study.realistic
 
-reproduce: $(STAMP)     ## accuracy at the programs' sizes and below, 3 seeds (most of an hour on 2 idle cores)
+reproduce: $(STAMP)     ## accuracy at the programs' sizes and below, 3 seeds (some half hour on 2 idle cores)
 	$(BIN)/python -m rasplab.reproduce full
 
-reproduce-quick: $(STAMP)  ## a smaller table, in minutes
+reproduce-quick: $(STAMP)  ## a smaller table, in a minute or two
 	$(BIN)/python -m rasplab.reproduce quick
 
 trained: $(STAMP)       ## train the models of circuits/trained/ that are not there (about half an hour)
