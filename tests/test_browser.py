@@ -87,7 +87,10 @@ def server(folder, tmp_path_factory) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # a server that waits for its kernels
+                process.kill()
 
 
 def _await(address: str, log: Path) -> None:
