@@ -43,7 +43,7 @@ reproduce-quick: $(STAMP)  ## a smaller table, in a minute or two
 trained: $(STAMP)       ## train the models of circuits/trained/ that are not there (about half an hour)
 	$(BIN)/python -m rasplab.study.shipped
 
-calibrate: $(STAMP)     ## the verdicts on compiled models, whose heads are known (some 20 minutes; goes on where it was stopped)
+calibrate: $(STAMP)     ## the verdicts on compiled models, whose heads are known (some 5 minutes; goes on where it was stopped)
 	$(BIN)/python -m rasplab.study.calibrate
 
 lab: $(STAMP)
