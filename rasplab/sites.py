@@ -104,3 +104,8 @@ class Edge:
 
     def __str__(self) -> str:
         return f"{self.src}->{self.dst}"
+
+
+def all_heads(n_layers: int, n_heads: int) -> tuple[Site, ...]:
+    """Every head of a transformer, in forward order."""
+    return tuple(Site("head", layer, h) for layer in range(n_layers) for h in range(n_heads))

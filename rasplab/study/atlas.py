@@ -16,7 +16,7 @@ from rasplab.batch import evaluate_batch
 from rasplab.errors import RaspValueError
 from rasplab.model.anymodel import AnyModel
 from rasplab.program import Program
-from rasplab.sites import Site
+from rasplab.sites import Site, all_heads
 from rasplab.study.similarity import controls, overlaps, without_bos
 
 RESAMPLES = 400
@@ -128,7 +128,7 @@ def atlas(
     patterns = model.patterns(ids)[:, :, 1:]
     found = [_scores(patterns, _selector(p, ids, model.causal), rng) for p in selectors.values()]
     score, low, high, similar, chance = (np.stack(a, 1) for a in zip(*found, strict=True))
-    heads = tuple(Site("head", n, h) for n in range(model.n_layers) for h in range(model.n_heads))
+    heads = all_heads(model.n_layers, model.n_heads)
     source = "random tokens" if text is None else "text"
     return Atlas(
         model.name, heads, tuple(selectors), score, low, high, similar, chance, len(ids), length,

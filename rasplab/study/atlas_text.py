@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rasplab.sites import Site
+from rasplab.study.lines import lined_up
 
 if TYPE_CHECKING:
     from rasplab.study.atlas import Atlas
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 def atlas_text(atlas: Atlas) -> str:
     """Best selector by layer and head, and for each selector its heads with score and interval."""
     lines = [f"{atlas.model}: {atlas.sequences} sequences of {atlas.length} {atlas.source}", ""]
-    lines += _aligned(_map(atlas))
+    lines += lined_up(_map(atlas))
     lines += ["", "selector, head, score [95% interval], similarity, chance"]
     rows = [row for j, name in enumerate(atlas.selectors) for row in _found(atlas, j, name)]
-    return "\n".join(lines + _aligned(rows))
+    return "\n".join(lines + lined_up(rows))
 
 
 def _map(atlas: Atlas) -> list[list[str]]:
@@ -38,10 +39,3 @@ def _found(atlas: Atlas, j: int, name: str) -> list[list[str]]:
         rows.append([name if not k else "", str(head), score, f"{e.similarity:.2f}",
                      f"{e.chance:.2f}"])  # fmt: skip
     return rows or [[name, "none", "", "", ""]]
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

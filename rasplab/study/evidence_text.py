@@ -6,6 +6,8 @@ from dataclasses import asdict
 from math import isnan
 from typing import TYPE_CHECKING
 
+from rasplab.study.lines import lined_up
+
 if TYPE_CHECKING:
     from rasplab.study.interchange import Accuracy, Estimate
     from rasplab.study.judge import Evidence, Finding
@@ -22,10 +24,7 @@ def evidence_text(evidence: Evidence) -> str:
     rows = [["head", *selectors]]
     for head, row in zip(evidence.table.heads, evidence.findings, strict=True):
         rows.append([str(head), *(f"{f.verdict} {_share(f.accuracy.worst)}" for f in row)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = lined_up(rows)
     lines += [
         f"verdict, interchange accuracy in the worst family; the model is right on "
         f"{_share(evidence.accuracy)}; about {evidence.pairs} pairs a family, seed {evidence.seed}",

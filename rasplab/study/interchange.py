@@ -15,14 +15,14 @@ from itertools import groupby
 
 import numpy as np
 
-from rasplab.batch import Column
+from rasplab.batch import Column, evaluate_batch
 from rasplab.errors import RaspValueError
 from rasplab.model.decode import CodeTable
 from rasplab.model.hooks import codes_with_patterns
 from rasplab.model.lens import LensModel, require_numbers
 from rasplab.model.verify import same_values
 from rasplab.program import Program
-from rasplab.sites import Site
+from rasplab.sites import Site, all_heads
 from rasplab.study.swaps import (
     FAMILIES,
     Prediction,
@@ -82,7 +82,7 @@ class Bench:
     @property
     def heads(self) -> tuple[Site, ...]:
         """Every head, in forward order; the order of the patterns."""
-        return heads_of(self.model)
+        return all_heads(self.model.n_layers, self.model.n_heads)
 
     def on(self, model: LensModel) -> Bench:
         """The same swaps for another model of the same shape."""
@@ -94,6 +94,17 @@ class Bench:
         return np.concatenate([np.full(len(s), FAMILIES.index(s.family)) for s in self.swaps])
 
     @cached_property
+    def usual(self) -> dict[int, set]:
+        """By s-op: the values it takes on the swaps' inputs and sources, unswapped."""
+        domain, found = self.model.domain, {}
+        for ids in (ids for swap in self.swaps for ids in (swap.ids, swap.sources)):
+            trace = evaluate_batch(self.program, ids, domain.vocab, domain.causal)
+            for node, column in trace.columns.items():
+                codes = np.unique(column.codes)
+                found.setdefault(node, set()).update(column.values[c] for c in codes)
+        return found
+
+    @cached_property
     def draws(self) -> np.ndarray:
         """How often each bootstrap sample takes each pair [resample, pair]; whole families."""
         rng = np.random.default_rng((self.seed, 6))
@@ -103,13 +114,6 @@ class Bench:
             if len(of):
                 weights[:, of] = rng.multinomial(len(of), np.full(len(of), 1 / len(of)), RESAMPLES)
         return weights
-
-
-def heads_of(model: LensModel) -> tuple[Site, ...]:
-    """Every head of a model, in forward order."""
-    return tuple(
-        Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads)
-    )
 
 
 def set_up(model: LensModel, program: Program, pairs: int = 200, seed: int = 0) -> Bench:

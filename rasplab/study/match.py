@@ -17,7 +17,8 @@ from rasplab.inputs import even_ids
 from rasplab.model.hooks import value_norms
 from rasplab.model.lens import LensModel, require_numbers
 from rasplab.program import Aggregate, Program, SelectorWidth
-from rasplab.sites import Site
+from rasplab.sites import Site, all_heads
+from rasplab.study.lines import lined_up
 from rasplab.study.similarity import Sums, unambiguous, without_bos
 from rasplab.study.tasks import DRAWN, inputs_of, require_vocab
 
@@ -144,11 +145,7 @@ class MatchTable:
         rows = [["head", *map(str, self.selectors)]]
         for i, head in enumerate(self.heads):
             rows.append([str(head), *(self._cell(i, j) for j in range(len(self.selectors)))])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        lines = lined_up(rows)
         lines.append(
             "score (similarity, chance); * without BOS, + as what is written; "
             f"{self.inputs} inputs, seed {self.seed}"
@@ -192,9 +189,7 @@ def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> Ma
     selectors = tuple(
         Selector(i, program.labels[i], bool(p)) for i, p in zip(wanted, positional, strict=True)
     )
-    heads = tuple(
-        Site("head", layer, h) for layer in range(model.n_layers) for h in range(model.n_heads)
-    )
+    heads = all_heads(model.n_layers, model.n_heads)
     splits = tuple(_split(groups, heads, score[:, j], j) for j in range(len(wanted)))
     return MatchTable(
         heads, selectors, on / np.maximum(rows, 1), similar, chance, score, view, splits,

@@ -56,11 +56,10 @@ def _side(
 ) -> tuple[Estimate, Estimate]:
     """The accuracy, and the same on arbitrary targets."""
     counts = [np.zeros((4, len(swap)), int) for swap in bench.swaps]
-    usual = usual_values(bench)
     for k, swap in enumerate(bench.swaps):
         if swap.family in FAMILIES:
             swap = _reordered(swap, bench.seed) if side == "k" else swap
-            wanted = _predicted(bench, k, swap, r, side, usual)
+            wanted = _predicted(bench, k, swap, r, side)
             got = codes_with_operands(bench.model, swap.ids, swap.sources, swap.rows, heads, side)
             for at, p in ((0, wanted), (2, wanted.rolled(bench.clean[k]))):
                 counts[k][at : at + 2] = (p.right(got) & p.changed).sum(1), p.changed.sum(1)
@@ -76,9 +75,7 @@ def _reordered(swap: Swap, seed: int) -> Swap:
     return replace(swap, rows=rng.random(swap.rows.shape).argsort(-1))
 
 
-def _predicted(
-    bench: Bench, k: int, swap: Swap, r: int, side: Literal["q", "k"], usual: dict[int, set]
-) -> Prediction:
+def _predicted(bench: Bench, k: int, swap: Swap, r: int, side: Literal["q", "k"]) -> Prediction:
     """What the interpreter says to swap k when one side of the selector of reading r is moved."""
     domain, reading = bench.model.domain, bench.readings[r]
     here, there = (
@@ -92,7 +89,7 @@ def _predicted(
     full = np.broadcast_to(chosen, (*swap.ids.shape, swap.ids.shape[1]))
     reads = dict.fromkeys(reading.readers, full)
     trace = evaluate_batch(bench.program, swap.ids, domain.vocab, domain.causal, reads)
-    return predicted(trace, bench.model.readout, bench.clean[k]).where(_usual(trace, usual))
+    return predicted(trace, bench.model.readout, bench.clean[k]).where(_usual(trace, bench.usual))
 
 
 def _compared(
@@ -117,18 +114,6 @@ def _compared(
         raise AssertionError(program.nodes[node])
 
     return of
-
-
-def usual_values(bench: Bench) -> dict[int, set]:
-    """By s-op: the values it takes on the swaps' inputs, unswapped."""
-    domain, found = bench.model.domain, {}
-    for swap in bench.swaps:
-        for ids in (swap.ids, swap.sources):
-            trace = evaluate_batch(bench.program, ids, domain.vocab, domain.causal)
-            for node, column in trace.columns.items():
-                codes = np.unique(column.codes)
-                found.setdefault(node, set()).update(column.values[c] for c in codes)
-    return found
 
 
 def _usual(trace: BatchTrace, usual: dict[int, set]) -> np.ndarray:

@@ -14,6 +14,7 @@ from rasplab.model.resume import STATE
 from rasplab.model.store import load_model
 from rasplab.program import Program
 from rasplab.study.judge import Evidence, Finding, judge
+from rasplab.study.lines import lined_up
 from rasplab.study.match import Selector
 from rasplab.study.sweep import run_id
 from rasplab.study.train import trained
@@ -61,10 +62,7 @@ class Seeds:
         for s in self.selectors:
             found = [f"{f.head} {f.verdict} {f.accuracy.worst}" for f in self.best(s.node)]
             rows.append([str(s), *found, "accepted" if self.accepted(s.node) else ""])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-        ]
+        lines = lined_up(rows)
         right = ", ".join(f"{e.accuracy.value:.2f}" for e in self.evidence)
         return "\n".join(
             [*lines, f"best head of each seed; the models are right on {right} of positions; "
