@@ -150,7 +150,10 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise FileError(f"cannot read {path}: {error}") from None
+        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise FileError(
+            f"cannot read {path}: {why}", hint="--text takes a file of plain text"
+        ) from None
 
 
 def sweep(args: Namespace) -> int:

@@ -293,3 +293,11 @@ def test_every_recipe_of_its_own_is_shipped():
     """The table of recipes, the promises and the folders name the same tasks."""
     folders = {p.name for p in (zoo.shipped("circuits") / "trained").iterdir()}
     assert set(OWN) == set(PROMISED) == folders
+
+
+def test_a_recipe_that_cannot_be_leaves_no_folder(tmp_path):
+    """A head to supervise that is not there: told, and nothing is made."""
+    changes = TINY | {"supervise": {"L9H0": "same"}}
+    with pytest.raises(RaspError, match="no head 'L9H0'"):
+        training.train("hist", out=tmp_path / "run", progress=False, **changes)
+    assert not (tmp_path / "run").exists()

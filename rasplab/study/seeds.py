@@ -91,7 +91,10 @@ def judge_seeds(
     Raises RaspValueError for fewer than two seeds or one twice, and what `train` and `judge` raise.
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
-        raise RaspValueError(f"different seeds are compared, two or more; got {list(seeds)}")
+        raise RaspValueError(
+            f"different seeds are compared, two or more; got {list(seeds)}",
+            hint=f"a selector is accepted on {FEWEST_SEEDS}: --seeds {FEWEST_SEEDS}",
+        )
     found = []
     for seed in seeds:
         found.append(judge(_model(replace(wanted, seed=seed), folder, progress), program, pairs))

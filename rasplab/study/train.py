@@ -83,11 +83,11 @@ def fit(
 ) -> LensModel:
     """`train` for a task at hand; `report` is called with step,
     loss and held-out accuracy (nan before the first)."""
-    if out is not None:
-        writable(Path(out))
     examples = todo.sample(POOL, wanted.seed, lengths=wanted.trained_lengths)
     unseen = todo.sample(HELD_OUT_INPUTS, wanted.seed, True, wanted.trained_lengths)
     run = Descent(blank(wanted, todo, device), wanted, todo, examples, out)
+    if out is not None:
+        writable(Path(out))  # made only once nothing is wrong with the recipe
     start = time.perf_counter() - run.resume()
     while run.step < wanted.steps and not run.accuracy >= wanted.target:  # nan at first
         loss = run.advance()
