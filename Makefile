@@ -32,7 +32,7 @@ bench-circuits: $(STAMP)	## discovery methods on models whose circuit is known (
 	$(BIN)/rasplab bench circuits
 
 realistic: $(STAMP)	## train the realistic models of circuits/realistic anew (some minutes)
-	$(BIN)/python -m rasplab.study.realistic
+	$(BIN)/python -m rasplab.study.training.siit_zoo
 
 reproduce: $(STAMP)     ## accuracy at the programs' sizes and below, 3 seeds (some half hour on 2 idle cores)
 	$(BIN)/python -m rasplab.reproduce full
@@ -44,7 +44,7 @@ trained: $(STAMP)       ## train the models of circuits/trained/ that are not th
 	$(BIN)/python -m rasplab.study.shipped
 
 calibrate: $(STAMP)     ## the verdicts on compiled models, whose heads are known (some 5 minutes; goes on where it was stopped)
-	$(BIN)/python -m rasplab.study.calibrate
+	$(BIN)/python -m rasplab.study.bench.calibration
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

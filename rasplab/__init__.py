@@ -10,37 +10,37 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from rasplab.errors import CompileError, RaspError
+from rasplab.base.errors import CompileError, RaspError
 
 if TYPE_CHECKING:
-    from rasplab.compiler import Compiled
-    from rasplab.program import Program
+    from rasplab.compiler.compiled import Compiled
+    from rasplab.program.graph import Program
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "parse": "rasplab.lang",
-    "load": "rasplab.lang",
-    "evaluate": "rasplab.interpret",
-    "equal": "rasplab.equality",
-    "is_raspl": "rasplab.raspl",
-    "limit": "rasplab.limits",
-    "evaluate_many": "rasplab.batch.many",
+    "parse": "rasplab.lang.loading",
+    "load": "rasplab.lang.loading",
+    "evaluate": "rasplab.program.interpret.exact",
+    "equal": "rasplab.program.analysis.equivalence",
+    "is_raspl": "rasplab.program.analysis.rasp_l",
+    "limit": "rasplab.base.limits",
+    "evaluate_many": "rasplab.program.batch.many",
     "verify": "rasplab.model.verify",
-    "train": "rasplab.study.train",
-    "match": "rasplab.study.match",
-    "judge": "rasplab.study.judge",
-    "judge_seeds": "rasplab.study.seeds",
-    "side_by_side": "rasplab.show.side_by_side",
-    "superpose": "rasplab.study.superpose",
-    "circuit_of": "rasplab.circuit.truth",
+    "train": "rasplab.study.training.trainer",
+    "match": "rasplab.study.heads.screen",
+    "judge": "rasplab.study.heads.verdict",
+    "judge_seeds": "rasplab.study.bench.across_seeds",
+    "side_by_side": "rasplab.apps.show.side_by_side",
+    "superpose": "rasplab.study.bench.superposition",
+    "circuit_of": "rasplab.circuit.structural",
     "effective_circuit": "rasplab.circuit.effective",
-    "discover": "rasplab.circuit.discover",
-    "score": "rasplab.circuit.score",
-    "load_compiled": "rasplab.compiler.files",
-    "load_model": "rasplab.model.store",
+    "discover": "rasplab.circuit.discovery.discover",
+    "score": "rasplab.circuit.evaluation.score",
+    "load_compiled": "rasplab.compiler.serialize",
+    "load_model": "rasplab.model.checkpoint",
     "from_tracr": "rasplab.model.tracr",
-    "load_ipython_extension": "rasplab.notebook",
+    "load_ipython_extension": "rasplab.apps.notebook.extension",
 }
 
 __all__ = ["CompileError", "RaspError", "compile", *_HOMES]
@@ -64,8 +64,8 @@ def compile(  # noqa: A001 (the front door's word for it)
     Raises CompileError, with the place in the program, where no exact model exists; ValueError for
     bad arguments.
     """
-    from rasplab.compiler import compile_program
-    from rasplab.domain import make_domain
+    from rasplab.compiler.pipeline import compile_program
+    from rasplab.program.domain import make_domain
 
     return compile_program(program, make_domain(vocab, max_len, causal), basis)
 

@@ -1,4 +1,4 @@
-"""Effective truth: which edges change the output when they alone are patched, exactly (floor 5)."""
+"""Effective truth: which edges change the output when they alone are patched, exactly."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rasplab.circuit.flow import check_flow, flow_of
 from rasplab.circuit.graph import Circuit
-from rasplab.circuit.pairs import Pairs, draw_pairs
-from rasplab.circuit.problem import ABLATIONS, Problem, problem
+from rasplab.circuit.patching.edge_model import check_flow, flow_of
+from rasplab.circuit.patching.experiment import ABLATIONS, Problem, problem
+from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 
 if TYPE_CHECKING:
-    from rasplab.model.lens import LensModel
+    from rasplab.model.bridge import LensModel
 
 TOLERANCE = 1e-6
 """Of the largest logit: in float64, compiled models leave some 1e-13 where nothing should move."""
@@ -78,7 +78,7 @@ def _named(model: LensModel, found: Problem, names: list[str]) -> Circuit:
     if model.compiled is None:
         sites = sorted({e.src for e in edges} | {e.dst.site for e in edges})
         return Circuit(edges, ((),) * len(edges), tuple((s, "") for s in sites))
-    from rasplab.circuit.truth import circuit_of
+    from rasplab.circuit.structural import circuit_of
 
     return circuit_of(model.compiled).kept(edges)
 

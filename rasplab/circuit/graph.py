@@ -1,4 +1,4 @@
-"""Circuit: a set of edges between sites, with labels; JSON and networkx forms (floor 5)."""
+"""Circuit: a set of edges between sites, with labels; JSON and networkx forms."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rasplab.domain import BOS
-from rasplab.errors import RaspValueError
-from rasplab.sites import Edge, Port, Site
+from rasplab.base.errors import RaspValueError
+from rasplab.program.domain import BOS
+from rasplab.transformer.sites import Edge, Port, Site
 
 GRANULARITIES = ("node", "component", "edge", "position")
 """node: all that a site writes; component: from site to site; edge: into q, k or v; position: an

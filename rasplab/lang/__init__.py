@@ -1,5 +1,5 @@
-"""The language: text to syntax, syntax to program, values to text (floor 2)."""
+"""The language: text to syntax, syntax to program, values to text."""
 
-from rasplab.lang.files import load, parse
+from rasplab.lang.loading import load, parse
 
 __all__ = ["load", "parse"]

@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rasplab.errors import FileError, RaspError, RaspSyntaxError, RaspTypeError, Source, Span
-from rasplab.interpret import check_length
-from rasplab.interpret.faults import told
-from rasplab.lang import syntax as s
-from rasplab.lang.check import ExampleCheck
-from rasplab.lang.display import View
-from rasplab.lang.elaborate import Elaborator, Result
-from rasplab.lang.files import MAX_NESTED_LOADS, find, read_source
-from rasplab.lang.library import prelude, with_library
-from rasplab.lang.parse import is_unfinished, parse_module
-from rasplab.lang.scope import Scope
-from rasplab.lang.values import Applied, Node, Value, a_kind, plain_text
-from rasplab.program import Program
+from rasplab.base.errors import FileError, RaspError, RaspSyntaxError, RaspTypeError, Source, Span
+from rasplab.lang.elaborate.elaborator import Elaborator, Result
+from rasplab.lang.elaborate.example_check import ExampleCheck
+from rasplab.lang.elaborate.library import prelude, with_library
+from rasplab.lang.elaborate.scope import Scope
+from rasplab.lang.elaborate.values import Applied, Node, Value, a_kind, plain_text
+from rasplab.lang.loading import MAX_NESTED_LOADS, find, read_source
+from rasplab.lang.printing.transcript import View
+from rasplab.lang.syntax import ast as s
+from rasplab.lang.syntax.parser import is_unfinished, parse_module
+from rasplab.program.graph import Program
+from rasplab.program.interpret.exact import check_length
+from rasplab.program.interpret.transcript_faults import told
 
 EXAMPLE = "hello"
 """The running example of a new session."""

@@ -1,13 +1,13 @@
-"""How a model is trained: one frozen record per run, and the table of defaults per task
-(floor 4)."""
+"""How a model is trained: one frozen record per run, and the table of defaults per task."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 
-from rasplab import zoo
-from rasplab.domain import Domain, make_domain
-from rasplab.program import Atom, Program
+from rasplab.program import zoo
+from rasplab.program.domain import Domain, make_domain
+from rasplab.program.graph import Program
+from rasplab.program.values import Atom
 
 LETTERS = tuple("abcdefgh")
 
@@ -106,7 +106,7 @@ class Recipe:
 
     def program(self) -> Program:
         """The zoo program of the task."""
-        from rasplab.lang import load
+        from rasplab.lang.loading import load
 
         return load(zoo.entry(self.task).path)
 
@@ -189,3 +189,17 @@ def recipe(task: str, **changes: object) -> Recipe:
     if given.get("norm") == "none":
         given["norm"] = None
     return replace(base, **(own | given))
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """How far training came.
+
+    held_out  accuracy on held-out inputs, as a share of positions
+    curve     at each measurement (step, mean training loss since the last one, held_out)
+    """
+
+    step: int
+    held_out: float
+    seconds: float
+    curve: tuple[tuple[int, float, float], ...] = ()

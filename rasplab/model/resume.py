@@ -1,5 +1,5 @@
 """Training in the middle, on disk: one file that holds all of it, so that a run which is killed
-goes on as if it had not been (floor 4).
+goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 
-from rasplab.errors import FileError
-from rasplab.model.disk import replaced
-from rasplab.model.lens import LensModel, plain_parameters
-from rasplab.model.recipe import Recipe
-from rasplab.model.store import Trained
+from rasplab.base.atomic import write_atomic
+from rasplab.base.errors import FileError
+from rasplab.model.bridge import LensModel, plain_parameters
+from rasplab.model.recipe import Recipe, Trained
 
 STATE = "resume.safetensors"
 FORMAT = "rasplab training state 1"
@@ -42,7 +41,7 @@ def save_state(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replaced(folder / STATE, save(tensors, header))
+        write_atomic(folder / STATE, save(tensors, header))
     except OSError as error:
         raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
 

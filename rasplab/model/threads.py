@@ -1,4 +1,4 @@
-"""How many threads a small model is worth (floor 4)."""
+"""How many threads a small model is worth."""
 
 from __future__ import annotations
 

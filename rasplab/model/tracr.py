@@ -1,4 +1,4 @@
-"""Models that Tracr assembled, as models of this laboratory (floor 4).
+"""Models that Tracr assembled, as models of this laboratory.
 
 The weights are read with TransformerLens' own utility; neither Tracr nor JAX is needed for that,
 only the object that Tracr made, or anything with its attributes. Positions and BOS agree: both
@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from rasplab.domain import Readout, make_domain
-from rasplab.model.lens import LensModel, load_weights
-from rasplab.weights import Weights
+from rasplab.model.bridge import LensModel, load_weights
+from rasplab.program.domain import make_domain
+from rasplab.transformer.readout import Readout
+from rasplab.transformer.weights import Weights
 
 
 def from_tracr(

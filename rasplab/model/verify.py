@@ -1,5 +1,4 @@
-"""The model against the interpreter, on every input of its domain or on a seeded sample of it
-(floor 4)."""
+"""The model against the interpreter, on every input of its domain or on a seeded sample of it."""
 
 from __future__ import annotations
 
@@ -11,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from rasplab.batch import FAULT, BatchTrace, evaluate_batch
-from rasplab.errors import RaspError
-from rasplab.inputs import all_ids, sampled_ids
-from rasplab.model.decode import CodeTable
-from rasplab.model.lens import LensModel
+from rasplab.base.errors import RaspError
+from rasplab.model.bridge import LensModel
 from rasplab.model.threads import few_threads, in_order
-from rasplab.program import Atom, Program, Value
+from rasplab.program.batch.evaluate import FAULT, BatchTrace, evaluate_batch
+from rasplab.program.graph import Program
+from rasplab.program.inputs import all_ids, sampled_ids
+from rasplab.program.values import Atom, Value
+from rasplab.transformer.decode import CodeTable
 
 SHRINK_INPUTS = 100_000
 """Inputs that are tried, shortest first, for a shorter counterexample than a sampled one."""
@@ -226,7 +226,7 @@ def _counterexample(trace: BatchTrace, table: CodeTable, row: int, output: int) 
 
 def _reason(trace: BatchTrace, row: int) -> str:
     """What the interpreter says to input `row`."""
-    from rasplab.interpret import evaluate
+    from rasplab.program.interpret.exact import evaluate
 
     try:
         evaluate(trace.program, [trace.vocab[t] for t in trace.ids[row]], causal=trace.causal)

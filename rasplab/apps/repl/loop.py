@@ -1,0 +1,165 @@
+"""The REPL: a plain transcript when its output is no terminal, a friendlier loop when it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Protocol, TextIO
+
+from rasplab.base.errors import RaspError, RaspSyntaxError, Source
+from rasplab.lang.elaborate.elaborator import Result
+from rasplab.lang.elaborate.values import Applied, describe, plain_text
+from rasplab.lang.printing.transcript import View, applied_lines, named_lines
+from rasplab.lang.session import Brief, Examples, Failed, Left, Outcome, Session
+from rasplab.lang.syntax.parser import is_unfinished, parse_module
+from rasplab.program.graph import Program
+from rasplab.program.interpret.exact import evaluate
+from rasplab.program.interpret.transcript_faults import is_host, transcript_of
+
+VERSION = "0.1"
+"""Of the language, as the banner says it."""
+
+__all__ = ["Session", "main"]
+
+
+def main(stdin: TextIO, stdout: TextIO) -> int:
+    """Read, evaluate and print until the input ends or leaves. Returns the exit status, 0."""
+    friendly = stdin.isatty() and stdout.isatty() and os.environ.get("TERM") != "dumb"
+    session = Session(draw=draw, kinds=friendly)
+    return _Repl(
+        session, _terminal(session) if friendly else Transcript(stdin, stdout), stdout
+    ).loop()
+
+
+def _terminal(session: Session) -> Face:
+    from rasplab.apps.repl.terminal import Terminal
+
+    return Terminal(session)
+
+
+class Face(Protocol):
+    """Where statements come from, and how values and faults are told."""
+
+    def unit(self) -> str:
+        """The next whole statements. Raises EOFError at the end."""
+
+    def lines(self, view: View, result: Result) -> Iterable[str]:
+        """A value. Raises RaspError where it cannot be shown on its example."""
+
+    def fault(self, error: RaspError) -> str:
+        """A fault."""
+
+    def unshown(self, error: RaspError) -> str:
+        """The fault of a value that could be made, and cannot be shown on the example set now."""
+
+
+class Transcript:
+    """The plain transcript of the reference, to the byte."""
+
+    def __init__(self, stdin: TextIO, stdout: TextIO):
+        self.stdin, self.stdout = stdin, stdout
+
+    def unit(self) -> str:
+        """Lines until they make whole statements, or cannot any more."""
+        unit, prompt = "", ">> "
+        while True:
+            line = self._line(prompt + "  " * unit.split().count("def"))
+            unit += "\n" if line.lstrip().startswith("#") else line + "\n"
+            if unit.strip() and not is_unfinished(unit):
+                return unit
+            prompt = ".. "
+
+    def _line(self, prompt: str) -> str:
+        self.stdout.write(prompt)
+        line = self.stdin.readline()
+        if not line:
+            raise EOFError
+        return line.removesuffix("\n")
+
+    def lines(self, view: View, result: Result) -> Iterable[str]:
+        """A value under its name, or what an s-op put to an input gives."""
+        if result.name is None and isinstance(result.value, Applied):
+            return applied_lines(view, result.value)
+        return named_lines(view, result.name, result.value)
+
+    def fault(self, error: RaspError) -> str:
+        """A fault in the words of the reference."""
+        text = transcript_of(error)
+        if isinstance(error, RaspSyntaxError):
+            return f"\t!! antlr exception: {text} \t-- ignoring input"
+        if text.startswith("not implemented"):
+            return text
+        if is_host(error):
+            return f"something went wrong: {text}"
+        return f"\t\t!!ignoring input:\n\t {text}"
+
+    def unshown(self, error: RaspError) -> str:
+        """A value's fault, in the words of the reference."""
+        text = transcript_of(error)
+        if is_host(error):
+            place = error.span.text if error.span else "?"
+            return f"evaluation failed in: [ {place} ] with exception:\n {text}"
+        return f"\t!!statement executed, but result fails on evaluation:\n\t\t {text}"
+
+
+def draw(name: str, program: Program, tokens: tuple) -> None:
+    """Write the picture that `draw` asks for, and say where, beside the transcript."""
+    from rasplab.apps.show.program import write_flow
+
+    print(f"drawn: {write_flow(evaluate(program, tokens), name)}", file=sys.stderr)
+
+
+class _Repl:
+    """One loop over a session."""
+
+    def __init__(self, session: Session, face: Face, out: TextIO):
+        self.session, self.face, self.out = session, face, out
+
+    def loop(self) -> int:
+        self._write([f"RASP {VERSION}", f"running example is: {self.session.sop_example}"])
+        while True:
+            try:
+                if not self._turn(self.face.unit()):
+                    return 0
+            except EOFError:
+                self._write([""])
+                return 0
+            except KeyboardInterrupt:
+                self._write([""])
+
+    def _turn(self, unit: str) -> bool:
+        """Run one unit; False if it leaves."""
+        try:
+            for item in parse_module(Source("<input>", unit)).items:
+                for outcome in self.session.step(item):
+                    if isinstance(outcome, Left):
+                        return False
+                    self._show(outcome)
+        except RaspError as error:
+            self._write([self.face.fault(error)])
+        return True
+
+    def _show(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed):
+            self._write([self.face.fault(outcome.error)])
+        elif isinstance(outcome, Examples):
+            self._write([f"\t{which} example: {_example_text(e)}" for which, e in outcome.pairs])
+        else:
+            self._show_value(outcome)
+
+    def _show_value(self, outcome: Outcome) -> None:
+        result = outcome.result if isinstance(outcome, Brief) else outcome
+        try:
+            self._write(self.face.lines(self.session.view(isinstance(outcome, Brief)), result))
+        except RaspError as error:
+            self._write([self.face.unshown(error)])
+
+    def _write(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.out.write(line + "\n")
+        self.out.flush()
+
+
+def _example_text(example: str | list) -> str:
+    return describe(example) if isinstance(example, str) else plain_text(example)

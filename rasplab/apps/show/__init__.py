@@ -1,0 +1,2 @@
+"""Drawings: one module per form (text, SVG, HTML, the report). Core types know nothing of them.
+"""

@@ -1,0 +1,80 @@
+"""How much a program may take before it is refused, and how to allow more."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one text or one evaluation takes; at these it stays within seconds and 2 GB.
+
+    tokens  of an input: a selector over n of them is n * n bits
+    cells   values held while evaluating; 64 bits of a selector, 8 characters of a string count one
+    steps   expressions and turns of loops, in a text or in a statement of a session
+    nodes   s-ops and selectors that a text makes
+    calls   how deep calls of functions nest
+    range   ints that one range makes
+    length  of a string or list that is joined or repeated, and of all strings of one s-op
+    memory  bytes that compiling takes, about: its tables and the weights
+    bits    of an int: 12,000 are some 3,600 digits; Python writes none of more than 4,300
+    """
+
+    tokens: int = 10_000
+    cells: int = 50_000_000
+    steps: int = 3_000_000
+    nodes: int = 300_000
+    calls: int = 20_000
+    range: int = 1_000_000
+    length: int = 10_000_000
+    memory: int = 4 << 30
+    bits: int = 12_000
+
+
+_CURRENT: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039 (frozen)
+
+
+def current() -> Limits:
+    """The limits that hold now."""
+    return _CURRENT.get()
+
+
+def names() -> tuple[str, ...]:
+    """What can be limited."""
+    return tuple(field.name for field in fields(Limits))
+
+
+class limit:  # noqa: N801 (used like a function)
+    """Set limits: `rasplab.limit(tokens=100_000)` from now on; under `with`, until its end.
+
+    Raises ValueError for an unknown name or a bound that is no positive int.
+    """
+
+    def __init__(self, **bounds: int):
+        for name, bound in bounds.items():
+            if name not in names():
+                raise ValueError(f"there is no limit {name!r}; there are {', '.join(names())}")
+            if type(bound) is not int or bound < 1:
+                raise ValueError(f"the limit {name} is {bound!r}; it is an int of at least 1")
+        self._before = _CURRENT.set(replace(current(), **bounds))
+        _let_python_write(current().bits)
+
+    def __enter__(self) -> Limits:
+        return current()
+
+    def __exit__(self, *_) -> None:
+        _CURRENT.reset(self._before)
+
+
+def way_out(name: str) -> str:
+    """The hint of a fault that a limit makes."""
+    return f"to allow more: rasplab --limit {name}=N ..., or rasplab.limit({name}=N) in Python"
+
+
+def _let_python_write(bits: int) -> None:
+    """Python refuses to write ints beyond a number of digits of its own: let it, up to `bits`."""
+    digits, most = bits * 302 // 1000 + 1, sys.get_int_max_str_digits()
+    if 0 < most < digits:
+        sys.set_int_max_str_digits(digits)

@@ -1,0 +1,93 @@
+"""The true circuit of a compiled model, read off its layout: no ablation, no sampling."""
+
+from __future__ import annotations
+
+from rasplab.circuit.graph import Circuit, unit_name
+from rasplab.compiler.compiled import Compiled
+from rasplab.compiler.lower.residual import Direction, Form
+from rasplab.transformer.sites import Edge, Port, Site
+
+
+def circuit_of(compiled: Compiled) -> Circuit:
+    """Structural truth: an edge where a port reads a direction that a site writes.
+
+    The direction that is 1 at tokens and 0 at BOS belongs to tok_embed; edges that carry only it
+    are bookkeeping and are labelled so.
+    """
+    carried: dict[Edge, set[str]] = {}
+    layout = compiled.layout
+
+    def read(port: Port, forms: list[Form]) -> None:
+        for form in forms:
+            for direction, _ in form.terms:
+                edge = Edge(layout.writers[direction], port)
+                carried.setdefault(edge, set()).add(layout.directions[direction].label)
+
+    for layer, i, head in layout.heads:
+        site = Site("head", layer, i)
+        read(Port(site, "q"), [q for q, _ in head.pairs])
+        read(Port(site, "k"), [k for _, k in head.pairs])
+        read(Port(site, "v"), [v for v, _ in head.outs])
+    for layer, _, neuron in layout.neurons:
+        read(Port(Site("mlp", layer), "in"), [neuron.pre])
+    constant = Form(((0, 1.0),)) if any(f.const for f in compiled.read_out) else Form()
+    read(Port(Site("unembed"), "in"), [*compiled.read_out, constant])
+    edges = tuple(sorted(carried))
+    labels, places = _labels(compiled)
+    used = {e.src for e in edges} | {e.dst.site for e in edges}
+    return Circuit(
+        edges,
+        tuple(tuple(sorted(carried[e])) for e in edges),
+        tuple((s, labels[s]) for s in sorted(used)),
+        tuple((s, places[s]) for s in sorted(used) if s in places),
+    )
+
+
+def position_units(compiled: Compiled) -> frozenset[str]:
+    """Structural truth at position level: `edge@position`, where what an edge carries may differ
+    from 0.
+
+    Embeddings say it position by position; what heads and MLPs write is known at BOS, and may be
+    anything at tokens.
+    """
+    layout, found = compiled.layout, set()
+    places = range(compiled.domain.max_len + 1)
+    written: dict[str, list[int]] = {}
+    for direction in layout.directions:
+        here = [p for p in places if _may_write(direction, p)]
+        written.setdefault(direction.label, []).extend(here)
+    circuit = circuit_of(compiled)
+    for edge, carries in zip(circuit.edges, circuit.carries, strict=True):
+        for p in {p for label in carries for p in written[label]}:
+            found.add(unit_name(edge, "position", p))
+    return frozenset(found)
+
+
+def _may_write(direction: Direction, position: int) -> bool:
+    if position == 0:
+        return direction.bos != 0
+    if direction.site == "pos":
+        return direction.table[position - 1] != 0
+    return direction.site != "tok" or any(direction.table)
+
+
+def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
+    program = compiled.program
+    labels = {
+        Site("tok_embed"): "tokens",
+        Site("pos_embed"): "indices",
+        Site("unembed"): program.labels[program.output],
+    }
+    places = {}
+    for site, nodes in compiled.site_nodes().items():
+        labels[site] = ", ".join(dict.fromkeys(program.labels[n] for n in nodes))
+        spans = [program.span(n).place for n in nodes if program.span(n)]
+        if spans:
+            places[site] = spans[0]
+    for layer, i, _ in compiled.layout.heads:
+        labels[Site("head", layer, i)] = compiled.heads[layer, i]
+    for layer in range(compiled.layout.n_layers):
+        labels.setdefault(Site("mlp", layer), "")
+    if program.span(program.output):
+        places[Site("unembed")] = program.span(program.output).place
+    return labels, places

@@ -1,0 +1,113 @@
+"""Selectors in normal form: an `and` of conjuncts, each a test of a key tuple against a query tuple.
+
+`normal_and` serves aggregates (a head adds scores, which is `and`); `normal_or` serves widths,
+where the parts of an `or` may be counted by separate heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from rasplab.base.errors import CompileError
+from rasplab.program.functions import PREDICATES
+from rasplab.program.graph import Combine, Program, Select
+
+MAX_CLAUSES = 64
+"""Beyond this many clauses a selector is treated as one joint test instead of being multiplied out.
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Literal:
+    """One `select(keys, queries, predicate)`, or its negation."""
+
+    keys: int
+    queries: int
+    predicate: str
+    negated: bool = False
+
+    def test(self, key, query) -> bool:
+        """Whether `key` is selected by `query`. Raises what the predicate raises."""
+        return bool(PREDICATES[self.predicate](key, query)) != self.negated
+
+
+Clause = tuple[Literal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunct:
+    """An `and` of clauses (each an `or` of literals) over one tuple of key s-ops and one of query
+    s-ops.
+    """
+
+    keys: tuple[int, ...]
+    queries: tuple[int, ...]
+    clauses: tuple[Clause, ...]
+
+
+def normal_and(program: Program, selector: int) -> tuple[Conjunct, ...]:
+    """The selector as one `and` of conjuncts."""
+    return _conjuncts(_clauses(program, selector, negated=False, outer="and"))
+
+
+def normal_or(program: Program, selector: int) -> tuple[tuple[Conjunct, ...], ...]:
+    """The selector as an `or` of terms, each an `and` of conjuncts."""
+    terms = _clauses(program, selector, negated=False, outer="or")
+    return tuple(_conjuncts([(literal,) for literal in term]) for term in terms)
+
+
+def conjunction(a: tuple[Conjunct, ...], b: tuple[Conjunct, ...]) -> tuple[Conjunct, ...]:
+    """The `and` of two conjunct lists."""
+    return _conjuncts([clause for conjunct in (*a, *b) for clause in conjunct.clauses])
+
+
+def _clauses(program: Program, selector: int, negated: bool, outer: str) -> list[Clause]:
+    """Clauses joined by `outer`, literals inside a clause by the other connective; negation pushed
+    to literals.
+    """
+    match program.nodes[selector]:
+        case Select(keys, queries, predicate):
+            return [(Literal(keys, queries, predicate, negated),)]
+        case Combine("not", (inner,)):
+            return _clauses(program, inner, not negated, outer)
+        case Combine(fn, parts):
+            lists = [_clauses(program, part, negated, outer) for part in parts]
+            if (fn == outer) != negated:
+                return _distinct([clause for clauses in lists for clause in clauses])
+            return _multiply(program, selector, lists)
+    raise AssertionError(f"node {selector} is no selector")
+
+
+def _multiply(program: Program, selector: int, lists: list[list[Clause]]) -> list[Clause]:
+    """One clause of each list joined, in every way; implied ones dropped as they appear."""
+    joined: list[Clause] = [()]
+    for clauses in lists:
+        if len(joined) * len(clauses) > MAX_CLAUSES:
+            raise CompileError(
+                f"{program.labels[selector]!r} multiplies out to more than {MAX_CLAUSES:,} clauses",
+                program.span(selector),
+                "compute part of it as an s-op first, or nest `and` and `or` less deeply",
+            )
+        joined = _distinct([_join(choice) for choice in product(joined, clauses)])
+    return joined
+
+
+def _join(clauses: tuple[Clause, ...]) -> Clause:
+    return tuple(sorted({literal for clause in clauses for literal in clause}))
+
+
+def _distinct(clauses: list[Clause]) -> list[Clause]:
+    """Each clause once, without those that another clause's literals already imply."""
+    sets = list(dict.fromkeys(frozenset(c) for c in clauses))
+    return [tuple(sorted(s)) for s in sets if not any(other < s for other in sets)]
+
+
+def _conjuncts(clauses: list[Clause]) -> tuple[Conjunct, ...]:
+    """Clauses over the same key and query s-ops become one conjunct."""
+    groups: dict[tuple, list[Clause]] = {}
+    for clause in clauses:
+        keys = tuple(sorted({literal.keys for literal in clause}))
+        queries = tuple(sorted({literal.queries for literal in clause}))
+        groups.setdefault((keys, queries), []).append(clause)
+    return tuple(Conjunct(k, q, tuple(dict.fromkeys(group))) for (k, q), group in groups.items())

@@ -1,0 +1,114 @@
+"""Compiled models in disguise: the same function in weights that no longer show it.
+
+For calibrating instruments that claim to find what a head does: the answer stays known, since
+`layout.heads` names the true heads. After `rotated` the residual directions are no longer the axes
+of `layout.directions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rasplab.transformer.sites import Site
+from rasplab.transformer.weights import Weights
+
+if TYPE_CHECKING:
+    from rasplab.compiler.compiled import Compiled
+
+READS = {"W_Q": -2, "W_K": -2, "W_V": -2, "W_in": -2, "W_U": -2}
+WRITES = {"W_E": -1, "W_pos": -1, "W_O": -1, "b_O": -1, "W_out": -1, "b_out": -1}
+"""Which axis of each array is d_model."""
+
+PER_HEAD = ("W_Q", "W_K", "W_V", "b_Q", "b_K", "b_V", "W_O")
+
+
+def rotated(compiled: Compiled, seed: int) -> Compiled:
+    """The same function with the residual stream, q and k, v and z turned by random rotations.
+
+    Exact up to rounding, for which the model is run in float64.
+    """
+    w, rng = compiled.weights, np.random.default_rng((seed, 11))
+    turn = _rotation(w.W_E.shape[1], rng)
+    arrays = {name: turn.T @ getattr(w, name) for name in READS}
+    arrays |= {name: getattr(w, name) @ turn for name in WRITES}
+    for layer, head in np.ndindex(*w.W_Q.shape[:2]):
+        qk, vo = (_rotation(w.W_Q.shape[-1], rng) for _ in range(2))
+        for name, inner in (("Q", qk), ("K", qk), ("V", vo)):
+            arrays[f"W_{name}"][layer, head] = arrays[f"W_{name}"][layer, head] @ inner
+            bias = arrays.setdefault(f"b_{name}", getattr(w, f"b_{name}").copy())
+            bias[layer, head] = bias[layer, head] @ inner
+        arrays["W_O"][layer, head] = vo.T @ arrays["W_O"][layer, head]
+    return _with_weights(compiled, replace(w, **arrays))
+
+
+def with_noise(compiled: Compiled, sigma: float, seed: int) -> Compiled:
+    """Every weight times 1 + `sigma` * a standard normal number: what is 0 stays 0.
+
+    No longer exact; how far off it is depends on the program. Noise of one size for all entries
+    of an array would drown the small ones: compiled scores lie thousands of times above values.
+    """
+    rng = np.random.default_rng((seed, 12))
+    noisy = {
+        name: a * (1 + sigma * rng.standard_normal(a.shape))
+        for name, a in compiled.weights.arrays().items()
+    }
+    return _with_weights(compiled, replace(compiled.weights, **noisy))
+
+
+def shuffled_heads(compiled: Compiled, seed: int) -> Compiled:
+    """The same function with the heads of every layer in another order; the layout follows."""
+    w, rng = compiled.weights, np.random.default_rng((seed, 13))
+    orders = [rng.permutation(w.W_Q.shape[1]) for _ in range(w.W_Q.shape[0])]
+    arrays = {
+        name: np.stack([a[order] for a, order in zip(getattr(w, name), orders, strict=True)])
+        for name in PER_HEAD
+    }
+    new = {
+        (layer, int(old)): k for layer, order in enumerate(orders) for k, old in enumerate(order)
+    }
+    layout = compiled.layout
+    heads = tuple(sorted(((n, new[n, i], h) for n, i, h in layout.heads), key=lambda x: x[:2]))
+    writers = tuple(
+        Site("head", s.layer, new[s.layer, s.head]) if s.kind == "head" else s
+        for s in layout.writers
+    )
+    moved = replace(compiled, layout=replace(layout, heads=heads, writers=writers))
+    return _with_weights(moved, replace(w, **arrays), compiled.certificate.dtype)
+
+
+def with_decoys(compiled: Compiled, seed: int) -> Compiled:
+    """The same function with a twin behind every head: it attends alike, and nothing reads it.
+
+    Twin of head h is head h + n_heads; what it writes lies in residual directions of its own.
+    """
+    w, rng = compiled.weights, np.random.default_rng((seed, 14))
+    layers, heads, d_model, d_head = w.W_Q.shape
+    wide = {name: _grown(getattr(w, name), axis, d_head) for name, axis in (READS | WRITES).items()}
+    arrays = wide | {name: np.concatenate([wide[name]] * 2, 1) for name in PER_HEAD if name in wide}
+    for name in ("b_Q", "b_K", "b_V"):
+        arrays[name] = np.concatenate([getattr(w, name)] * 2, 1)
+    arrays["W_O"][:, heads:, :, :d_model] = 0
+    arrays["W_O"][:, heads:, :, d_model:] = rng.standard_normal((layers, heads, d_head, d_head))
+    return _with_weights(compiled, replace(w, **arrays), compiled.certificate.dtype)
+
+
+def _grown(array: np.ndarray, axis: int, by: int) -> np.ndarray:
+    """`array` with `by` zeros more at the end of `axis`."""
+    width = [(0, 0)] * array.ndim
+    width[axis] = (0, by)
+    return np.pad(array, width)
+
+
+def _rotation(n: int, rng: np.random.Generator) -> np.ndarray:
+    """A random orthogonal matrix."""
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * np.sign(np.diag(r))
+
+
+def _with_weights(compiled: Compiled, weights: Weights, dtype: str = "float64") -> Compiled:
+    return replace(
+        compiled, weights=weights, certificate=replace(compiled.certificate, dtype=dtype)
+    )

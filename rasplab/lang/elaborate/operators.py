@@ -1,0 +1,357 @@
+"""The operations of the language on values: at once on atoms and lists, as new graph nodes on s-ops
+and selectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
+from rasplab.base.limits import current, way_out
+from rasplab.lang.elaborate.values import (
+    Applied,
+    Node,
+    Selector,
+    SOp,
+    Value,
+    a_kind,
+    describe,
+    is_atom,
+    is_function,
+    kind,
+    plain_text,
+)
+from rasplab.program.analysis.kinds import Kinds
+from rasplab.program.functions import FUNCTIONS
+from rasplab.program.graph import (
+    Aggregate,
+    Builder,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
+from rasplab.program.interpret.exact import ILLEGAL, elementwise_fault
+from rasplab.program.interpret.transcript_faults import told
+
+MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+UNARY = {"-": "neg", "+": "pos", "round": "round"}
+MAX_NESTING = 100
+"""Of lists in lists: comparing and showing them recurses on the C stack."""
+
+MAX_CHARACTER = 0x10FFFF
+"""The last code point of Unicode."""
+
+Spans = tuple[Span, ...]
+
+
+class Operators:
+    """Makes nodes in `builder`.
+
+    example_length  how many positions the running example has, to tell faults over it
+    kinds           the static check of kinds, when there is no running example to check on
+    """
+
+    def __init__(self, builder: Builder, kinds: Kinds | None, example_length: Callable[[], int]):
+        self.builder, self.kinds, self.example_length = builder, kinds, example_length
+
+    # making nodes
+
+    def constants(self) -> dict[str, Value]:
+        """The names that the language itself gives values."""
+        sops: dict[str, Value] = {
+            "True": True,
+            "False": False,
+            "indices": SOp(self.builder.add(Indices()), "indices"),
+        }
+        for cast in ("asis", "str", "int", "float", "bool"):
+            sops[f"tokens_{cast}"] = SOp(self.builder.add(Tokens(cast)), f"tokens_{cast}")
+        return sops
+
+    def map(self, fn: str, operands: list[SOp], name: str, span: Span, spans: Spans = ()) -> SOp:
+        """FUNCTIONS[fn] of s-ops, under a name."""
+        args = tuple([o.id for o in operands])
+        if self.kinds is not None and len(spans) == len(args):
+            self.kinds.check_map(fn, args, spans)
+        return SOp(self.builder.add(Map(fn, args), span), name)
+
+    def sop(self, value: Value, span: Span) -> SOp:
+        """`value` as an s-op: itself, or an atom at every position."""
+        if isinstance(value, SOp):
+            return value
+        if is_atom(value):
+            return SOp(self.builder.add(Constant(value), span), str(value))
+        values = ", ".join([plain_text(value)] * self.example_length())
+        raise told(
+            RaspTypeError(
+                f"{a_kind(value)} cannot be an s-op",
+                span,
+                "an s-op holds numbers, strings or bools",
+            ),
+            f"{ILLEGAL}:\n\t\t ({values}{',' if self.example_length() == 1 else ''})",
+        )
+
+    def constant(self, value: Value, span: Span) -> SOp:
+        """constant(a): an atom or list at every position."""
+        return self.operand(value, span) if isinstance(value, list) else self.sop(value, span)
+
+    def operand(self, value: Value, span: Span) -> SOp:
+        """`value` as the operand of a map: also a list or dict of atoms, as one constant."""
+        if isinstance(value, list | dict):
+            return SOp(self.builder.add(Constant(frozen(value, span)), span), plain_text(value))
+        if isinstance(value, Selector | Applied) or is_function(value):
+            message = f"{a_kind(value)} is no operand here"
+            raise told(
+                RaspTypeError(message, span), f"unsupported operand type: {kind(value)}", host=True
+            )
+        return self.sop(value, span)
+
+    # operators
+
+    def unary(self, op: str, value: Value, span: Span, inner: Span) -> Value:
+        """`not`, `-`, `+`, `round`, `indicator`."""
+        if op == "indicator":
+            return self._indicator(value, span)
+        if op == "not":
+            return self._not(value, span)
+        if isinstance(value, SOp):
+            return self.map(UNARY[op], [value], f"( {op} {value.name} )", span, (inner,))
+        if isinstance(value, Node | Applied) or is_function(value):
+            raise _no_operator(op, [value], span)
+        return computed(UNARY[op], [value], span)
+
+    def _not(self, value: Value, span: Span) -> Value:
+        if isinstance(value, SOp):
+            return self.map("not", [value], f"( not {value.name} )", span)
+        if isinstance(value, Selector):
+            return Selector(self.builder.add(Combine("not", (value.id,)), span))
+        return not value
+
+    def _indicator(self, value: Value, span: Span) -> SOp:
+        if isinstance(value, SOp):
+            return self.map("indicator", [value], f"I({value.name})", span)
+        raise told(
+            RaspTypeError(
+                f"indicator takes an s-op, and this is {a_kind(value)}", span, "write 1 if c else 0"
+            ),
+            f"indicator operator expects s-op, got: {plain_text(value)}",
+        )
+
+    def binary(self, op: str, left: Value, right: Value, span: Span, spans: Spans) -> Value:
+        """Every operator of two operands but `in`."""
+        if op in ("and", "or"):
+            return self._logic(op, left, right, span, spans)
+        if isinstance(left, Selector) or isinstance(right, Selector):
+            raise self._not_for_selectors(op, left, span, spans)
+        if isinstance(left, SOp) or isinstance(right, SOp):
+            return self._elementwise(op, left, right, span, spans)
+        for value in (left, right):
+            if isinstance(value, Applied) or is_function(value):
+                raise _no_operator(op, [left, right], span)
+        return computed(op, [left, right], span)
+
+    def _elementwise(self, op: str, left: Value, right: Value, span: Span, spans: Spans) -> SOp:
+        if not isinstance(left, SOp) and op in MIRRORED:
+            op, left, right, spans = MIRRORED[op], right, left, spans[::-1]
+        names = [v.name if isinstance(v, SOp) else plain_text(v) for v in (left, right)]
+        operands = [self.operand(left, spans[0]), self.operand(right, spans[1])]
+        word = "pow" if op == "^" else op
+        return self.map(op, operands, f"( {names[0]} {word} {names[1]} )", span, spans)
+
+    def _logic(self, op: str, left: Value, right: Value, span: Span, spans: Spans) -> Value:
+        selectors = [isinstance(v, Selector) for v in (left, right)]
+        if all(selectors):
+            return Selector(self.builder.add(Combine(op, (left.id, right.id)), span))
+        if any(selectors):
+            raise mixed_logic(op, spans[selectors.index(False)])
+        if isinstance(left, SOp) or isinstance(right, SOp):
+            names = [v.name if isinstance(v, Node) else plain_text(v) for v in (left, right)]
+            operands = [self.sop(left, spans[0]), self.sop(right, spans[1])]
+            return self.map(op, operands, f"( {names[0]} {op} {names[1]})", span)
+        return (left and right) if op == "and" else (left or right)
+
+    def _not_for_selectors(self, op: str, left: Value, span: Span, spans: Spans) -> RaspError:
+        place = spans[0 if isinstance(left, Selector) else 1]
+        return told(
+            RaspTypeError(
+                f"`{op}` does not take a selector", place, "selectors combine by and, or, not"
+            ),
+            f"Cannot apply {op} to selector(s)",
+        )
+
+    def if_else(self, condition: Node, then: Value, other: Value, span: Span, spans: Spans) -> SOp:
+        """Chosen position by position; the condition is an s-op."""
+        operands = [self.sop(v, s) for v, s in zip((condition, then, other), spans, strict=True)]
+        name = f"{operands[1].name} if {operands[0].name} else {operands[2].name}"
+        return self.map("if", operands, name, span)
+
+    # attention
+
+    def select(
+        self, keys: Value, queries: Value, predicate: str, span: Span, spans: Spans
+    ) -> Selector:
+        """select(keys, queries, predicate)."""
+        key, query = self.sop(keys, spans[0]), self.sop(queries, spans[1])
+        if self.kinds is not None:
+            self.kinds.check_select(
+                key.id, query.id, predicate, spans[1], (spans[0].text, spans[1].text)
+            )
+        return Selector(self.builder.add(Select(key.id, query.id, predicate), span))
+
+    def aggregate(
+        self, selector: Value, values: Value, default: Value, span: Span, spans: Spans
+    ) -> SOp:
+        """aggregate(selector, values, default)."""
+        if not isinstance(selector, Selector):
+            error = RaspTypeError(
+                f"aggregate needs a selector, and this is {a_kind(selector)}", spans[0], _SELECT
+            )
+            raise told(error, f"Expected selector, got: {describe(selector)}")
+        averaged = self.sop(values, spans[1])
+        if isinstance(default, Node | Applied) or is_function(default):
+            error = RaspTypeError(
+                f"the default of aggregate is a constant, and this is {a_kind(default)}",
+                spans[2],
+                "choose position by position instead: a if selector_width(sel) > 0 else b",
+            )
+            raise told(error, f"Expected atom, got: {describe(default)}")
+        node = Aggregate(selector.id, averaged.id, frozen(default, spans[-1]))
+        return SOp(self.builder.add(node, span))
+
+    def width(self, selector: Value, span: Span) -> SOp:
+        """selector_width(selector)."""
+        if not isinstance(selector, Selector):
+            error = mixed_logic("and", span)
+            error.message = f"selector_width needs a selector, and this is {a_kind(selector)}"
+            error.hint = _SELECT
+            raise error
+        return SOp(self.builder.add(SelectorWidth(selector.id), span))
+
+
+_SELECT = "make one: select(keys, queries, ==)"
+
+
+def mixed_logic(op: str, span: Span) -> RaspTypeError:
+    """A selector and something else under `and`, `or`."""
+    return told(
+        RaspTypeError(
+            f"`{op}` combines two selectors or two s-ops, not one with the other", span, _SELECT
+        ),
+        "Cannot apply and/or between selector and non-selector",
+    )
+
+
+def _no_operator(op: str, operands: list[Value], span: Span) -> RaspTypeError:
+    kinds = " and ".join([f"{a_kind(v)}" for v in operands])
+    return told(
+        RaspTypeError(f"`{op}` does not take {kinds}", span),
+        f"unsupported operand for {op}: {kinds}",
+        True,
+    )
+
+
+def computed(fn: str, operands: list[Value], span: Span) -> Value:
+    """An operation on atoms, lists or dicts, done at once."""
+    try:
+        return FUNCTIONS[fn].apply(*operands)
+    except Exception as fault:
+        raise elementwise_fault(fn, operands, fault, "", span) from None
+
+
+def frozen(value: Value, span: Span) -> Value:
+    """A list as a tuple, a dict as a tuple of pairs, as the program graph holds them."""
+    if isinstance(value, list):
+        return tuple([frozen(v, span) for v in value])
+    if isinstance(value, dict):
+        return tuple([(k, frozen(v, span)) for k, v in value.items()])
+    if is_atom(value):
+        return value
+    message = f"{a_kind(value)} inside a list or dict cannot be looked up position by position"
+    raise told(RaspTypeError(message, span), message, host=True)
+
+
+def shallow(value: list | dict, span: Span) -> list | dict:
+    """The same list or dict. Raises RaspValueError if it nests beyond MAX_NESTING."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_NESTING:
+            raise RaspValueError(f"lists and dicts nest up to {MAX_NESTING} deep", span)
+        level = [
+            v
+            for c in level
+            for v in (c.values() if isinstance(c, dict) else c)
+            if isinstance(v, list | dict)
+        ]
+    return value
+
+
+def int_range(values: list[Value], span: Span) -> list[int]:
+    """range(...) as a list."""
+    if not 1 <= len(values) <= 3:
+        message = f"wrong number of inputs to range, expected: 1, 2, or 3, got: {len(values)}"
+        raise told(RaspTypeError(f"range takes 1 to 3 ints, not {len(values)}", span), message)
+    if not all(isinstance(v, int) for v in values):
+        text = describe(list(values))
+        error = RaspTypeError(
+            f"range takes ints, not {text}", span, "round makes an int of a float"
+        )
+        raise told(error, f"range expects all integer inputs, but got: {text}")
+    if len(values) == 3 and values[2] == 0:
+        raise told(
+            RaspValueError("range with step 0 never ends", span),
+            "range() arg 3 must not be zero",
+            host=True,
+        )
+    found = range(*values)
+    most = current().range
+    if found[most:]:  # len refuses beyond a machine word
+        raise RaspValueError(f"this range has more than {most:,} ints", span, way_out("range"))
+    return list(found)
+
+
+def zipped(lists: list[Value], span: Span) -> list[list]:
+    """zip(...) as a list of lists."""
+    for i, part in enumerate(lists):
+        if not isinstance(part, list):
+            error = RaspTypeError(f"zip takes lists, and operand {i + 1} is {a_kind(part)}", span)
+            raise told(
+                error,
+                f"attempting to zip lists, but {i + 1} -th element is not list: {describe(part)}",
+            )
+    n = len(lists[0])
+    for i, part in enumerate(lists):
+        if len(part) != n:
+            error = RaspTypeError(
+                f"zip takes lists of one length; these have {n} and {len(part)}", span
+            )
+            raise told(
+                error,
+                f"attempting to zip lists of length {n} , "
+                f"but {i + 1} -th list has length {len(part)}",
+            )
+    return shallow([list(row) for row in zip(*lists, strict=True)], span)
+
+
+def length(value: Value, span: Span) -> int:
+    """len(l)."""
+    if isinstance(value, list):
+        return len(value)
+    hint = "the s-op `length` is how many tokens there are" if isinstance(value, Node) else None
+    raise told(
+        RaspTypeError(f"len takes a list, and this is {a_kind(value)}", span, hint),
+        f"attempting to compute length of non-list: {describe(value)}",
+    )
+
+
+def character(code: Value, span: Span) -> str:
+    """chr(n): the character of a code point, for what a string cannot be written with."""
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise RaspTypeError(f"chr takes an int, and this is {a_kind(code)}", span)
+    if not 0 <= code <= MAX_CHARACTER:
+        raise RaspValueError(
+            f"there is no character {code}", span, f"characters are 0 to {MAX_CHARACTER}"
+        )
+    return chr(code)

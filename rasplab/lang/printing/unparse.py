@@ -1,0 +1,336 @@
+"""Programs to text: `unparse(program)`, RASP that parses to a program of the same digest.
+
+A node becomes a statement of its own where it has a name, several users or a long text; else it is
+written inside its user's.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+
+from rasplab.base.errors import RaspValueError
+from rasplab.lang.elaborate.operators import MIRRORED
+from rasplab.lang.elaborate.scope import RESERVED
+from rasplab.lang.printing.format import format_text
+from rasplab.lang.syntax.grammar_tables import tables
+from rasplab.program.graph import (
+    Aggregate,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Node,
+    Program,
+    Select,
+    SelectorWidth,
+    Tokens,
+    canonical_order,
+    node_key,
+    operands,
+)
+from rasplab.program.values import Value
+
+LINE = 72
+"""Characters of an expression; what is longer gets names for its parts."""
+
+MAX_DEPTH = 8
+"""How deep expressions nest."""
+
+ATOM, PREFIX, OTHER = 0, 2, 99
+LEVELS = {"^": 3, "*": 4, "/": 4, "%": 4.5, "+": 6, "-": 6, "and": 8, "or": 8} | dict.fromkeys(
+    ("==", "!=", "<", "<=", ">", ">="), 7
+)
+"""How tightly each operator binds, tightest first: the precedence table of the grammar."""
+
+USED = frozenset({"selector_width", "constant", "chr", "True", "False"})
+"""Names that an unparsed text reads, so it gives them to nothing else."""
+
+STRING = re.compile(r'[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+')
+"""What stands between double quotes in any file; other characters are written as chr(n)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An expression: its text, how tightly its outermost operator binds, how deep it nests.
+
+    constant  the node, where it is a constant
+    is_sop    False for an atom or list, which is not yet an s-op
+    """
+
+    text: str
+    level: float = ATOM
+    op: str = ""
+    depth: int = 0
+    constant: Constant | None = None
+    is_sop: bool = True
+
+
+def unparse(program: Program) -> str:
+    """RASP text of a program: `parse` makes of it a program of the same digest and names.
+
+    Raises RaspValueError for a graph that no text makes (a list looked up that is no constant, ...)
+    """
+    if program.also:
+        raise RaspValueError("a program of several outputs has one text for each of them")
+    return format_text(_Writer(program).text())
+
+
+@dataclass(slots=True)
+class _Writer:
+    program: Program
+    lines: list[str] = field(default_factory=list)
+    made: int = 0
+
+    def text(self) -> str:
+        """The statements, the output's last."""
+        nodes, names = self.program.nodes, self._names()
+        order = canonical_order(nodes, self.program.output)
+        users = Counter(a for i in order for a in operands(nodes[i]))
+        library = _library_nodes(nodes, names)
+        taken = {name for given in names.values() for name in given}
+        texts: dict[int, Text] = {}
+        for i in order:
+            text = Text(library[i]) if i in library else self._expression(nodes[i], texts, taken)
+            again = users[i] > 1 and not _is_short(nodes[i])
+            if names.get(i):
+                text = self._assigned(names[i], text)
+            elif i not in library and i != order[-1] and (again or _is_long(text)):
+                text = self._assigned([self._fresh(taken)], text)
+            texts[i] = text
+        if not names.get(order[-1]):
+            self.lines.append(f"{_as_sop(texts[order[-1]]).text};")
+        return "\n".join(self.lines) + "\n"
+
+    def _names(self) -> dict[int, list[str]]:
+        """The names of each node that a text may give it."""
+        found: dict[int, list[str]] = {}
+        for name, i in self.program.names:
+            if name not in USED and is_assignable(name):
+                found.setdefault(i, []).append(name)
+        return found
+
+    def _fresh(self, taken: set[str]) -> str:
+        """A name that nothing has."""
+        while True:
+            self.made += 1
+            if f"x{self.made}" not in taken:
+                return f"x{self.made}"
+
+    def _assigned(self, names: list[str], text: Text) -> Text:
+        """The statements that give an expression its names; the first name, to use."""
+        value = _as_sop(text).text
+        for name in names:
+            self.lines.append(f"{name} = {value};")
+            value = names[0]
+        return Text(names[0], constant=text.constant)
+
+    def _expression(self, node: Node, texts: dict[int, Text], taken: set[str]) -> Text:
+        match node:
+            case Tokens("str"):
+                return Text("tokens_str" if "tokens" in taken else "tokens")
+            case Tokens(cast):
+                return Text(f"tokens_{cast}")
+            case Indices():
+                return Text("indices")
+            case Constant(value):
+                return _constant(node, value)
+            case Map(fn, args):
+                return _map(fn, [texts[a] for a in args])
+            case Select(keys, queries, predicate):
+                parts = [_operand(texts[keys]), _operand(texts[queries])]
+                return _call("select", parts, predicate)
+            case Combine("not", (selector,)):
+                return _prefix("not ", texts[selector])
+            case Combine(fn, (left, right)):
+                return _binary(fn, texts[left], texts[right])
+            case Aggregate(selector, values, default):
+                plain = type(default) is int and default == 0
+                tail = () if plain else (value_text(default),)
+                return _call("aggregate", [texts[selector], _operand(texts[values])], *tail)
+            case SelectorWidth(selector):
+                return _call("selector_width", [texts[selector]])
+        raise _no_text(f"{type(node).__name__} of {len(operands(node))} operands")
+
+
+def _no_text(what: str) -> RaspValueError:
+    return RaspValueError(
+        f"no RASP text makes a {what}", hint="only a program built by hand has it"
+    )
+
+
+@cache
+def _words() -> frozenset[str]:
+    """The words of the grammar that are no names."""
+    forms = {"select", "aggregate", "range", "zip", "len", "exit", "quit"}
+    return frozenset(tables().words) | forms
+
+
+def is_assignable(name: str) -> bool:
+    """Whether a text may give something this name."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+    return plain and name not in RESERVED and name not in _words()
+
+
+def _library_nodes(nodes: tuple[Node, ...], names: dict[int, list[str]]) -> dict[int, str]:
+    """The nodes that are the library's `full_s` and `length`, by their names there."""
+    given = {name for i in names for name in names[i]}
+    found: dict[int, str] = {}
+    for i, node in enumerate(nodes):
+        match node:
+            case Select(k, q, "==") if node_key(nodes[k]) == node_key(nodes[q]) == _ONE:
+                name = "full_s"
+            case SelectorWidth(s) if found.get(s) == "full_s":
+                name = "length"
+            case _:
+                continue
+        if name not in given or name in names.get(i, ()):
+            found[i] = name
+            names[i] = [n for n in names.get(i, ()) if n != name]
+    return found
+
+
+_ONE = node_key(Constant(1))
+
+
+def _is_short(node: Node) -> bool:
+    """Whether it is written again wherever it is used."""
+    return isinstance(node, Tokens | Indices) or (
+        isinstance(node, Constant) and not isinstance(node.value, tuple)
+    )
+
+
+def _is_long(text: Text) -> bool:
+    return text.is_sop and (len(text.text) > LINE or text.depth >= MAX_DEPTH)
+
+
+def _constant(node: Constant, value: Value) -> Text:
+    text = value_text(value)
+    if isinstance(value, str) and "chr(" in text.replace(f'"{value}"', ""):
+        return Text(text, LEVELS["+"], "+", 0, node, False)
+    return Text(text, PREFIX if text[0] == "-" else ATOM, "-", 0, node, False)
+
+
+def _as_sop(text: Text) -> Text:
+    """A constant as an s-op; others as they are."""
+    return text if text.is_sop else Text(f"constant({text.text})")
+
+
+def _operand(text: Text) -> Text:
+    """An operand of select or aggregate, where an atom is an s-op and a list is none."""
+    is_list = text.constant is not None and isinstance(text.constant.value, tuple)
+    return _as_sop(text) if is_list else text
+
+
+def _call(function: str, parts: list[Text], *tail: str) -> Text:
+    depth = 1 + max(p.depth for p in parts)
+    return Text(f"{function}({', '.join([*(p.text for p in parts), *tail])})", depth=depth)
+
+
+def _map(fn: str, args: list[Text]) -> Text:
+    if fn in ("index", "lookup", "in"):
+        return _container(fn, args)
+    if fn in ("round", "indicator"):
+        return _call(fn, [_as_sop(args[0])])
+    if len(args) == 1:
+        return _prefix({"neg": "-", "pos": "+", "not": "not "}[fn], _as_sop(args[0]))
+    if fn == "if":
+        parts = [_operand(args[1]), _as_sop(args[0]), _operand(args[2])]
+        written = [p.text if p.level < OTHER else f"({p.text})" for p in parts]
+        depth = 1 + max(p.depth for p in parts)
+        return Text("{} if {} else {}".format(*written), OTHER, "if", depth)
+    left, right = _operand(args[0]), _operand(args[1])
+    if not right.is_sop or fn in MIRRORED:
+        left = _as_sop(left)
+    return _binary(fn, left, right)
+
+
+def _binary(op: str, left: Text, right: Text) -> Text:
+    text = f"{_inside(left, op)} {op} {_inside(right, op, is_right=True)}"
+    return Text(text, LEVELS[op], op, 1 + max(left.depth, right.depth))
+
+
+def _prefix(op: str, operand: Text) -> Text:
+    return Text(f"{op}{_atom(operand)}", PREFIX, op.strip(), 1 + operand.depth)
+
+
+def _atom(part: Text) -> str:
+    return part.text if part.level == ATOM else f"({part.text})"
+
+
+def _inside(part: Text, op: str, is_right: bool = False) -> str:
+    """An operand of a binary operator: in brackets where it needs them, or where leaving them out
+    would send readers to the table."""
+    level, pair = LEVELS[op], {part.op, op}
+    binds = part.level < level or (part.level == level and not is_right)
+    unclear = (
+        (part.level == level >= 7 and (level == 7 or part.op != op))
+        or (part.op == "not" and level < 8)
+        or (part.level == PREFIX and op == "^")
+        or ("%" in pair and len(pair) == 2 and pair <= {"%", "*", "/", "^"})
+    )
+    return part.text if part.level == ATOM or (binds and not unclear) else f"({part.text})"
+
+
+def _container(fn: str, args: list[Text]) -> Text:
+    """`list[i]`, `dict[key]`, `x in list`: the container is a constant."""
+    item, container = (args[0], args[1]) if fn == "in" else (args[1], args[0])
+    at, depth = _as_sop(item), 1 + item.depth
+    if container.constant is None:
+        raise _no_text(f"`{fn}` over {container.text}")
+    value = container.constant.value
+    container = _constant(container.constant, value)
+    if fn == "in" and isinstance(value, tuple) and not any(isinstance(v, tuple) for v in value):
+        return Text(f"{_inside(at, '+')} in {container.text}", OTHER, "in", depth)
+    if fn == "index" and isinstance(value, tuple | str):
+        return Text(f"{_atom(container)}[{at.text}]", depth=depth)
+    if fn == "lookup" and _is_dict(value):
+        pairs = ", ".join(f"{value_text(k)}: {value_text(v)}" for k, v in value)
+        return Text(f"{{{pairs}}}[{at.text}]", depth=depth)
+    raise _no_text(f"`{fn}` over {container.text}")
+
+
+def _is_dict(value: Value) -> bool:
+    """Whether these are the pairs of a dict."""
+    if not isinstance(value, tuple) or not all(isinstance(p, tuple) and len(p) == 2 for p in value):
+        return False
+    keys = [key for key, _ in value]
+    return not any(isinstance(k, tuple) for k in keys) and len(dict.fromkeys(keys)) == len(keys)
+
+
+def value_text(value: Value) -> str:
+    """An atom, list or dict's pairs as an expression of the very same value and type."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(value_text(v) for v in value)}]"
+    if isinstance(value, str):
+        return _string_text(value)
+    if isinstance(value, float):
+        return _float_text(value)
+    return str(value)
+
+
+def _float_text(value: float) -> str:
+    """Digits, a dot and digits: the language has no exponents, and no names for inf and nan."""
+    if math.isnan(value):
+        infinite = _float_text(math.inf)
+        return f"({infinite} - {infinite})"
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    if math.isinf(value):
+        return f"{sign}(1{'0' * 308}.0 * 10)"
+    digits = format(abs(Decimal(repr(value))), "f")
+    return f"{sign}{digits}" if "." in digits else f"{sign}{digits}.0"
+
+
+def _string_text(value: str) -> str:
+    """A string between double quotes, joined with the characters that cannot stand there."""
+    parts, at = [], 0
+    for found in STRING.finditer(value):
+        parts += [f"chr({ord(c)})" for c in value[at : found.start()]]
+        parts.append(f'"{found.group()}"')
+        at = found.end()
+    parts += [f"chr({ord(c)})" for c in value[at:]]
+    return " + ".join(parts) or '""'

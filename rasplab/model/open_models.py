@@ -1,0 +1,231 @@
+"""Any trained model as attention patterns: a rasplab folder, a Hugging Face folder, or a name that
+TransformerLens boots.
+
+With lens.py the only importer of transformer_lens. Only ids and patterns are used, so any
+vocabulary and architecture will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rasplab.base.errors import FileError, RaspValueError
+from rasplab.model.bridge import pattern_hook, resolve_device
+
+CELLS = 1 << 24
+"""Pattern cells (query times key, over heads) of one forward pass: 64 MB of float32."""
+
+PATIENCE = 5.0
+"""Seconds in which huggingface.co must answer."""
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
+
+
+@dataclass(frozen=True, eq=False)
+class AnyModel:
+    """A TransformerBridge that is read through its patterns.
+
+    name    that of its folder, or what it is published as
+    bos     the id that is put before every input
+    ids     the ids that inputs may hold
+    n_ctx   the longest input, bos counted
+    """
+
+    name: str
+    lens: Any
+    bos: int
+    ids: range
+    n_ctx: int
+    causal: bool
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the transformer."""
+        return self.lens.cfg.n_layers
+
+    @property
+    def n_heads(self) -> int:
+        """Heads in each layer."""
+        return self.lens.cfg.n_heads
+
+    @torch.no_grad()
+    def patterns(self, ids: np.ndarray) -> np.ndarray:
+        """Attention [batch, layer * head, query, key] on `ids` [batch, pos], bos put before them as
+        row and column 0."""
+        n = ids.shape[1] + 1
+        rows = max(1, CELLS // (self.n_layers * self.n_heads * n * n))
+        return np.concatenate(
+            [self._patterns(ids[start : start + rows]) for start in range(0, len(ids), rows)]
+        )
+
+    def _patterns(self, ids: np.ndarray) -> np.ndarray:
+        device = next(self.lens.parameters()).device
+        full = torch.from_numpy(np.pad(ids, ((0, 0), (1, 0)), constant_values=self.bos)).to(device)
+        names = [pattern_hook(layer) for layer in range(self.n_layers)]
+        _, cache = self.lens.run_with_cache(full, names_filter=lambda name: name in names)
+        found = torch.stack([cache[name] for name in names], 1).float().cpu().numpy()
+        return found.reshape(len(ids), -1, *found.shape[-2:])
+
+    def encoded(self, text: str, n_pos: int) -> np.ndarray:
+        """A text as ids [batch, n_pos], cut into pieces; the last, shorter one is dropped.
+
+        Raises RaspValueError where the model has no tokenizer, or the text is too short.
+        """
+        tokenizer = getattr(self.lens, "tokenizer", None)
+        if tokenizer is None or len(tokenizer) <= 1:
+            raise RaspValueError(f"{self.name} has no tokenizer to read text with")
+        found = tokenizer(text, add_special_tokens=False)["input_ids"]
+        count = len(found) // n_pos
+        if not count:
+            raise RaspValueError(f"the text has {len(found)} tokens; {n_pos} are needed")
+        return np.array(found[: count * n_pos]).reshape(count, n_pos)
+
+
+def load_any_model(name: str, device: str = "auto") -> AnyModel:
+    """The model that `name` names. Raises FileError where nothing can be loaded from it."""
+    folder = Path(name)
+    if (folder / "model.json").is_file() or (folder / "compiled.json").is_file():
+        return _own(folder, device)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise FileError(
+            f"{name} holds no model", hint="name a folder with model.json or config.json"
+        )
+    if not folder.is_dir() and not _may_be_published(name):
+        what = f"{name} is a file" if folder.exists() else f"there is no folder {name}"
+        raise FileError(what, hint=KINDS)
+    try:
+        with _quiet(), _impatient(folder.is_dir()):
+            lens = _booted(name, folder, device)
+    except Exception as error:  # whatever the libraries raise for what they cannot find or read
+        raise FileError(_reason(name, error), hint=KINDS) from None
+    return _read_from(folder.resolve().name if folder.is_dir() else name, lens)
+
+
+KINDS = (
+    "name a rasplab folder, a Hugging Face folder, or a model that TransformerLens knows; "
+    "the latter are downloaded, which needs a network"
+)
+
+
+def _may_be_published(name: str) -> bool:
+    """Whether a published model could have this name: NAME or OWNER/NAME, and no file's."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return not Path(name).exists()
+
+
+def _reason(name: str, error: BaseException) -> str:
+    """Why a model cannot be loaded, in one line."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    missing = f"there is no model {name}: no such folder, and huggingface.co"
+    causes, at = [], error
+    while at is not None and at not in causes:
+        causes, at = [*causes, at], at.__cause__ or at.__context__
+    for kind, text in (
+        (GatedRepoError, f"huggingface.co gives the model {name} only to those it knows"),
+        (RepositoryNotFoundError, f"{missing} has none of that name"),
+        (LocalEntryNotFoundError, f"{missing}, which may have one, cannot be reached"),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return text
+    return f"cannot load the model {name}: {_first_line(error)}"
+
+
+def _own(folder: Path, device: str) -> AnyModel:
+    from rasplab.compiler.serialize import load_compiled
+    from rasplab.model.checkpoint import load_model
+
+    compiled = (folder / "compiled.json").is_file()
+    model = load_compiled(folder).to_model(device) if compiled else load_model(folder, device)
+    domain = model.domain
+    ids = range(1, len(domain.vocab) + 1)
+    return AnyModel(folder.resolve().name, model.lens, 0, ids, domain.max_len + 1, domain.causal)
+
+
+def _booted(name: str, folder: Path, device: str) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    local = folder.is_dir()
+    bare = local and not any((folder / file).is_file() for file in TOKENIZER_FILES)
+    tokenizer = _bare_tokenizer() if bare else None
+    where = str(folder.resolve()) if local else name
+    lens = TransformerBridge.boot_transformers(
+        where, device=resolve_device(device), tokenizer=tokenizer
+    )
+    lens.eval()
+    return lens
+
+
+def _bare_tokenizer() -> Any:
+    """For a folder without one: TransformerLens wants a tokenizer, and only ids are used here."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"<any>": 0}, unk_token="<any>"))
+    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<any>")
+
+
+def _read_from(name: str, lens: Any) -> AnyModel:
+    cfg, found = lens.cfg, getattr(getattr(lens, "tokenizer", None), "bos_token_id", None)
+    bos = found if found is not None and found < cfg.d_vocab else 0
+    causal = getattr(cfg, "attention_dir", "causal") == "causal"
+    ids = range(bos == 0, cfg.d_vocab)
+    return AnyModel(name, lens, bos, ids, cfg.n_ctx, causal)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The libraries retry and warn at length; the one error says what matters."""
+    import logging
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _impatient(local: bool) -> Iterator[None]:
+    """Ask once whether there is a network. Without one only what was downloaded before is looked
+    for; the library would try each file anew for half a minute."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not (local or _online())
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _online() -> bool:
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+    except Exception:  # whatever the client raises where nobody answers
+        return False
+    return True

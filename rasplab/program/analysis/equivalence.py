@@ -1,0 +1,214 @@
+"""Whether two programs are the same function on a domain, or a shortest input that tells them apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rasplab.base.errors import RaspError, RaspTypeError
+from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
+from rasplab.program.domain import Domain, make_domain
+from rasplab.program.graph import Program
+from rasplab.program.inputs import BATCH, all_ids, random_rows
+from rasplab.program.interpret.exact import check_length, evaluate
+from rasplab.program.values import Atom
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An input on which two programs differ.
+
+    left, right  their outputs, a list or a selector's rows; or, as a text, why there is none
+    shortest     whether no shorter input tells them apart
+    """
+
+    input: tuple[Atom, ...]
+    left: list | str
+    right: list | str
+    shortest: bool
+
+    def __str__(self) -> str:
+        ending = "; no shorter input does" if self.shortest else ""
+        return f"{list(self.input)} tells them apart{ending}\n  {self.left}\n  {self.right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Equality:
+    """What `equal` found; true as a condition where it found no difference.
+
+    same_graph  the two are one and the same program, so no input was tried
+    checked     inputs compared
+    failing     those of them on which both fail, which counts as the same
+    covered     every input of up to so many tokens is among them
+    max_len     the longest inputs of the domain; those longer than `covered` were sampled
+    """
+
+    difference: Difference | None
+    same_graph: bool
+    checked: int
+    failing: int
+    covered: int
+    max_len: int
+    seed: int
+    seconds: float
+
+    def __bool__(self) -> bool:
+        return self.difference is None
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether the answer is certain on the whole domain."""
+        return self.same_graph or self.difference is not None or self.covered == self.max_len
+
+    def __str__(self) -> str:
+        if self.difference:
+            return f"different: {self.difference}"
+        if self.same_graph:
+            return "equal: they are the same program"
+        scope = f"every input of up to {self.covered} tokens"
+        if self.covered < self.max_len:
+            longer = f"random ones of {self.covered + 1} to {self.max_len} (seed {self.seed})"
+            scope = f"{scope}, {longer}" if self.covered else longer
+        fail = f"; both fail on {self.failing:,} of them" if self.failing else ""
+        return f"equal on {self.checked:,} inputs: {scope}{fail}"
+
+    def to_json(self) -> dict:
+        """Everything, as plain values."""
+        found = self.difference
+        return {
+            "equal": bool(self), "exhaustive": self.exhaustive, "same_graph": self.same_graph,
+            "checked": self.checked, "failing": self.failing, "covered": self.covered,
+            "max_len": self.max_len, "seed": self.seed if self.covered < self.max_len else None,
+            "seconds": round(self.seconds, 3),
+            "difference": found and {
+                "input": list(found.input), "left": found.left, "right": found.right,
+                "shortest": found.shortest,
+            },
+        }  # fmt: skip
+
+
+def equal(
+    a: Program,
+    b: Program,
+    vocab: Iterable,
+    max_len: int,
+    *,
+    causal: bool = False,
+    max_inputs: int = 200_000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Equality:
+    """Compare two programs on every input of 1 to max_len tokens of `vocab`, shortest first.
+
+    max_inputs  beyond so many, the longer lengths are sampled
+    progress    called with (inputs done, inputs in all) after each batch
+    Equal are values that are equal in Python, True and 1 apart; and two faults.
+    Raises RaspTypeError where one output is an s-op and the other a selector; RaspValueError for a
+    max_len beyond the limit; ValueError for bad arguments.
+    """
+    start, domain = time.perf_counter(), make_domain(vocab, max_len, causal)
+    check_length(range(max_len))
+    if a.is_selector(a.output) != b.is_selector(b.output):
+        raise RaspTypeError("one output is a selector, the other an s-op: they cannot be compared")
+    covered = _covered(domain, max_inputs)
+    checked, failing, difference, same = 0, 0, None, a.digest == b.digest
+    total = min(domain.size, max_inputs)
+    for ids in () if same else _inputs(domain, covered, max_inputs, seed):
+        unlike, failed = _differ(a, b, ids, domain)
+        differ = np.flatnonzero(unlike)
+        if len(differ):
+            tokens = [domain.vocab[t] for t in ids[differ[0]]]
+            difference = _difference(a, b, tokens, domain, covered)
+            checked += int(differ[0]) + 1
+            break
+        checked, failing = checked + len(ids), failing + int(failed.sum())
+        if progress:
+            progress(checked, total)
+    seconds = time.perf_counter() - start
+    return Equality(difference, same, checked, failing, covered, max_len, seed, seconds)
+
+
+def _covered(domain: Domain, max_inputs: int) -> int:
+    """The length up to which all inputs are at most max_inputs."""
+    n, total = 0, 0
+    while n < domain.max_len:
+        total += len(domain.vocab) ** (n + 1)
+        if total > max_inputs:
+            break
+        n += 1
+    return n
+
+
+def _inputs(domain: Domain, covered: int, max_inputs: int, seed: int) -> Iterator[np.ndarray]:
+    """Ids [batch, pos]: all inputs of the covered lengths, then random longer ones, shortest
+    first."""
+    short = Domain(domain.vocab, covered, domain.causal)
+    yield from all_ids(short)
+    rng, longer = np.random.default_rng(seed), range(covered + 1, domain.max_len + 1)
+    left = max_inputs - short.size
+    for i, n in enumerate(longer):
+        share = left * (i + 1) // len(longer) - left * i // len(longer)
+        for done in range(0, share, BATCH):
+            yield random_rows(len(domain.vocab), min(BATCH, share - done), n, rng)
+
+
+def _differ(
+    a: Program, b: Program, ids: np.ndarray, domain: Domain
+) -> tuple[np.ndarray, np.ndarray]:
+    """bool [batch]: the inputs on which the two differ in a value, or one alone fails; and those on
+    which both fail."""
+    left, right = (evaluate_batch(p, ids, domain.vocab, domain.causal) for p in (a, b))
+    both_work = ~left.faults & ~right.faults
+    unlike = (left.faults != right.faults) | (both_work & _values_differ(left, right))
+    return unlike, left.faults & right.faults
+
+
+def _values_differ(left: BatchTrace, right: BatchTrace) -> np.ndarray:
+    output = left.program.output
+    if left.program.is_selector(output):
+        unlike = left.selector(output) != right.selector(right.program.output)
+        return np.broadcast_to(unlike.any((-1, -2)), len(left.ids))
+    known: dict[tuple, int] = {}
+    codes = []
+    for column in (left.output, right.output):
+        numbers = [known.setdefault(_key(v), len(known)) for v in column.values]
+        codes.append(np.array(numbers or [0])[column.codes])
+    return (codes[0] != codes[1]).any(-1)
+
+
+def _key(value: Any) -> tuple:
+    """Equal for values that count as equal: 1 and 1.0, but not True; nan and nan."""
+    if isinstance(value, tuple):
+        return ("list", *(_key(v) for v in value))
+    if type(value) in (int, float):
+        return ("number", value if value == value else "nan")
+    return (type(value).__name__, value)
+
+
+def _difference(a: Program, b: Program, tokens: list, domain: Domain, covered: int) -> Difference:
+    """The input, shortened token by token while the two still differ."""
+    at = 0
+    while at < len(tokens) and len(tokens) > covered + 1:
+        shorter = tokens[:at] + tokens[at + 1 :]
+        if _differ(a, b, np.array([domain.encode(shorter)]), domain)[0].any():
+            tokens, at = shorter, 0
+        else:
+            at += 1
+    outputs = [_output(p, tokens, domain.causal) for p in (a, b)]
+    assert _key(tuple(outputs[0])) != _key(tuple(outputs[1])), (
+        f"only the batched interpreter tells them apart on {tokens}"
+    )
+    return Difference(tuple(tokens), *outputs, shortest=len(tokens) <= covered + 1)
+
+
+def _output(program: Program, tokens: list, causal: bool) -> list | str:
+    """The exact interpreter's answer; where it refuses, why."""
+    try:
+        output = evaluate(program, tokens, causal).output
+    except RaspError as error:
+        return f"fails: {error.message}"
+    return output if isinstance(output, list) else output.tolist()

@@ -1,0 +1,171 @@
+"""RASP-L: the part of RASP that transformers learn so that it holds on longer inputs.
+
+H. Zhou, A. Bradley, E. Littwin, N. Razin, O. Saremi, J. Susskind, S. Bengio, P. Nakkiran: What
+Algorithms can Transformers Learn? ICLR 2024, arXiv:2310.16028. The paper gives the restrictions in
+words and as a library for numpy; the reading of them here:
+
+- Attention is causal.
+- A position, a count or what is moved from one (an "index") may be compared, and stepped to its
+  neighbour by + 1 or - 1; no other arithmetic on it, and no table over it.
+- Other numbers are small whole ones, -128 to 127: no fractions, no larger constants, no `/`, and no
+  mean of several numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rasplab.base.errors import Span, caret_lines
+from rasplab.program.analysis.kinds import Kinds
+from rasplab.program.analysis.requirements import causal_nodes, position
+from rasplab.program.graph import (
+    Aggregate,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Node,
+    Program,
+    Select,
+    SelectorWidth,
+)
+
+SMALL = range(-128, 128)
+"""What RASP-L's numbers hold."""
+
+ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "neg"})
+TABLES = frozenset({"index", "lookup"})
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """What takes a program out of RASP-L: a node, why, and where it is in the text."""
+
+    node: int
+    reason: str
+    span: Span | None
+
+    def __str__(self) -> str:
+        if self.span is None:
+            return self.reason
+        return "\n".join([f"{self.span}: {self.reason}", *caret_lines(self.span)])
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a program is RASP-L: true or false as a condition, with what breaks it."""
+
+    breaches: tuple[Breach, ...]
+
+    def __bool__(self) -> bool:
+        return not self.breaches
+
+    def __str__(self) -> str:
+        if not self.breaches:
+            return "RASP-L: yes"
+        return "\n".join(["RASP-L: no", *map(str, self.breaches)])
+
+    def to_json(self) -> dict:
+        """Plain values; places without folders."""
+        breaches = [
+            {"reason": b.reason, "place": b.span.place if b.span else None} for b in self.breaches
+        ]
+        return {"is_raspl": bool(self), "breaches": breaches}
+
+
+def is_raspl(program: Program, causal: bool = False) -> Verdict:
+    """Whether a program stays within RASP-L, on every input.
+
+    causal  every selector is masked to keys up to its query when the program runs
+    True is certain; False names each part that is not shown to be within.
+    """
+    found = sorted(_breaches(program, causal), key=lambda b: b[0])
+    seen: set[tuple] = set()
+    kept = []
+    for node, reason in found:
+        span = program.span(node)
+        if (reason, span) not in seen:
+            seen.add((reason, span))
+            kept.append(Breach(node, reason, span))
+    return Verdict(tuple(kept))
+
+
+def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
+    nodes, labels, kinds = program.nodes, program.labels, Kinds(program.nodes)
+    early, indexes = causal_nodes(nodes, causal), _indexes(nodes)
+    used = {node.selector for node in nodes if isinstance(node, Aggregate | SelectorWidth)}
+    used |= {program.output} if program.is_selector(program.output) else set()
+    for i in used:
+        if not early[i]:
+            yield i, f"{labels[i]} may look at keys after its query"
+    for i, node in enumerate(nodes):
+        match node:
+            case Constant(value):
+                yield from ((i, reason) for reason in _not_small(value))
+            case Map(fn, args):
+                yield from ((i, reason) for reason in _map_breach(nodes, fn, args, indexes, labels))
+            case Aggregate(selector, values, _) if kinds.of(values) not in ("str", "bool"):
+                if not selects_at_most_one(nodes, selector):
+                    yield i, f"{labels[i]} may be the mean of several numbers, a fraction"
+
+
+def _indexes(nodes: Sequence[Node]) -> list[bool]:
+    """For every node whether it is a position, a count, or moved or chosen from such."""
+    found: list[bool] = []
+    for node in nodes:
+        match node:
+            case Indices() | SelectorWidth():
+                found.append(True)
+            case Aggregate(_, values, _):
+                found.append(found[values])
+            case Map("if", (_, then, other)):
+                found.append(found[then] or found[other])
+            case Map("round" | "pos" | "+" | "-", args):
+                found.append(any(found[a] for a in args))
+            case _:
+                found.append(False)
+    return found
+
+
+def _map_breach(
+    nodes: Sequence[Node], fn: str, args: tuple, indexes: list[bool], labels: Sequence[str]
+) -> Iterator[str]:
+    index = next((a for a in args if indexes[a]), None)
+    if fn in TABLES and index is not None:
+        yield f"a table over the index {labels[index]}"
+    elif fn in ARITHMETIC and index is not None and not _is_step(nodes, fn, args, indexes):
+        yield f"`{fn}` on the index {labels[index]}: only + 1, - 1 and comparisons"
+    elif fn == "/":
+        yield "`/` makes fractions"
+
+
+def _is_step(nodes: Sequence[Node], fn: str, args: tuple[int, ...], indexes: list[bool]) -> bool:
+    """Whether it is an index + 1, 1 + an index, or an index - 1."""
+    if fn not in ("+", "-"):
+        return False
+    left, right = args
+    one = right if indexes[left] else left
+    is_one = isinstance(nodes[one], Constant) and nodes[one].value in (1, -1)
+    return is_one and (fn == "+" or one == right)
+
+
+def _not_small(value) -> Iterator[str]:
+    """What is wrong with a constant, if it holds numbers that are not small and whole."""
+    for part in value if isinstance(value, tuple) else (value,):
+        if isinstance(part, tuple):
+            yield from _not_small(part)
+        elif isinstance(part, float):
+            yield f"{part} is a fraction, not a whole number"
+        elif isinstance(part, int) and part not in SMALL:
+            yield f"{part} is not within {SMALL.start} to {SMALL.stop - 1}"
+
+
+def selects_at_most_one(nodes: Sequence[Node], selector: int) -> bool:
+    """Whether each query selects one key at most, as far as positions tell."""
+    match nodes[selector]:
+        case Select(keys, _, "=="):
+            return position(nodes, keys) is not None
+        case Combine("and", parts):
+            return any(selects_at_most_one(nodes, part) for part in parts)
+    return False

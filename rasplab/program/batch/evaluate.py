@@ -1,0 +1,194 @@
+"""The interpreter for many inputs of one length at once, by value codes.
+
+An s-op is a column: small integer codes and the table of the distinct values they stand for.
+A function runs once per distinct tuple of values, a predicate once per distinct pair, so that
+Python's own arithmetic decides every value and numpy does the counting. What no input influences
+(indices, length, constants, selectors over them) has a batch of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from rasplab.program.batch.columns import FAULT, ILLEGAL, Column, kind_of, mapped, stacked, typed
+from rasplab.program.batch.selectors import aggregated, selected, width_of
+from rasplab.program.functions import CASTS, FUNCTIONS
+from rasplab.program.graph import (
+    Aggregate,
+    Combine,
+    Constant,
+    Indices,
+    Map,
+    Node,
+    Program,
+    Select,
+    SelectorWidth,
+    Tokens,
+)
+from rasplab.program.interpret.exact import check_length
+from rasplab.program.values import Atom
+
+__all__ = ["FAULT", "BatchTrace", "Column", "evaluate_batch", "typed"]
+
+CHUNK_CELLS = 1 << 22
+"""Selector cells (one byte each) worked on at once: 4 MB stays near the caches."""
+
+
+@dataclass(frozen=True, eq=False)
+class BatchTrace:
+    """What every s-op of a program holds on every input of a batch.
+
+    ids      the inputs [batch, pos], ids into vocab
+    columns  by node id, for the s-ops
+    faults   bool [batch]: inputs on which the interpreter raises; their values mean nothing
+    """
+
+    program: Program
+    ids: np.ndarray
+    vocab: tuple[Atom, ...]
+    causal: bool
+    columns: dict[int, Column]
+    faults: np.ndarray
+
+    @property
+    def output(self) -> Column:
+        """The program's output; its codes have the full batch."""
+        return self[self.program.output]
+
+    def __getitem__(self, node: int | str) -> Column:
+        """The column of an s-op, by id or by name, with the full batch."""
+        column = self.columns[self.program.id_of(node) if isinstance(node, str) else node]
+        return Column(np.broadcast_to(column.codes, self.ids.shape), column.values)
+
+    def selector(self, node: int | str) -> np.ndarray:
+        """bool [batch, query, key] of a selector; a batch of 1 where every input has the same."""
+        i = self.program.id_of(node) if isinstance(node, str) else node
+        again = _Evaluation(self.program, self.ids, self.vocab, self.causal, self.columns)
+        return again.selector(i)
+
+    def raise_first_fault(self) -> None:
+        """Raise what the interpreter raises on the first faulty input, if there is one."""
+        if not self.faults.any():
+            return
+        from rasplab.program.interpret.exact import evaluate
+
+        for row in np.flatnonzero(self.faults)[:1]:
+            evaluate(self.program, [self.vocab[t] for t in self.ids[row]], causal=self.causal)
+
+
+def evaluate_batch(
+    program: Program,
+    ids: np.ndarray,
+    vocab: Sequence[Atom],
+    causal: bool = False,
+    reads: Mapping[int, np.ndarray] | None = None,
+) -> BatchTrace:
+    """`evaluate` on every row of `ids` [batch, pos] (ids into vocab), in chunks of bounded memory.
+
+    reads  by the id of an Aggregate or SelectorWidth: what it reads instead of its selector,
+           bool [batch, query, key], taken as it is (no causal mask); then kinds may mix, and
+           what cannot be computed is FAULT where it stands
+    Inputs on which `evaluate` raises are marked in `faults`; nothing is raised for them here.
+    Raises ValueError for reads of a node that reads no selector, or of another shape;
+    RaspValueError for inputs beyond the limit.
+    """
+    n_pos = ids.shape[1]
+    check_length(range(n_pos))
+    reads = reads or {}
+    for node, selector in reads.items():
+        reader = isinstance(program.nodes[node], (Aggregate, SelectorWidth))
+        if not reader or selector.shape != (*ids.shape, n_pos):
+            raise ValueError(f"node {node} reads no selector, or none of shape {selector.shape}")
+    # at least two rows, so that a batch of 1 in every chunk can only mean:
+    # not influenced by the input
+    rows = max(2, CHUNK_CELLS // (n_pos * n_pos))
+    parts = []
+    for start in range(0, max(1, len(ids)), rows):
+        chunk = slice(start, start + rows)
+        cut = {node: selector[chunk] for node, selector in reads.items()}
+        evaluation = _Evaluation(program, ids[chunk], tuple(vocab), causal, {}, cut)
+        evaluation.run()
+        parts.append(evaluation)
+    columns = {i: stacked([p.columns[i] for p in parts]) for i in parts[0].columns}
+    faults = np.concatenate([p.faults for p in parts])
+    return BatchTrace(program, ids, tuple(vocab), causal, columns, faults)
+
+
+class _Evaluation:
+    """One chunk: columns by node id, selectors on demand; `reads` as in evaluate_batch."""
+
+    def __init__(
+        self, program: Program, ids: np.ndarray, vocab: tuple, causal: bool, columns: dict, reads=()
+    ):
+        self.program, self.ids, self.vocab, self.causal = program, ids, vocab, causal
+        self.reads: Mapping[int, np.ndarray] = dict(reads)
+        self.columns: dict[int, Column] = columns
+        self.faults = np.zeros(len(ids), bool)
+        self._selectors: dict[int, np.ndarray] = {}
+
+    def run(self) -> None:
+        """Fill in every column, in order, and check every selector."""
+        for i, node in enumerate(self.program.nodes):
+            if self.program.is_selector(i):
+                self.selector(i)
+            else:
+                self.columns[i] = self._column(i, node)
+
+    def _read(self, i: int, selector: int) -> np.ndarray:
+        """What node i reads as its selector."""
+        return self.reads[i] if i in self.reads else self.selector(selector)
+
+    def _column(self, i: int, node: Node) -> Column:
+        match node:
+            case Tokens(cast):
+                return self._marked(mapped(CASTS[cast], [Column(self.ids, self.vocab)]))
+            case Indices():
+                n_pos = self.ids.shape[1]
+                return Column(np.arange(n_pos)[None], tuple(range(n_pos)))
+            case Constant(value):
+                return Column(np.zeros((1, self.ids.shape[1]), np.int64), (value,))
+            case Map(fn, args):
+                return self._marked(mapped(FUNCTIONS[fn].apply, [self.columns[a] for a in args]))
+            case SelectorWidth(selector):
+                widths = tuple(range(self.ids.shape[1] + 1))
+                return Column(width_of(self._read(i, selector)), widths)
+            case Aggregate(selector, values, default):
+                read = self._read(i, selector)
+                return self._marked(aggregated(read, self.columns[values], default))
+        raise AssertionError(node)
+
+    def _marked(self, column: Column) -> Column:
+        """`column`, the inputs noted in `faults` where it failed, or mixes strings and numbers."""
+        if self.reads:
+            return column
+        kinds = np.array([kind_of(v) for v in column.values])
+        if len(kinds) and (kinds != kinds[0]).any() or (kinds == ILLEGAL).any():
+            found = kinds[column.codes]
+            self.faults |= (found != found[:, :1]).any(-1) | (found == ILLEGAL).any(-1)
+        return column
+
+    def selector(self, i: int) -> np.ndarray:
+        """bool [batch, query, key]; the causal mask is in it."""
+        if i not in self._selectors:
+            matrix = self._matrix(self.program.nodes[i])
+            if self.causal:
+                matrix = matrix & np.tri(self.ids.shape[1], dtype=bool)
+            self._selectors[i] = matrix
+        return self._selectors[i]
+
+    def _matrix(self, node: Node) -> np.ndarray:
+        match node:
+            case Select(keys, queries, predicate):
+                found, failed = selected(self.columns[keys], self.columns[queries], predicate)
+                self.faults |= failed
+                return found
+            case Combine("not", (selector,)):
+                return ~self.selector(selector)
+            case Combine(fn, selectors):
+                join = np.logical_and if fn == "and" else np.logical_or
+                return reduce(join, [self.selector(s) for s in selectors])
+        raise AssertionError(node)

@@ -1,0 +1,113 @@
+"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from rasplab.base.errors import RaspValueError
+from rasplab.program.values import Atom
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BOS = "BOS"
+"""How the token at position 0 is shown."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """All sequences of 1 to max_len tokens of the vocabulary; `causal` masks every selector to keys
+    <= query.
+    """
+
+    vocab: tuple[Atom, ...]
+    max_len: int
+    causal: bool = False
+
+    @cached_property
+    def _ids(self) -> dict[tuple, int]:
+        return {(type(t), t): i for i, t in enumerate(self.vocab)}
+
+    @property
+    def size(self) -> int:
+        """How many inputs there are."""
+        return sum(len(self.vocab) ** n for n in range(1, self.max_len + 1))
+
+    def encode(self, tokens: Sequence[Atom]) -> list[int]:
+        """Vocabulary ids (from 0, BOS not counted) of an input.
+
+        Raises RaspValueError for a token outside the vocabulary, an empty input, or one longer than
+        max_len.
+        """
+        if not 1 <= len(tokens) <= self.max_len:
+            raise RaspValueError(
+                f"the input has {len(tokens)} tokens; this model takes 1 to {self.max_len}",
+                hint="shorten the input, or compile with a larger max_len",
+            )
+        try:
+            return [self._ids[type(t), t] for t in tokens]
+        except KeyError:
+            token, position = next(
+                (t, i) for i, t in enumerate(tokens) if (type(t), t) not in self._ids
+            )
+            shown = ", ".join(map(repr, self.vocab[:12])) + (
+                ", ..." if len(self.vocab) > 12 else ""
+            )
+            raise RaspValueError(
+                f"{token!r} (position {position}) is not in the vocabulary",
+                hint=f"the vocabulary is {shown}; compile with one that holds {token!r}",
+            ) from None
+
+    def inputs(self) -> Iterator[tuple[Atom, ...]]:
+        """Every input, shortest first."""
+        for n in range(1, self.max_len + 1):
+            yield from product(self.vocab, repeat=n)
+
+    def sample(self, count: int, seed: int = 0) -> list[np.ndarray]:
+        """`count` random inputs as id arrays: lengths uniform in 1..max_len but a quarter at
+        max_len.
+
+        Half of them use few distinct tokens (1 to 4), so that repeats and ties occur at every
+        length.
+        """
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(1, self.max_len + 1, count)
+        lengths[rng.random(count) < 0.25] = self.max_len
+        samples = []
+        for n in lengths:
+            few = rng.random() < 0.5 and len(self.vocab) > 4
+            pool = (
+                rng.choice(len(self.vocab), rng.integers(1, 5), replace=False)
+                if few
+                else len(self.vocab)
+            )
+            samples.append(rng.choice(pool, n))
+        return samples
+
+
+def make_domain(vocab: Iterable, max_len: int, causal: bool = False) -> Domain:
+    """The domain of a vocabulary and a maximum length. Raises ValueError for what cannot be one."""
+    tokens = tuple(vocab)
+    if not tokens:
+        raise ValueError("vocab is empty; it needs at least one token")
+    for token in tokens:
+        if not isinstance(token, int | float | str):
+            raise ValueError(
+                f"vocab holds {token!r} of type {type(token).__name__}; "
+                "tokens are str, int, float, bool"
+            )
+        if isinstance(token, float) and not isfinite(token):
+            raise ValueError(f"vocab holds {token!r}; tokens are finite")
+    if len({(type(t), t) for t in tokens}) < len(tokens):
+        raise ValueError(f"vocab holds a token twice: {list(tokens)!r}")
+    if isinstance(max_len, bool) or not isinstance(max_len, int) or max_len < 1:
+        raise ValueError(f"max_len is {max_len!r}; it is an int of at least 1")
+    return Domain(tokens, max_len, causal)

@@ -1,0 +1,122 @@
+"""Selectors as rows of bits: row q is an int whose bit k says whether query q selects key k.
+
+A thousand positions are a thousand ints of a thousand bits, so `and`, `or`, `not`, widths and exact
+means are a few machine words' work a row, without numpy (whose import alone is longer than most
+programs run).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Rows = list[int]
+
+
+def select_rows(
+    keys: Sequence, queries: Sequence, predicate: str, test: Callable[[Any, Any], bool]
+) -> Rows:
+    """Row q, bit k: test(keys[k], queries[q]). Raises TypeError where `test` does."""
+    if any(v != v for v in keys) or any(v != v for v in queries):
+        return _pairwise(keys, queries, test)
+    chosen = _equal_to(keys) if predicate in ("==", "!=") else _ordered(keys, predicate)
+    memo: dict[Any, int] = {}
+    for q in queries:
+        if q not in memo:
+            memo[q] = chosen(q)
+    every = (1 << len(keys)) - 1
+    flip = every if predicate in ("!=", ">", ">=") else 0
+    return [memo[q] ^ flip for q in queries]
+
+
+def _pairwise(keys: Sequence, queries: Sequence, test: Callable) -> Rows:
+    """The definition itself: for values that do not equal themselves (nan)."""
+    return [sum(1 << k for k, key in enumerate(keys) if test(key, q)) for q in queries]
+
+
+def _positions(keys: Sequence) -> dict[Any, int]:
+    """Value -> the bits of its positions."""
+    masks: dict[Any, int] = {}
+    for k, key in enumerate(keys):
+        masks[key] = masks.get(key, 0) | 1 << k
+    return masks
+
+
+def _equal_to(keys: Sequence) -> Callable[[Any], int]:
+    masks = _positions(keys)
+    return lambda q: masks.get(q, 0)
+
+
+def _ordered(keys: Sequence, predicate: str) -> Callable[[Any], int]:
+    """The keys below the query, for `<` and `>=`; those up to it, for `<=` and `>`."""
+    masks = _positions(keys)
+    values = sorted(masks)
+    prefixes = [0]
+    for value in values:
+        prefixes.append(prefixes[-1] | masks[value])
+    cut = bisect_left if predicate in ("<", ">=") else bisect_right
+    return lambda q: prefixes[cut(values, q)]
+
+
+def masked(rows: Rows) -> Rows:
+    """The rows without keys after their query."""
+    return [row & ((2 << q) - 1) for q, row in enumerate(rows)]
+
+
+def combine_rows(fn: str, operands: Sequence[Rows]) -> Rows:
+    """`and`, `or` of all operands, or `not` of the one."""
+    first = operands[0]
+    if fn == "not":
+        every = (1 << len(first)) - 1
+        return [row ^ every for row in first]
+    for rows in operands[1:]:
+        both = zip(first, rows, strict=True)
+        first = [a & b for a, b in both] if fn == "and" else [a | b for a, b in both]
+    return list(first)
+
+
+def means(rows: set[int], values: Sequence) -> dict[int, float]:
+    """For each row its mean of `values` (int, float, bool), exactly rounded; each row selects at
+    least one."""
+    try:
+        ratios = [v.as_integer_ratio() for v in values]
+    except (OverflowError, ValueError):  # inf and nan have no ratio
+        return {row: sum(_selected(row, values)) / row.bit_count() for row in rows}
+    scale = max(d for _, d in ratios)  # powers of two, so the largest is a multiple of every other
+    total = _totals([n * (scale // d) for n, d in ratios])
+    return {row: total(row) / (scale * row.bit_count()) for row in rows}
+
+
+def _totals(values: list[int]) -> Callable[[int], int]:
+    """The sum of the ints that a row selects: bit plane by bit plane, or one by one where the
+    planes are many."""
+    low = min(values)
+    planes = (max(values) - low).bit_length()
+    if planes > len(values):
+        return lambda row: sum(_selected(row, values))
+    bits = [sum(1 << k for k, v in enumerate(values) if (v - low) >> b & 1) for b in range(planes)]
+
+    def total(row: int) -> int:
+        return low * row.bit_count() + sum(
+            (row & plane).bit_count() << b for b, plane in enumerate(bits)
+        )
+
+    return total
+
+
+def _selected(row: int, values: Sequence) -> list:
+    return [v for k, v in enumerate(values) if row >> k & 1]
+
+
+def matrix(rows: Rows) -> np.ndarray:
+    """The rows as bool [query, key]."""
+    import numpy as np
+
+    n = len(rows)
+    packed = b"".join(row.to_bytes((n + 7) // 8, "little") for row in rows)
+    bits = np.frombuffer(packed, np.uint8).reshape(n, -1)
+    return np.unpackbits(bits, axis=1, bitorder="little")[:, :n].astype(bool)

@@ -1,3 +1,0 @@
-"""Drawings: one module per form (text, SVG, HTML, the report). Core types know nothing of them
-(floor 7).
-"""

@@ -1,0 +1,101 @@
+"""What a sweep found, as a table: one row for each setting, its seeds together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Runs that differ in their seed alone: the fields that vary in the sweep, and accuracies.
+
+    mean, low, high  of the seeds' accuracies; the 95% interval of the mean, by Student's t
+    faults           of the runs without an accuracy
+    by_length        mean accuracy on inputs of each length
+    trained_len      the longest input trained on
+    """
+
+    setting: dict
+    values: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+    faults: tuple[str, ...] = ()
+    by_length: dict[int, float] = field(default_factory=dict)
+    trained_len: int = 0
+
+    @property
+    def name(self) -> str:
+        """The setting in words."""
+        shown = (f"{v}" if k == "task" else f"{k} {v}" for k, v in self.setting.items())
+        return ", ".join(shown)
+
+    @property
+    def longer(self) -> float | None:
+        """Mean accuracy over the lengths beyond those trained on; None where there are none."""
+        found = [right for n, right in self.by_length.items() if n > self.trained_len]
+        return float(np.mean(found)) if found else None
+
+
+STUDENT = {1: float("inf"), 2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
+"""Quantiles 0.975 of Student's t by the number of runs; beyond, the normal distribution's 1.96."""
+
+
+def rows_of(records: list[dict]) -> list[Row]:
+    """The records by setting, in their order; fields that are the same in all are left out."""
+    recipes = [{k: v for k, v in r["recipe"].items() if k != "seed"} for r in records]
+    varying = [k for k in recipes[0] if len({repr(r[k]) for r in recipes}) > 1] if recipes else []
+    shown = ["task", *(k for k in varying if k not in ("task", "vocab"))]
+    groups: dict[str, list[int]] = {}
+    for i, r in enumerate(recipes):
+        groups.setdefault(repr(sorted(r.items())), []).append(i)
+    return [
+        _row({k: recipes[of[0]][k] for k in shown}, [records[i] for i in of])
+        for of in groups.values()
+    ]
+
+
+def _row(setting: dict, of: list[dict]) -> Row:
+    done = [r for r in of if r["held_out"] is not None]
+    values = tuple(r["held_out"] for r in done)
+    tables = [{int(n): v for n, v in r.get("by_length", {}).items()} for r in done]
+    by_length = {
+        n: float(np.mean([t[n] for t in tables if n in t]))
+        for n in sorted(set().union(*tables))
+    }
+    faults = tuple(r.get("fault", "no accuracy") for r in of if r["held_out"] is None)
+    longest = of[0]["recipe"].get("train_len") or of[0]["recipe"].get("max_len", 0)
+    return Row(setting, values, *interval(values), faults, by_length, longest)
+
+
+def interval(values: tuple[float, ...]) -> tuple[float, float, float]:
+    """Mean and 95% interval of shares, cut to [0, 1]; nan and all of it without a value."""
+    if not values:
+        return float("nan"), 0.0, 1.0
+    mean = float(np.mean(values))
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 1.0
+    half = min(1.0, STUDENT.get(len(values), 1.96) * spread / len(values) ** 0.5)
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
+def markdown(rows: list[Row]) -> str:
+    """The rows as a Markdown table, and why runs failed."""
+    names = list(rows[0].setting) if rows else ["task"]
+    longer = any(row.longer is not None for row in rows)
+    head = [*names, "accuracy", "95% interval", *(["longer inputs"] if longer else []), "runs"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row in rows:
+        cells = [*(str(row.setting[n]) for n in names), *_numbers(row)]
+        cells += ["-" if row.longer is None else f"{row.longer:.2%}"] if longer else []
+        failed = f", {len(row.faults)} failed" if row.faults else ""
+        lines.append("| " + " | ".join([*cells, f"{len(row.values)}{failed}"]) + " |")
+    why = [f"{row.name}: {fault}" for row in rows for fault in dict.fromkeys(row.faults)]
+    return "\n".join([*lines, *([""] if why else []), *why]) + "\n"
+
+
+def _numbers(row: Row) -> list[str]:
+    """Mean and interval; one run has no interval."""
+    mean = f"{row.mean:.2%}" if row.values else "-"
+    return [mean, f"{row.low:.2%} to {row.high:.2%}" if len(row.values) > 1 else "-"]

@@ -1,0 +1,110 @@
+"""The places of a transformer that a circuit speaks of: Site, Port, Edge, in forward order.
+
+Text forms: `tok_embed`, `pos_embed`, `L1H0`, `L1M`, `unembed` for sites; `L1H0.q`, `L1M.in`,
+`unembed.in` for ports. Token and position embeddings are two sites.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+KINDS = ("tok_embed", "pos_embed", "head", "mlp", "unembed")
+PORTS = {"head": ("q", "k", "v"), "mlp": ("in",), "unembed": ("in",)}
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A component; `layer` and `head` are -1 where they do not apply."""
+
+    kind: str
+    layer: int = -1
+    head: int = -1
+
+    @property
+    def time(self) -> int:
+        """When it writes: 0 embeddings, 2l+1 heads of layer l, 2l+2 its MLP; the unembedding comes
+        last.
+        """
+        if self.kind == "unembed":
+            return 1 << 30
+        return {
+            "tok_embed": 0,
+            "pos_embed": 0,
+            "head": 2 * self.layer + 1,
+            "mlp": 2 * self.layer + 2,
+        }[self.kind]
+
+    def _order(self) -> tuple:
+        return (self.time, KINDS.index(self.kind), self.head)
+
+    def __lt__(self, other: Site) -> bool:
+        return self._order() < other._order()
+
+    def __str__(self) -> str:
+        return {"head": f"L{self.layer}H{self.head}", "mlp": f"L{self.layer}M"}.get(
+            self.kind, self.kind
+        )
+
+    @staticmethod
+    def parse(text: str) -> Site:
+        """The site written `text`. Raises ValueError for anything else."""
+        if text in ("tok_embed", "pos_embed", "unembed"):
+            return Site(text)
+        if match := re.fullmatch(r"L(\d+)(?:H(\d+)|M)", text):
+            layer, head = match.groups()
+            return Site("head", int(layer), int(head)) if head else Site("mlp", int(layer))
+        raise ValueError(f"{text!r} is no site: write tok_embed, pos_embed, L0H1, L0M or unembed")
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Where a site reads the residual stream: q, k or v of a head, `in` of an MLP or the
+    unembedding.
+    """
+
+    site: Site
+    name: str
+
+    def __post_init__(self):
+        if self.name not in PORTS.get(self.site.kind, ()):
+            raise ValueError(f"{self.site} has no port {self.name!r}")
+
+    def __lt__(self, other: Port) -> bool:
+        return (self.site, self.name) < (other.site, other.name)
+
+    def __str__(self) -> str:
+        return f"{self.site}.{self.name}"
+
+    @staticmethod
+    def parse(text: str) -> Port:
+        """The port written `text`, such as L1H0.q."""
+        site, _, name = text.partition(".")
+        return Port(Site.parse(site), name)
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What `src` writes and `dst` reads; src is strictly earlier in the forward order."""
+
+    src: Site
+    dst: Port
+
+    def __post_init__(self):
+        if self.src.time >= self.dst.site.time:
+            raise ValueError(f"{self.src} does not come before {self.dst}")
+
+    def __lt__(self, other: Edge) -> bool:
+        return (self.dst, self.src) < (other.dst, other.src)
+
+    def __str__(self) -> str:
+        return f"{self.src}->{self.dst}"
+
+
+def all_heads(n_layers: int, n_heads: int) -> tuple[Site, ...]:
+    """Every head of a transformer, in forward order."""
+    return tuple(Site("head", layer, h) for layer in range(n_layers) for h in range(n_heads))

@@ -1,0 +1,46 @@
+"""The README says what is so: its example, its commands, its map."""
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from rasplab.apps.cli import parser as cli
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"), re.findall(r"```python\n(.*?)```\s+```\n(.*?)```", README, re.S)
+)
+def test_an_example_prints_what_the_readme_shows(code, shown, monkeypatch, tmp_path):
+    """A Python block prints the block below it, up to the seconds."""
+    (tmp_path / "circuits").symlink_to(ROOT / "circuits")
+    monkeypatch.chdir(tmp_path)
+    options = ["--vocab", "abcd", "--max-len", "8", "-o", "out/reverse"]
+    assert cli.main(["compile", "reverse", *options]) == 0
+    with redirect_stdout(io.StringIO()) as out:
+        exec(code, {})  # noqa: S102 (the README's own text)
+    timeless = [re.sub(r"[0-9.]+ s on \w+", "T", text).strip() for text in (out.getvalue(), shown)]
+    assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^rasplab (\w+) ", README, re.M))
+def test_every_command_of_the_readme_exists(command, capsys):
+    """`rasplab COMMAND --help` works for each that the README lists."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0 and command in capsys.readouterr().out
+
+
+def test_every_module_is_on_the_map():
+    """Each top file and each folder of the package is named in the README's map."""
+    files = [p.relative_to(ROOT / "rasplab") for p in (ROOT / "rasplab").rglob("*.py")]
+    named = {f.name for f in files if f.name in README}
+    top = {f.name for f in files if len(f.parts) == 1 and not f.name.startswith("__")}
+    folders = {f.parts[0] for f in files if len(f.parts) > 1}
+    assert top <= named
+    assert all(f"{folder}/" in README for folder in folders)

@@ -1,0 +1,139 @@
+"""Models: weights arrive in TransformerLens as they are; inputs, decoding, hooks, devices."""
+
+import numpy as np
+import pytest
+
+from rasplab.base.errors import RaspValueError
+from rasplab.program.domain import Domain
+from rasplab.transformer.readout import Readout
+from rasplab.transformer.weights import Weights
+
+torch = pytest.importorskip("torch")
+from rasplab.model.bridge import fresh_model, load_weights, resolve_device  # noqa: E402
+
+LETTERS = Domain(("a", "b", "c"), 5)
+
+
+def random_weights(domain, layers=2, heads=3, d_model=10, d_head=4, d_mlp=7, out=3, seed=0):
+    """Random weights of the given shape; d_model is not heads * d_head, as in compiled models."""
+    rng = np.random.default_rng(seed)
+    shapes = dict(
+        W_E=(len(domain.vocab) + 1, d_model), W_pos=(domain.max_len + 1, d_model),
+        W_Q=(layers, heads, d_model, d_head), W_K=(layers, heads, d_model, d_head),
+        W_V=(layers, heads, d_model, d_head),
+        b_Q=(layers, heads, d_head), b_K=(layers, heads, d_head),
+        b_V=(layers, heads, d_head), W_O=(layers, heads, d_head, d_model), b_O=(layers, d_model),
+        W_in=(layers, d_model, d_mlp), b_in=(layers, d_mlp), W_out=(layers, d_mlp, d_model),
+        b_out=(layers, d_model), W_U=(d_model, out),
+    )  # fmt: skip
+    return Weights(**{name: rng.normal(size=shape) / 2 for name, shape in shapes.items()})
+
+
+def reference_logits(w, ids, causal):
+    """The forward pass written from the docstring of Weights, in numpy; ids with BOS, [pos]."""
+    x = w.W_E[ids] + w.W_pos[: len(ids)]
+    for layer in range(w.W_Q.shape[0]):
+        out = np.zeros_like(x) + w.b_O[layer]
+        for head in range(w.W_Q.shape[1]):
+            q = x @ w.W_Q[layer, head] + w.b_Q[layer, head]
+            k = x @ w.W_K[layer, head] + w.b_K[layer, head]
+            v = x @ w.W_V[layer, head] + w.b_V[layer, head]
+            scores = q @ k.T / np.sqrt(q.shape[-1])
+            if causal:
+                scores = np.where(np.tri(len(ids), dtype=bool), scores, -np.inf)
+            pattern = np.exp(scores - scores.max(-1, keepdims=True))
+            out += pattern / pattern.sum(-1, keepdims=True) @ v @ w.W_O[layer, head]
+        x = x + out
+        x = x + np.maximum(x @ w.W_in[layer] + w.b_in[layer], 0) @ w.W_out[layer] + w.b_out[layer]
+    return x @ w.W_U
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_loaded_weights_compute_what_their_docstring_says(causal):
+    """TransformerLens' logits equal a numpy forward pass, every bias and the causal mask
+    included."""
+    domain = Domain(LETTERS.vocab, LETTERS.max_len, causal)
+    weights = random_weights(domain)
+    model = load_weights(weights, domain, Readout(("x", "y", "z")), "cpu", "float64")
+    ids = np.array([[0, 2, 1, 1], [2, 2, 0, 1]])
+    for row, logits in zip(ids, model.logits(ids).numpy(), strict=True):
+        wanted = reference_logits(weights, np.array([0, *(row + 1)]), causal)[1:]
+        np.testing.assert_allclose(logits, wanted, atol=1e-10)
+
+
+def test_weights_without_heads_or_neurons_load():
+    """Empty widths become zero ones: the logits are those of the embeddings."""
+    weights = random_weights(LETTERS, layers=1, heads=0, d_head=0, d_mlp=0)
+    model = load_weights(weights, LETTERS, Readout(("x", "y", "z")), "cpu", "float64")
+    wanted = reference_logits(weights, np.array([0, 1, 3]), False)[1:]
+    np.testing.assert_allclose(model.logits(np.array([[0, 2]]))[0].numpy(), wanted, atol=1e-10)
+
+
+def test_weights_without_layers_load():
+    """A program that only maps tokens may need no layer at all."""
+    weights = random_weights(LETTERS, layers=0)
+    model = load_weights(weights, LETTERS, Readout(("x", "y", "z")), "cpu")
+    assert len(model.run("ab")) == 2
+
+
+@pytest.fixture(scope="module")
+def small():
+    """An untrained two-layer model."""
+    return fresh_model(LETTERS, Readout(("x", "y", "z")), 2, 2, 16, 32, seed=1, device="cpu")
+
+
+def test_a_batch_of_mixed_lengths_comes_back_in_order(small):
+    """run_batch equals run on each input, whatever the lengths."""
+    inputs = ["abc", "a", "cab", "bbbbb", "c"]
+    assert small.run_batch(inputs) == [small.run(tokens) for tokens in inputs]
+    assert [len(values) for values in small.run_batch(inputs)] == [3, 1, 3, 5, 1]
+
+
+def test_codes_decode_as_the_readout_does(small):
+    """The vectorised decoding agrees with Readout.decode."""
+    ids = np.array([[0, 1, 2], [2, 2, 1]])
+    table = small.codes(ids)
+    for codes, logits in zip(table.codes, small.logits(ids).numpy(), strict=True):
+        assert [table.values[c] for c in codes] == small.readout.decode(logits)
+
+
+@pytest.mark.parametrize("bad", ["", "abcabc", "abx", ["a", 1], 7])
+def test_bad_input_is_a_fault_of_the_user(small, bad):
+    """No tokens, too many, a token outside the vocabulary: RaspValueError with a reason."""
+    with pytest.raises(RaspValueError):
+        small.run(bad)
+
+
+def test_patterns_are_probabilities_over_keys(small):
+    """[batch, layer, head, query, key] with BOS, each row summing to 1."""
+    patterns = small.patterns(["abc", "cba"])
+    assert patterns.shape == (2, 2, 2, 4, 4)
+    np.testing.assert_allclose(patterns.sum(-1), 1, atol=1e-5)
+
+
+def test_equal_seeds_give_equal_models():
+    """A fresh model is a function of its arguments."""
+    readout = Readout(("x", "y", "z"))
+    one, two, other = (
+        fresh_model(LETTERS, readout, 1, 1, 8, 8, seed=s, device="cpu") for s in (3, 3, 4)
+    )
+    ids = np.array([[0, 1]])
+    assert torch.equal(one.logits(ids), two.logits(ids))
+    assert not torch.equal(one.logits(ids), other.logits(ids))
+
+
+def test_an_unknown_device_is_a_fault_of_the_user():
+    """So that --device cdua says what to write."""
+    with pytest.raises(RaspValueError, match="no device"):
+        resolve_device("cdua")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no cuda device here")
+def test_a_model_computes_the_same_on_the_gpu(small):
+    """Moving the model moves everything it needs."""
+    inputs = ["abc", "a"]
+    on_cpu = small.run_batch(inputs)
+    try:
+        assert small.to("cuda").run_batch(inputs) == on_cpu
+    finally:
+        small.to("cpu")

@@ -1,0 +1,65 @@
+"""Compiled zoo programs, untrained models, and weights held against the interpreter."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+import rasplab
+from rasplab.compiler.layout.assemble import forward
+from rasplab.model.bridge import LensModel, fresh_model
+from rasplab.program.domain import make_domain
+from rasplab.program.interpret.exact import evaluate
+from rasplab.program.zoo import entry
+from rasplab.transformer.readout import Readout
+
+
+def same(want, got) -> bool:
+    """Equal values of equal kinds; floats up to their last digits (decoding gives the nearest
+    rational).
+    """
+    if isinstance(want, bool) != isinstance(got, bool) or isinstance(want, str) != isinstance(
+        got, str
+    ):
+        return False
+    return want == got if isinstance(want, str) else abs(want - got) <= 1e-9 * max(1, abs(want))
+
+
+def outputs(compiled, ids) -> list:
+    """What the weights say, in numpy and in the dtype of the certificate."""
+    dtype = np.dtype(compiled.certificate.dtype)
+    return compiled.readout.decode(
+        forward(compiled.weights, np.array(ids)[None], compiled.domain.causal, dtype)[0]
+    )
+
+
+def mismatches(compiled, inputs) -> list:
+    """The inputs on which weights and interpreter differ, with both answers."""
+    wrong = []
+    for ids in inputs:
+        tokens = [compiled.domain.vocab[i] for i in ids]
+        want = evaluate(compiled.program, tokens, causal=compiled.domain.causal).output
+        got = outputs(compiled, ids)
+        if len(want) != len(got) or not all(map(same, want, got)):
+            wrong.append((tokens, want, got))
+    return wrong
+
+
+def compiled(name: str):
+    """A zoo program, compiled for its domain."""
+    about = entry(name)
+    domain = about.domain
+    return rasplab.compile(
+        rasplab.load(about.path), domain.vocab, domain.max_len, causal=domain.causal
+    )
+
+
+def fresh(norm: str | None, act: str = "gelu", seed: int = 0, causal: bool = False) -> LensModel:
+    """An untrained model with weights large enough that every edge matters."""
+    domain = make_domain("abcd", 5, causal)
+    model = fresh_model(domain, Readout(tuple("abcd")), 2, 2, 16, 24, seed, norm, act, "cpu")
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.lens.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model
