@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from rasplab.model.recipe import OWN, recipe
+from rasplab.model.recipe import TASK_RECIPES, recipe
 from rasplab.program.zoo import shipped
 from rasplab.study.bench.across_seeds import finished
 from rasplab.study.training.trainer import train
@@ -17,7 +17,7 @@ from rasplab.study.training.trainer import train
 
 def main(names: list[str]) -> None:
     """Train those of `names`, or all, that are not finished."""
-    for name in names or OWN:
+    for name in names or TASK_RECIPES:
         folder = shipped("circuits") / "trained" / name
         if not finished(folder, recipe(name)):
             came = train(name, out=folder, device="cpu").trained

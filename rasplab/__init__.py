@@ -1,7 +1,18 @@
-"""rasplab: write RASP programs, compile them into transformers, and hold trained transformers
-against them.
+"""rasplab: from RASP programs to transformer weights, and from trained models back to selectors.
 
-Names are loaded when first used: `import rasplab` costs neither torch nor transformer_lens.
+Nine stages, one room each. A room uses only the rooms above it in this list:
+
+  base         values of settings, faults with a place, files, statistics
+  program      Program, input -> values: the graph, its exact and batched interpreters, analysis
+  lang         text -> Program -> text: parse, load, format; the same from Python (rasplab.dsl)
+  transformer  Weights, input ids -> logits: sites, forward pass, read-out
+  compiler     Program, Domain -> Compiled: exact weights with a certificate
+  model        Compiled or folder -> LensModel: TransformerLens, verify, hooks, checkpoints
+  circuit      LensModel, Pairs -> EdgeScores -> Score: true circuits, discovery, evaluation
+  study        LensModel, Program -> Evidence: training, verdicts on heads, benchmarks
+  apps         all of it -> text, pictures, pages: command line, REPL, notebook, demo
+
+Names below are loaded when first used: `import rasplab` imports neither torch nor numpy.
 """
 
 from __future__ import annotations

@@ -51,8 +51,6 @@ def _line(cells: Sequence[str], widths: Sequence[int], align: str) -> str:
     return "  ".join(padded).rstrip()
 
 
-
-
 def lined_up(rows: list[list[str]]) -> list[str]:
     """Each row as a line, its cells under those of the others, two blanks apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

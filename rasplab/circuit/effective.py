@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from rasplab.circuit.graph import Circuit
-from rasplab.circuit.patching.edge_model import check_flow, flow_of
-from rasplab.circuit.patching.experiment import ABLATIONS, Problem, problem
+from rasplab.circuit.patching.edge_model import check_edge_model, edge_model_of
+from rasplab.circuit.patching.experiment import ABLATIONS, PatchExperiment, patch_experiment
 from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 
 if TYPE_CHECKING:
@@ -53,28 +53,30 @@ def effective_units(
     return frozenset(n for n, m in zip(found.units.names, moved, strict=True) if m)
 
 
-def _problem(model, pairs, ablation: str, granularity: str, seed: int) -> Problem:
+def _problem(model, pairs, ablation: str, granularity: str, seed: int) -> PatchExperiment:
     pairs = pairs or draw_pairs(model.domain, seed=seed, device=model.device)
-    flow = flow_of(model.lens)
-    check_flow(flow, model.lens, pairs.clean, pairs.counted)
-    return problem(flow, pairs, ablation, "mse", granularity)
+    edge_model = edge_model_of(model.lens)
+    check_edge_model(edge_model, model.lens, pairs.clean, pairs.counted)
+    return patch_experiment(edge_model, pairs, ablation, "mse", granularity)
 
 
 @torch.no_grad()
-def effects(found: Problem) -> Tensor:
+def effects(found: PatchExperiment) -> Tensor:
     """The largest change of a counted logit [unit], each unit patched alone."""
     changes = []
-    for masks in torch.eye(len(found.units), device=found.values.device).split(found.at_once):
+    for masks in torch.eye(len(found.units), device=found.values.device).split(
+        found.variants_per_batch
+    ):
         moved = (found.run(masks).logits - found.base.logits).abs().amax(-1)
         changes.append((moved * found.pairs.counted).flatten(1).amax(1))
         found.meter.forwards += len(masks)
     return torch.cat(changes)
 
 
-def _named(model: LensModel, found: Problem, names: list[str]) -> Circuit:
+def _named(model: LensModel, found: PatchExperiment, names: list[str]) -> Circuit:
     """The circuit of these edges, with labels where the model is a compiled one."""
     wanted = set(names)
-    edges = tuple(e for e in found.flow.edges if str(e) in wanted)
+    edges = tuple(e for e in found.edge_model.edges if str(e) in wanted)
     if model.compiled is None:
         sites = sorted({e.src for e in edges} | {e.dst.site for e in edges})
         return Circuit(edges, ((),) * len(edges), tuple((s, "") for s in sites))

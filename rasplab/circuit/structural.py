@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rasplab.circuit.graph import Circuit, unit_name
 from rasplab.compiler.compiled import Compiled
-from rasplab.compiler.lower.residual import Direction, Form
+from rasplab.compiler.lower.residual import Direction, LinearForm
 from rasplab.transformer.sites import Edge, Port, Site
 
 
@@ -17,7 +17,7 @@ def circuit_of(compiled: Compiled) -> Circuit:
     carried: dict[Edge, set[str]] = {}
     layout = compiled.layout
 
-    def read(port: Port, forms: list[Form]) -> None:
+    def read(port: Port, forms: list[LinearForm]) -> None:
         for form in forms:
             for direction, _ in form.terms:
                 edge = Edge(layout.writers[direction], port)
@@ -30,7 +30,7 @@ def circuit_of(compiled: Compiled) -> Circuit:
         read(Port(site, "v"), [v for v, _ in head.outs])
     for layer, _, neuron in layout.neurons:
         read(Port(Site("mlp", layer), "in"), [neuron.pre])
-    constant = Form(((0, 1.0),)) if any(f.const for f in compiled.read_out) else Form()
+    constant = LinearForm(((0, 1.0),)) if any(f.const for f in compiled.read_out) else LinearForm()
     read(Port(Site("unembed"), "in"), [*compiled.read_out, constant])
     edges = tuple(sorted(carried))
     labels, places = _labels(compiled)

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from rasplab.base.errors import CompileError, RaspError
 from rasplab.compiler.compiled import Compiled
-from rasplab.compiler.infer.value_sets import Inferred
+from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.layout.assemble import assemble
 from rasplab.compiler.layout.place import place
 from rasplab.compiler.lower.lower import Lowering
@@ -51,9 +51,9 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
             "the output is a selector; a model gives s-ops", program.span(output),
             "aggregate it, or take its selector_width",
         )  # fmt: skip
-    inferred = Inferred(program, domain)
-    lowering, forms, readouts, certificate = _lowered(inferred, basis)
-    checked = _check_doubts(inferred)
+    value_sets = ValueSets(program, domain)
+    lowering, forms, readouts, certificate = _lowered(value_sets, basis)
+    checked = _check_doubts(value_sets)
     layout, forms = place(lowering.stream, forms)
     weights = assemble(layout, forms, domain)
     seconds = time.perf_counter() - start
@@ -73,16 +73,16 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     )
 
 
-def _lowered(inferred: Inferred, basis: str):
+def _lowered(value_sets: ValueSets, basis: str):
     """The stream, all logits, what they mean, and the certificate of the output that is nearest to
     losing it: the first of ATTEMPTS that has one.
     """
-    program = inferred.program
+    program = value_sets.program
     lowering, failed = None, []
     for dtype, shares in ATTEMPTS:
         if lowering and lowering.dtype == dtype and not lowering.attention.has_shares:
             continue
-        lowering = Lowering(inferred, basis, dtype, shares)
+        lowering = Lowering(value_sets, basis, dtype, shares)
         forms, readouts, certificates = zip(
             *(read_out(lowering, output) for output in program.outputs), strict=True
         )
@@ -101,32 +101,32 @@ def _lowered(inferred: Inferred, basis: str):
     )
 
 
-def _check_doubts(inferred: Inferred) -> str:
+def _check_doubts(value_sets: ValueSets) -> str:
     """Where some combination of values would be illegal, run inputs: refuse if one meets it."""
-    if not inferred.doubts:
+    if not value_sets.doubts:
         return "inferred"
     from rasplab.program.batch.evaluate import evaluate_batch
     from rasplab.program.inputs import all_ids, sampled_ids
 
-    domain = inferred.domain
+    domain = value_sets.domain
     few = domain.size <= DOUBTED_INPUTS
     for ids in all_ids(domain) if few else sampled_ids(domain, DOUBTED_INPUTS, seed=0):
-        faults = evaluate_batch(inferred.program, ids, domain.vocab, domain.causal).faults
+        faults = evaluate_batch(value_sets.program, ids, domain.vocab, domain.causal).faults
         if faults.any():
-            _refuse(inferred, [domain.vocab[k] for k in ids[faults.argmax()]])
+            _refuse(value_sets, [domain.vocab[k] for k in ids[faults.argmax()]])
     return "run on every input" if few else "run on a sample"
 
 
-def _refuse(inferred: Inferred, tokens: list) -> NoReturn:
+def _refuse(value_sets: ValueSets, tokens: list) -> NoReturn:
     """The refusal of a program that fails on an input: what the interpreter says of it."""
     from rasplab.program.interpret.exact import evaluate
 
     try:
-        evaluate(inferred.program, tokens, causal=inferred.domain.causal)
+        evaluate(value_sets.program, tokens, causal=value_sets.domain.causal)
     except RaspError as error:
         raise CompileError(
             f"the program fails on the input {tokens!r}: {error.message}",
-            error.span or inferred.program.span(inferred.doubts[0][0]),
+            error.span or value_sets.program.span(value_sets.doubts[0][0]),
             "make every input of the vocabulary legal, or compile for another vocabulary",
         ) from error
     raise AssertionError(f"only the batched interpreter refuses {tokens}")

@@ -23,7 +23,7 @@ from rasplab.lang.syntax.ast import COMMANDS, Leave
 from rasplab.lang.syntax.grammar_tables import PACKAGE
 from rasplab.lang.syntax.parser import parse_module
 from rasplab.program.graph import Program
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 SUFFIX = ".rasp"
 MAX_NESTED_LOADS = 50
@@ -91,7 +91,7 @@ def find(name: str, folder: Path, span: Span) -> Path:
     error = FileError(
         f'there is no file "{name}{SUFFIX}"', span, _near_files(folder / f"{name}{SUFFIX}")
     )
-    raise told(error, f"could not find file: {name}{SUFFIX}")
+    raise with_transcript(error, f"could not find file: {name}{SUFFIX}")
 
 
 class _Loader:

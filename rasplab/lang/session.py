@@ -20,7 +20,7 @@ from rasplab.lang.syntax import ast as s
 from rasplab.lang.syntax.parser import is_unfinished, parse_module
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import check_length
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 EXAMPLE = "hello"
 """The running example of a new session."""
@@ -165,7 +165,7 @@ class Session:
             error = RaspTypeError(
                 f"an example is a string or a list, and this is {a_kind(value)}", span
             )
-            raise told(error, f"example not iterable: {plain_text(value)}")
+            raise with_transcript(error, f"example not iterable: {plain_text(value)}")
         check_length(value, span)
         if which in ("both", "s-op"):
             self.sop_example = self.check.tokens = value
@@ -178,7 +178,7 @@ class Session:
         """`load "name";`: run a file, statement by statement; a fault does not stop it."""
         path = find(name, self.folders[-1], span)
         if len(self.folders) > MAX_NESTED_LOADS:
-            raise told(
+            raise with_transcript(
                 FileError(f"{name} loads itself, directly or around a corner", span),
                 "load error: circle",
             )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from rasplab.base.errors import RaspValueError
+from rasplab.compiler.compiled import Compiled
 from rasplab.program.domain import Domain
 from rasplab.program.graph import Program
 from rasplab.program.values import Atom
@@ -43,7 +44,7 @@ class LensModel:
     lens: Any
     domain: Domain
     readout: Readout
-    compiled: Any = None
+    compiled: Compiled | None = None
     recipe: Recipe | None = None
     trained: Trained | None = None
     further: tuple[Readout, ...] = ()
@@ -242,6 +243,23 @@ def boot(device: str | torch.device, dtype: torch.dtype, **config: Any) -> Any:
 def attention_dir(domain: Domain) -> str:
     """TransformerLens' word for causal or not."""
     return "causal" if domain.causal else "bidirectional"
+
+
+def to_model(compiled: Compiled, device: str = "auto", dtype: str | None = None) -> LensModel:
+    """The weights of a compiled program in a TransformerLens model.
+
+    device  "auto" (cuda where there is one), "cpu" or "cuda"
+    dtype   "float32" or "float64"; by default the certificate's
+    """
+    return load_weights(
+        compiled.weights,
+        compiled.domain,
+        compiled.readout,
+        device=device,
+        dtype=dtype or compiled.certificate.dtype,
+        compiled=compiled,
+        further=compiled.further,
+    )
 
 
 def load_weights(

@@ -43,7 +43,9 @@ def save_model(model: LensModel, folder: str | Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
-        write_atomic(folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+        write_atomic(
+            folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
+        )
     except OSError as error:
         raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
     return folder

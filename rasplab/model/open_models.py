@@ -22,7 +22,7 @@ from rasplab.model.bridge import pattern_hook, resolve_device
 CELLS = 1 << 24
 """Pattern cells (query times key, over heads) of one forward pass: 64 MB of float32."""
 
-PATIENCE = 5.0
+HUB_TIMEOUT_S = 5.0
 """Seconds in which huggingface.co must answer."""
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
@@ -225,7 +225,7 @@ def _online() -> bool:
     from huggingface_hub import constants, get_session
 
     try:
-        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+        get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
     except Exception:  # whatever the client raises where nobody answers
         return False
     return True

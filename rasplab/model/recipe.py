@@ -79,9 +79,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {names}")
         longest = self.max_len if self.train_len is None else self.train_len
         if not (_at_least(longest, 1) and longest <= self.max_len):
-            raise ValueError(
-                f"train_len lies from 1 to max_len, got {longest!r} of {self.max_len}"
-            )
+            raise ValueError(f"train_len lies from 1 to max_len, got {longest!r} of {self.max_len}")
         if type(self.causal) is not bool:
             raise ValueError(f"causal is true or false, got {self.causal!r}")
         if not (isinstance(self.supervise, tuple) and all(map(_is_pair, self.supervise))):
@@ -137,7 +135,7 @@ def _is_pair(pair: object) -> bool:
 
 SMALL = {"vocab": LETTERS, "max_len": 8, "d_model": 48, "d_mlp": 96, "steps": 4000}
 
-OWN: dict[str, dict] = {
+TASK_RECIPES: dict[str, dict] = {
     "reverse": SMALL | {"layers": 2, "heads": 1},
     "reverse_supervised": SMALL | {
         "task": "reverse", "layers": 2, "heads": 1, "supervise": (("L1H0", "flip"),),
@@ -166,7 +164,7 @@ def recipe(task: str, **changes: object) -> Recipe:
 
     Raises RaspNameError for a task that is not in the zoo, ValueError for what cannot be one.
     """
-    own = OWN.get(task, {})
+    own = TASK_RECIPES.get(task, {})
     domain = zoo.entry(own.get("task", task)).domain
     base = Recipe(task, domain.vocab, domain.max_len, domain.causal)
     given = {name: value for name, value in changes.items() if value is not None}

@@ -1,5 +1,4 @@
-"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean).
-"""
+"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean)."""
 
 from __future__ import annotations
 

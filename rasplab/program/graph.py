@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rasplab.base.doors import Doors
 from rasplab.base.errors import Span
 from rasplab.program.functions import FUNCTIONS
 from rasplab.program.values import Atom, Value, _typed, literal
-
-if TYPE_CHECKING:
-    from rasplab.program.analysis.requirements import Explanation
-
 
 MAX_LABEL = 200
 """Characters of a node's label; longer ones, which nest without bound, are its number instead."""
@@ -129,8 +126,28 @@ def node_key(node: Node) -> tuple:
     return (type(node).__name__, *(getattr(node, f.name) for f in fields(node)))
 
 
+class ProgramDoors(
+    Doors,
+    homes={
+        "unparse": "rasplab.lang.printing.unparse:unparse",
+        "explain": "rasplab.program.analysis.requirements:explain",
+    },
+):
+    """The methods of Program that higher rooms provide."""
+
+    if TYPE_CHECKING:
+
+        def unparse(self) -> str:
+            """RASP text that parses into a program of the same digest and names."""
+            ...
+
+        def explain(self, causal: bool = False) -> Any:
+            """Layers and heads needed: an `Explanation` (program.analysis.requirements)."""
+            ...
+
+
 @dataclass(frozen=True)
-class Program:
+class Program(ProgramDoors):
     """A program: nodes in order, every one needed for the output.
 
     nodes   operands before users; no two equal
@@ -190,24 +207,6 @@ class Program:
             note = f"  # {named[i]}" if i in named else ""
             lines.append(f"%{i} = {expression(node, refs)}{note}")
         return "\n".join([*lines, f"output {', '.join(refs[i] for i in self.outputs)}"])
-
-    def unparse(self) -> str:
-        """RASP text that `rasplab.parse` makes into a program of the same digest and names.
-
-        Raises RaspValueError for a graph built by hand that no text makes.
-        """
-        from rasplab.lang.printing.unparse import unparse
-
-        return unparse(self)
-
-    def explain(self, causal: bool = False) -> Explanation:
-        """Layers and heads needed, and each node's kind, attention depth and causality.
-
-        causal  every selector is masked to keys up to its query when the program runs
-        """
-        from rasplab.program.analysis.requirements import explain
-
-        return explain(self, causal)
 
     @cached_property
     def digest(self) -> str:

@@ -1,5 +1,4 @@
-"""Weights of a decoder-style transformer as plain arrays: what the compiler makes and models load.
-"""
+"""Weights of a decoder-style transformer as plain arrays: what the compiler makes and models load."""
 
 from __future__ import annotations
 

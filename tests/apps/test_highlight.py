@@ -75,7 +75,12 @@ def test_the_extension_is_installed_where_jupyterlab_looks():
 def test_the_extension_lexes_in_node():
     """The container answers as JupyterLab asks; its lexer colours a line."""
     line = 'def f(a) { return select(a, "x y", ==) + 1.5; } # done'
-    argv = ["node", str(Path(__file__).parents[1] / "support" / "lexer_in_node.js"), str(SCRIPT), line]
+    argv = [
+        "node",
+        str(Path(__file__).parents[1] / "support" / "lexer_in_node.js"),
+        str(SCRIPT),
+        line,
+    ]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     es_module, plugins, extensions, words = json.loads(done.stdout)

@@ -11,8 +11,10 @@ from rasplab.apps.show import html, report, svg
 from rasplab.apps.show import layered_layout as layered
 from rasplab.apps.show.side_by_side import Row, SideBySide
 from rasplab.base import text
+from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import RaspError, Source, Span, caret_lines
 from rasplab.circuit.graph import Circuit
+from rasplab.program import values
 from rasplab.transformer.sites import Edge, Port, Site
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,9 +51,9 @@ def test_table_aligns_wide_and_combining_characters():
 
 def test_values_are_shown_as_rasp_shows_them():
     """Booleans are T and F, floats have 3 decimals, strings are bare, and the kind is named."""
-    assert text.sop_line("f", "ab", [True, False]) == 'f("ab") = [T, F] (bools)'
-    assert text.sop_line("f", [1, 2], [1 / 3, 1]) == "f([1, 2]) = [0.333, 1] (floats)"
-    assert text.sop_line("f", ["ab"], ["x"]) == 'f(["ab"]) = [x] (strings)'
+    assert values.sop_line("f", "ab", [True, False]) == 'f("ab") = [T, F] (bools)'
+    assert values.sop_line("f", [1, 2], [1 / 3, 1]) == "f([1, 2]) = [0.333, 1] (floats)"
+    assert values.sop_line("f", ["ab"], ["x"]) == 'f(["ab"]) = [x] (strings)'
 
 
 def test_clip_keeps_to_its_columns():
@@ -62,15 +64,15 @@ def test_clip_keeps_to_its_columns():
 
 def test_grid_has_a_row_per_query():
     """A selector's text has the keys on top and one line per query."""
-    lines = text.grid(np.array([[1, 0], [0, 1]], bool), ["a", "b"], ["a", "b"]).splitlines()
+    lines = values.grid(np.array([[1, 0], [0, 1]], bool), ["a", "b"], ["a", "b"]).splitlines()
     assert lines == ["    a b", "a │ ■ ·", "b │ · ■"]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     """write_atomic replaces a file whole, or leaves it and nothing beside it."""
-    path = text.write_atomic(tmp_path / "new" / "a.txt", "one")
+    path = write_atomic(tmp_path / "new" / "a.txt", "one")
     with pytest.raises(UnicodeEncodeError):
-        text.write_atomic(path, "\ud800")
+        write_atomic(path, "\ud800")
     assert path.read_text() == "one" and list(path.parent.iterdir()) == [path]
 
 

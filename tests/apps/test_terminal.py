@@ -180,7 +180,7 @@ def test_a_real_terminal_gets_the_friendly_loop():
 
 def test_a_pipe_needs_no_terminal_library():
     """The plain transcript imports neither prompt_toolkit nor Pygments nor numpy."""
-    code = "import sys, io; from rasplab.repl import main; main(io.StringIO(), io.StringIO()); "
+    code = "import sys, io; from rasplab.apps.repl.loop import main; main(io.StringIO(), io.StringIO()); "
     code += "print([m for m in ('prompt_toolkit', 'pygments', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"

@@ -31,7 +31,7 @@ except ImportError:
 if not CHROMIUM:
     pytest.skip("no Chromium: apt-get install chromium, say", allow_module_level=True)
 
-TOKEN, PATIENCE = "rasplab", 60_000
+TOKEN, HUB_TIMEOUT_S = "rasplab", 60_000
 """Of the server that the tests start; milliseconds to wait for what must come."""
 LESSON, UNSIGNED = "notebooks/1_language.ipynb", "notebooks/unsigned.ipynb"
 BESIDE, BESIDE_UNSIGNED = "notebooks/beside.ipynb", "notebooks/beside_unsigned.ipynb"
@@ -117,7 +117,7 @@ def browser():
 def page(browser, server) -> Iterator[Page]:
     """A page on the server; what it complains about fails the test."""
     made = browser.new_page(viewport={"width": 1200, "height": 2400})
-    made.set_default_timeout(PATIENCE)
+    made.set_default_timeout(HUB_TIMEOUT_S)
     complaints = []
     made.on("pageerror", lambda error: complaints.append(str(error)))
     yield made
@@ -212,5 +212,5 @@ def test_an_unsigned_slider_is_not_shown(page, server):
     visit(page, server, BESIDE_UNSIGNED)
     side = page.locator(".jp-OutputArea .rasplab").first
     side.locator("img").nth(2).wait_for()
-    assert side.locator("img").count() == 3 and "\"abca\"" in side.inner_text()
+    assert side.locator("img").count() == 3 and '"abca"' in side.inner_text()
     assert side.locator("svg").count() == 0 and not side.locator("input").is_visible()

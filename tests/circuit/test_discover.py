@@ -93,13 +93,13 @@ def test_path_patching_holds_heads_and_follows_mlps():
     pairs = draw_pairs(model.domain, 6, lengths=[4])
     scores = discover(model, "path", pairs, metric="mse")
     found = set_up(model, METHODS["exact"], pairs, metric="mse")
-    flow, w = found.flow, found.flow.weights
-    at = flow.writers.index(next(s for s in flow.writers if str(s) == "L0H1"))
+    edge_model, w = found.edge_model, found.edge_model.weights
+    at = edge_model.writers.index(next(s for s in edge_model.writers if str(s) == "L0H1"))
     stream = found.base.streams[2][0] + found.values[at, 0] - found.base.stacked()[at, 0]
-    mlp0 = flow._mlp(0, stream[None, None])[0, 0]
+    mlp0 = edge_model._mlp(0, stream[None, None])[0, 0]
     stream = found.base.streams[4][0] + found.values[at, 0] - found.base.stacked()[at, 0]
     stream = stream + mlp0 - found.base.writes[2][0, 0]
-    stream = stream + flow._mlp(1, stream[None, None])[0, 0]
+    stream = stream + edge_model._mlp(1, stream[None, None])[0, 0]
     damage = float(found.metric((stream @ w.W_U)[None]).mean())
     where = scores.names.index("L0H1->unembed.in")
     assert np.isclose(scores.scores[where], damage, rtol=1e-5)

@@ -5,23 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
 from support.compiled import compiled, fresh
 
 import rasplab
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.graph import true_units
-from rasplab.circuit.patching.edge_model import Inputs, Patch, check_flow, flow_of
-from rasplab.circuit.patching.experiment import ABLATIONS, problem
+from rasplab.circuit.patching.edge_model import Inputs, Patch, check_edge_model, edge_model_of
+from rasplab.circuit.patching.experiment import ABLATIONS, patch_experiment
 from rasplab.circuit.patching.pairs import draw_pairs, pairs_of
 from rasplab.circuit.patching.units import units_of
 from rasplab.program.domain import make_domain
 
 LETTERS = make_domain("abcd", 5)
-
-
-
-
 
 
 @pytest.mark.parametrize("norm", [None, "LN", "LNPre", "RMS"])
@@ -30,17 +25,17 @@ def test_the_sum_over_edges_is_the_model(norm, causal):
     """Without a patch, the logits are those of the bridge, whatever the norm and mask."""
     model = fresh(norm, causal=causal)
     pairs = draw_pairs(model.domain, 20, lengths=[5])
-    flow = flow_of(model.lens, torch.float32)
-    found = flow.run(pairs.clean).logits[0]
+    edge_model = edge_model_of(model.lens, torch.float32)
+    found = edge_model.run(pairs.clean).logits[0]
     assert torch.allclose(found, model.lens(pairs.clean.tokens), atol=1e-4)
-    check_flow(flow, model.lens, pairs.clean, pairs.counted)
+    check_edge_model(edge_model, model.lens, pairs.clean, pairs.counted)
 
 
 def test_shorter_inputs_are_run_as_if_alone():
     """What stands after an input's end changes none of its outputs."""
     model = compiled("sort").to_model(device="cpu")
     pairs = draw_pairs(model.domain, 40, seed=1)
-    logits = flow_of(model.lens).run(pairs.clean).logits[0]
+    logits = edge_model_of(model.lens).run(pairs.clean).logits[0]
     for row, tokens in enumerate(pairs.clean.tokens):
         n = int(pairs.clean.real[row].sum())
         alone = model.lens(tokens[None, :n])[0]
@@ -89,18 +84,18 @@ def test_every_edge_patched_alone_is_as_through_hooks(act):
     """Single edges: the same logits as TransformerLens with the delta put into the port's hook."""
     model = fresh(None, act)
     pairs = draw_pairs(model.domain, 6, lengths=[5])
-    flow = flow_of(model.lens, torch.float32)
-    base = flow.run(pairs.clean)
-    patch = Patch(torch.eye(len(flow.edges)), flow.run(pairs.corrupt).stacked())
-    together = flow.run(pairs.clean, patch).logits
+    edge_model = edge_model_of(model.lens, torch.float32)
+    base = edge_model.run(pairs.clean)
+    patch = Patch(torch.eye(len(edge_model.edges)), edge_model.run(pairs.corrupt).stacked())
+    together = edge_model.run(pairs.clean, patch).logits
     lens, tokens = model.lens, pairs.clean.tokens
     caches = [lens.run_with_cache(t)[1] for t in (tokens, pairs.corrupt.tokens)]
     moved = 0
-    for i, edge in enumerate(flow.edges):
+    for i, edge in enumerate(edge_model.edges):
         wanted = hooked_logits(lens, tokens, *caches, edge.src, edge.dst)
         assert torch.allclose(together[i], wanted, atol=2e-4), str(edge)
         one = Patch(patch.mask[i : i + 1], patch.values)
-        assert torch.allclose(flow.run(pairs.clean, one, base).logits[0], wanted, atol=2e-4)
+        assert torch.allclose(edge_model.run(pairs.clean, one, base).logits[0], wanted, atol=2e-4)
         moved += not torch.allclose(wanted, base.logits[0], atol=1e-3)
     assert moved > 40  # the test can fail: most edges of a random model matter
 
@@ -110,18 +105,18 @@ def test_layernorm_edges_are_normed_at_the_port():
     """With LN, a patched MLP input is the norm of the patched stream, by the bridge's own hook."""
     model = fresh("LN")
     pairs = draw_pairs(model.domain, 6, lengths=[5])
-    flow = flow_of(model.lens, torch.float32)
-    base, corrupt = flow.run(pairs.clean), flow.run(pairs.corrupt).stacked()
-    edge = next(e for e in flow.edges if str(e) == "L0H1->L1M.in")
-    mask = torch.zeros(1, len(flow.edges))
-    mask[0, flow.index[edge]] = 1
-    site = flow.writers.index(edge.src)
+    edge_model = edge_model_of(model.lens, torch.float32)
+    base, corrupt = edge_model.run(pairs.clean), edge_model.run(pairs.corrupt).stacked()
+    edge = next(e for e in edge_model.edges if str(e) == "L0H1->L1M.in")
+    mask = torch.zeros(1, len(edge_model.edges))
+    mask[0, edge_model.index[edge]] = 1
+    site = edge_model.writers.index(edge.src)
     stream = base.streams[4][0] + corrupt[site, 0] - base.stacked()[site, 0]
     normed = model.lens.blocks[1].ln2._original_component(stream)
     wanted = model.lens.run_with_hooks(
         pairs.clean.tokens, fwd_hooks=[("blocks.1.mlp.hook_in", lambda a, hook: normed)]
     )
-    got = flow.run(pairs.clean, Patch(mask, corrupt), base).logits[0]
+    got = edge_model.run(pairs.clean, Patch(mask, corrupt), base).logits[0]
     assert torch.allclose(got, wanted, atol=2e-4)
     assert not torch.allclose(got, base.logits[0], atol=1e-2)
 
@@ -131,10 +126,10 @@ def test_all_edges_patched_is_the_corrupted_run():
     """Every edge from the corrupted run: the corrupted run's logits."""
     model = fresh("LN")
     pairs = draw_pairs(model.domain, 30)
-    flow = flow_of(model.lens)
-    corrupt = flow.run(pairs.corrupt)
-    patch = Patch(torch.ones(1, len(flow.edges), dtype=torch.float64), corrupt.stacked())
-    assert torch.allclose(flow.run(pairs.clean, patch).logits, corrupt.logits)
+    edge_model = edge_model_of(model.lens)
+    corrupt = edge_model.run(pairs.corrupt)
+    patch = Patch(torch.ones(1, len(edge_model.edges), dtype=torch.float64), corrupt.stacked())
+    assert torch.allclose(edge_model.run(pairs.clean, patch).logits, corrupt.logits)
 
 
 @torch.no_grad()
@@ -142,9 +137,9 @@ def test_a_node_patch_is_the_patch_of_all_its_edges():
     """Node granularity replaces what the site writes for every reader."""
     model = fresh(None)
     pairs = draw_pairs(model.domain, 20, lengths=[3, 5])
-    flow = flow_of(model.lens)
-    nodes = problem(flow, pairs, granularity="node", metric="mse")
-    edges = problem(flow, pairs, granularity="edge", metric="mse")
+    edge_model = edge_model_of(model.lens)
+    nodes = patch_experiment(edge_model, pairs, granularity="node", metric="mse")
+    edges = patch_experiment(edge_model, pairs, granularity="edge", metric="mse")
     found = nodes.damage(torch.eye(len(nodes.units)))
     for name, damage in zip(nodes.units.names, found, strict=True):
         mask = torch.tensor([[float(e.startswith(f"{name}->")) for e in edges.units.names]])
@@ -156,9 +151,9 @@ def test_positions_add_up_to_their_edge():
     """An edge patched at every position at once is the edge patched."""
     model = fresh(None)
     pairs = draw_pairs(model.domain, 12, lengths=[4])
-    flow = flow_of(model.lens)
-    places = problem(flow, pairs, granularity="position", metric="mse")
-    edges = problem(flow, pairs, granularity="edge", metric="mse")
+    edge_model = edge_model_of(model.lens)
+    places = patch_experiment(edge_model, pairs, granularity="position", metric="mse")
+    edges = patch_experiment(edge_model, pairs, granularity="edge", metric="mse")
     whole = edges.damage(torch.eye(len(edges.units)))
     for i in (0, 17, len(edges.units) - 1):
         name = edges.units.names[i]
@@ -171,11 +166,11 @@ def test_positions_add_up_to_their_edge():
 def test_no_edge_outside_the_structure_matters(name):
     """Compiled models: an edge that reads nothing of its source does nothing, in any ablation."""
     model = compiled(name)
-    flow = flow_of(model.to_model(device="cpu").lens)
+    edge_model = edge_model_of(model.to_model(device="cpu").lens)
     pairs = draw_pairs(model.domain, 24, seed=3)
     truth = true_units(rasplab.circuit_of(model), "edge")
     for ablation in ABLATIONS:
-        found = problem(flow, pairs, ablation, "mse")
+        found = patch_experiment(edge_model, pairs, ablation, "mse")
         outside = ~found.units.only(truth)
         damage = found.damage(torch.eye(len(found.units)))
         assert damage[outside].abs().max() < 1e-9, ablation
@@ -206,33 +201,33 @@ def test_pairs_without_contrast_are_refused():
 def test_unknown_names_are_refused():
     """Ablations, metrics, granularities and units are named in the message."""
     model = compiled("reverse").to_model(device="cpu")
-    flow, pairs = flow_of(model.lens), draw_pairs(model.domain, 16)
+    edge_model, pairs = edge_model_of(model.lens), draw_pairs(model.domain, 16)
     for wrong in ({"ablation": "noise"}, {"metric": "f1"}, {"granularity": "neuron"}):
         with pytest.raises(RaspValueError, match=next(iter(wrong.values()))):
-            problem(flow, pairs, **wrong)
+            patch_experiment(edge_model, pairs, **wrong)
     with pytest.raises(RaspValueError, match="no edge L9H9->L9M.in"):
-        units_of(flow, "edge", 9).only(["L9H9->L9M.in"])
+        units_of(edge_model, "edge", 9).only(["L9H9->L9M.in"])
 
 
 def test_models_that_are_no_plain_sum_are_refused():
     """Rotary positions and a scaled stream: refused with the reason, never a wrong number."""
     model = fresh(None)
     pairs = draw_pairs(model.domain, 6, lengths=[5])
-    flow = flow_of(model.lens)
+    edge_model = edge_model_of(model.lens)
     with torch.no_grad():
         model.lens.blocks[0].mlp.out.weight.mul_(1.5)
     with pytest.raises(RaspValueError, match="other logits"):
-        check_flow(flow, model.lens, pairs.clean, pairs.counted)
+        check_edge_model(edge_model, model.lens, pairs.clean, pairs.counted)
     model.lens.cfg.positional_embedding_type = "rotary"
     with pytest.raises(RaspValueError, match="positions are rotary"):
-        flow_of(model.lens)
+        edge_model_of(model.lens)
 
 
 def test_gradients_of_masks_are_slopes():
     """The gradient with respect to an edge's mask is the limit of small exact patches."""
     model = fresh("LN")
     pairs = draw_pairs(model.domain, 12)
-    found = problem(flow_of(model.lens), pairs, metric="label")
+    found = patch_experiment(edge_model_of(model.lens), pairs, metric="label")
     slope = found.gradient(found.none)[0]
     step = 1e-5
     eye = torch.eye(len(found.units), dtype=torch.float64)

@@ -15,14 +15,29 @@ from support.generate import random_program
 
 import rasplab
 from rasplab.base.errors import CompileError
-from rasplab.compiler.lower.residual import Form
+from rasplab.compiler.lower.residual import LinearForm
 from rasplab.compiler.pipeline import compile_program
 from rasplab.program.domain import Domain
 from rasplab.program.zoo import entries
 
-NAMES = ("attend", "codes", "forms", "hinges", "infer", "join", "lower", "normalize", "order",
-         "place", "readout", "sums", "tables", "values", "widths")  # fmt: skip
-RULES = {name: import_module(f"rasplab.compiler.{name}") for name in NAMES}
+HOMES = {
+    "attend": "lower.heads",
+    "codes": "lower.equality_codes",
+    "forms": "lower.residual",
+    "hinges": "lower.piecewise_linear",
+    "infer": "infer.value_sets",
+    "join": "lower.joint_functions",
+    "lower": "lower.lower",
+    "normalize": "infer.normal_form",
+    "order": "infer.total_order",
+    "place": "layout.place",
+    "readout": "lower.readout",
+    "sums": "infer.means",
+    "tables": "lower.value_tables",
+    "values": "infer.values",
+    "widths": "infer.selector_bounds",
+}
+RULES = {name: import_module(f"rasplab.compiler.{home}") for name, home in HOMES.items()}
 attend, forms, hinges, infer, join, lower = (
     RULES[name] for name in ("attend", "forms", "hinges", "infer", "join", "lower")
 )
@@ -129,7 +144,7 @@ MUTATIONS = {
         attend, "equality_codes", lambda c, *_: c and (c[0] + 1, c[1])
     ),
     "the level of an equality forgotten": wrapped(
-        attend.Attention, "_equality", lambda s, *_: replace(s, level=Form())
+        attend.Attention, "_equality", lambda s, *_: replace(s, level=LinearForm())
     ),
     "overlaps of an or added": wrapped(
         attend.Attention, "_terms", lambda terms, *_: [(1, c) for _, c in terms]
@@ -139,10 +154,10 @@ MUTATIONS = {
     ),
     "means taken for single values": wrapped(attend.Attention, "at_most_one", lambda *_: True),
     "values at BOS left as they are": wrapped(
-        forms.Stream, "at_bos", lambda _, stream, form, value: form
+        forms.ResidualStream, "at_bos", lambda _, stream, form, value: form
     ),
     "terms of a sum lost": wrapped(
-        Form, "combination", lambda form, *_: Form(form.terms[:-1], form.const)
+        LinearForm, "combination", lambda form, *_: LinearForm(form.terms[:-1], form.const)
     ),
     "a constant of a sum lost": wrapped(
         lower, "additive", lambda parts, *_: parts and (0.0, parts[1])
@@ -168,9 +183,9 @@ MUTATIONS = {
     "defaults not among the values": wrapped(
         sums._Means, "_means", lambda found, m, *_: [v for v in found if v != m.node.default]
     ),
-    "uniform taken for distinct": wrapped(infer.Inferred, "_stays_distinct", lambda *_: True),
+    "uniform taken for distinct": wrapped(infer.ValueSets, "_stays_distinct", lambda *_: True),
     "values lost": wrapped(
-        infer.Inferred, "_set_of",
+        infer.ValueSets, "_set_of",
         lambda s, *_: replace(s, values=s.values[:2], cells=s.cells[:, :2]),
     ),
     "layers in the wrong order": wrapped(place, "_numbered", lambda items, *_: [

@@ -306,7 +306,7 @@ def test_stored_tables_are_those_of_the_grammar():
 def test_the_language_is_light():
     """Parsing and running a file imports neither torch nor lark nor numpy, and takes a blink."""
     code = (
-        "import sys; from rasplab.lang import load; from rasplab.interpret import evaluate;"
+        "import sys; from rasplab.lang.loading import load; from rasplab.program.interpret.exact import evaluate;"
         f"print(evaluate(load({str(CIRCUITS / 'sort.rasp')!r}), 'cab').output,"
         "[m for m in ('torch', 'lark', 'numpy') if m in sys.modules])"
     )

@@ -18,7 +18,7 @@ from rasplab.program.batch.evaluate import FAULT, evaluate_batch
 from rasplab.program.graph import Aggregate, Builder, Indices, Select, SelectorWidth, Tokens
 from rasplab.study.bench.calibration import true_heads
 from rasplab.study.heads.counterfactuals import FAMILIES, Swap, candidates, readings
-from rasplab.study.heads.interchange import FEWEST, Bench, estimate, set_up
+from rasplab.study.heads.interchange import MIN_PAIRS, Bench, estimate, set_up
 from rasplab.study.heads.qk_interchange import operands
 from rasplab.study.heads.verdict import judge
 
@@ -140,7 +140,7 @@ def test_operands_of_true_heads_do_what_the_interpreter_says(name):
         found = operands(bench, tuple(sorted(true[selector])), r)
         for side in (found.queries, found.keys):
             assert side.value == 1.0 or not side.pairs
-            sides += side.pairs >= FEWEST
+            sides += side.pairs >= MIN_PAIRS
         assert found.arbitrary.value < 0.3 or not found.arbitrary.pairs
     assert sides >= len(whole)
 

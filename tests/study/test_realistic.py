@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rasplab.base.errors import RaspError
-from rasplab.circuit.patching.edge_model import flow_of
-from rasplab.circuit.patching.experiment import problem
+from rasplab.circuit.patching.edge_model import edge_model_of
+from rasplab.circuit.patching.experiment import patch_experiment
 from rasplab.circuit.patching.pairs import draw_longer
 from rasplab.study.training import siit
 from rasplab.study.training.siit import (
@@ -35,7 +35,9 @@ def test_a_swap_is_a_node_patch():
     recipe = small()
     model = blank(recipe, recipe.compiled())
     pairs, sites = draw_longer(model.domain, 12, seed=2), sites_of(model)
-    posed = problem(flow_of(model.lens, torch.float32), pairs, "resample", "mse", "node")
+    posed = patch_experiment(
+        edge_model_of(model.lens, torch.float32), pairs, "resample", "mse", "node"
+    )
     rows = torch.arange(len(pairs))
     swaps = torch.full((len(sites) + 2, len(rows)), -1)
     swaps[2:] = torch.arange(len(sites))[:, None]

@@ -10,7 +10,7 @@ import torch
 
 from rasplab.base.errors import FileError, RaspError, RaspNameError, RaspValueError
 from rasplab.model.checkpoint import RECORD, WEIGHTS, load_model, save_model
-from rasplab.model.recipe import OWN, Recipe, recipe
+from rasplab.model.recipe import TASK_RECIPES, Recipe, recipe
 from rasplab.program import zoo
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
@@ -26,7 +26,7 @@ from rasplab.program.graph import (
 from rasplab.program.interpret.exact import evaluate
 from rasplab.study.tasks.tasks import IGNORED, is_held_out, task
 from rasplab.study.training import trainer as training
-from rasplab.study.training.trainer import accuracy_on, fit, pace
+from rasplab.study.training.trainer import accuracy_on, fit, lr_schedule
 
 ABC = Domain(("a", "b", "c"), 5)
 TINY = {"layers": 1, "heads": 1, "d_model": 16, "d_mlp": 16, "batch": 32, "warmup": 5}
@@ -140,7 +140,7 @@ def test_a_checkpoint_comes_back_as_it_was(hist_task, tmp_path):
 
 def test_an_interrupt_leaves_the_last_checkpoint(hist_task, tmp_path, monkeypatch):
     """Ctrl-C at step 12 with a checkpoint every 5: that of step 10 loads."""
-    monkeypatch.setattr(training, "EVERY", 5)
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 5)
 
     def stop(step, loss, accuracy):
         if step == 12:
@@ -154,7 +154,7 @@ def test_an_interrupt_leaves_the_last_checkpoint(hist_task, tmp_path, monkeypatc
 def test_an_interrupt_between_the_two_files_leaves_a_usable_pair(hist_task, tmp_path, monkeypatch):
     """The weights are one checkpoint younger than the record;
     they load, and their own numbers count."""
-    monkeypatch.setattr(training, "EVERY", 5)
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 5)
     model = fit(tiny(steps=10), hist_task, tmp_path / "run", "cpu")
     older = json.loads((tmp_path / "run" / RECORD).read_text())
     older["trained"]["step"] = 5
@@ -261,7 +261,7 @@ def test_the_interpreters_fault_is_told():
 def test_the_rate_rises_then_falls():
     """Warm-up from nearly 0 to 1, then a cosine down to a tenth."""
     wanted = tiny(steps=100, warmup=10)
-    rates = [pace(step, wanted) for step in range(100)]
+    rates = [lr_schedule(step, wanted) for step in range(100)]
     assert rates[0] == 0.1 and max(rates) == rates[9] == 1.0
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
     assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
@@ -292,7 +292,7 @@ def test_the_shipped_models_do_their_tasks(name):
 def test_every_recipe_of_its_own_is_shipped():
     """The table of recipes, the promises and the folders name the same tasks."""
     folders = {p.name for p in (zoo.shipped("circuits") / "trained").iterdir()}
-    assert set(OWN) == set(PROMISED) == folders
+    assert set(TASK_RECIPES) == set(PROMISED) == folders
 
 
 def test_a_recipe_that_cannot_be_leaves_no_folder(tmp_path):

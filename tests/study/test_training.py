@@ -66,7 +66,7 @@ def stop_at(step):
 @pytest.mark.parametrize("changes", [{}, {"supervise": (("L0H0", "same"),)}, {"norm": "RMS"}])
 def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, monkeypatch, changes):
     """Killed twice, once between two checkpoints: the same weights to the byte, the same curve."""
-    monkeypatch.setattr(training, "EVERY", 10)
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     wanted = tiny(**changes)
     todo = task_of(wanted)
     for step in (17, 21):
@@ -84,7 +84,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, monkeypatch, changes):
 
 def test_a_resumed_run_repeats_no_step(tmp_path, monkeypatch):
     """After a kill at step 25 the next report is of step 21."""
-    monkeypatch.setattr(training, "EVERY", 10)
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     seen = []
     todo = task_of(tiny())
     with pytest.raises(Stopped):
@@ -95,7 +95,7 @@ def test_a_resumed_run_repeats_no_step(tmp_path, monkeypatch):
 
 def test_a_stopped_run_of_other_settings_or_version_is_not_trained_over(tmp_path, monkeypatch):
     """Said what differs, with the ways out; the state stays as it was."""
-    monkeypatch.setattr(training, "EVERY", 10)
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     with pytest.raises(Stopped):
         fit(tiny(), task_of(tiny()), tmp_path, "cpu", stop_at(15))
     state = (tmp_path / STATE).read_bytes()
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(tmp_path):
 
 def test_a_damaged_state_is_told(tmp_path, monkeypatch):
     """A file cut short: said, with what to do; not trained over."""
-    monkeypatch.setattr(training, "EVERY", 10)
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     with pytest.raises(Stopped):
         fit(tiny(), task_of(tiny()), tmp_path, "cpu", stop_at(15))
     state = tmp_path / STATE
@@ -129,8 +129,8 @@ def test_a_damaged_state_is_told(tmp_path, monkeypatch):
 
 def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     """The learning rate explodes after step 10: a fault, and the model of step 10 on disk."""
-    monkeypatch.setattr(training, "EVERY", 10)
-    plain = training.pace
+    monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
+    plain = training.lr_schedule
     monkeypatch.setattr(training, "pace", lambda step, w: plain(step, w) if step < 10 else 1e9)
     with pytest.raises(RaspError, match="diverged") as told:
         fit(tiny(), task_of(tiny()), tmp_path, "cpu")

@@ -94,9 +94,9 @@ def read_scores(path: str):
 
 
 def _same_model(scores, model) -> None:
-    from rasplab.circuit.patching.edge_model import flow_of
+    from rasplab.circuit.patching.edge_model import edge_model_of
 
-    if flow_of(model.lens).digest != scores.model:
+    if edge_model_of(model.lens).digest != scores.model:
         raise RaspValueError(
             "the scores are of another model: their digests differ",
             hint="discover again with the same FILE, vocabulary and maximum length",

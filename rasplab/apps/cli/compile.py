@@ -1,5 +1,4 @@
-"""What each command of the command line does: arguments in, text or JSON out, exit code back.
-"""
+"""What each command of the command line does: arguments in, text or JSON out, exit code back."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The commands of trained models, train | match | atlas | sweep: arguments in, text or JSON out.
-"""
+"""The commands of trained models, train | match | atlas | sweep: arguments in, text or JSON out."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import rasplab
-from rasplab.apps.repl.completion import completions, help_at, told
+from rasplab.apps.repl.completion import completions, help_at, value_line
 from rasplab.apps.show import heads as studies
 from rasplab.apps.show import html
 from rasplab.apps.show.program import flow_svg
@@ -181,7 +181,7 @@ class Cells:
         if isinstance(value, Node):
             return name, self._shown(name, value)
         if expression:
-            return name, told(name, value)
+            return name, value_line(name, value)
         return name, None
 
     def _shown(self, name: str, node: Node) -> View:

@@ -161,7 +161,7 @@ def signature(name: str, value: Value) -> str:
     return name
 
 
-def told(name: str, value: Value) -> str:
+def value_line(name: str, value: Value) -> str:
     """A number, list or function on one line: what it is, its name, its value."""
     if isinstance(value, Function | Builtin):
         return f"function {signature(name, value)}"

@@ -17,7 +17,7 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.styles import Style
 
-from rasplab.apps.repl.completion import completions, help_at, help_on, node_text, told
+from rasplab.apps.repl.completion import completions, help_at, help_on, node_text, value_line
 from rasplab.apps.repl.highlight import RaspLexer
 from rasplab.base.errors import RaspError, render
 from rasplab.lang.elaborate.elaborator import Result
@@ -99,7 +99,7 @@ class Terminal:
         if isinstance(value, Applied):
             yield _applied(name or "", value)
         elif not isinstance(value, Node):
-            yield told(name, value)
+            yield value_line(name, value)
         else:
             yield self._node(view, name, value)
 

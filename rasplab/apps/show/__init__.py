@@ -1,2 +1,1 @@
-"""Drawings: one module per form (text, SVG, HTML, the report). Core types know nothing of them.
-"""
+"""Drawings: one module per form (text, SVG, HTML, the report). Core types know nothing of them."""

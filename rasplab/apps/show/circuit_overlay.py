@@ -1,5 +1,4 @@
-"""A found circuit over the true one: a picture, and a page where heads show their patterns.
-"""
+"""A found circuit over the true one: a picture, and a page where heads show their patterns."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The demo's report: one HTML file that needs no network, no script, and reads light and dark.
-"""
+"""The demo's report: one HTML file that needs no network, no script, and reads light and dark."""
 
 from __future__ import annotations
 

@@ -141,9 +141,7 @@ def _beside(
         (f"trained {head}", f"{finding.verdict}, score {score:z.2f} (chance {chance:.2f})"),
     )
     words = WORDS[finding.verdict].format(_who(finding))
-    return Row(
-        str(finding.selector), captions, finding.verdict, words, finding.reason, patterns
-    )
+    return Row(str(finding.selector), captions, finding.verdict, words, finding.reason, patterns)
 
 
 def _inputs(compiled: LensModel, trained: LensModel) -> tuple[tuple[Value, ...], ...]:

@@ -14,8 +14,8 @@ from rasplab.base.errors import RaspValueError
 from rasplab.circuit.discovery import attribution, pruning
 from rasplab.circuit.discovery import exact_path_acdc as patching
 from rasplab.circuit.discovery.edge_scores import EdgeScores
-from rasplab.circuit.patching.edge_model import check_flow, flow_of
-from rasplab.circuit.patching.experiment import Problem, problem
+from rasplab.circuit.patching.edge_model import check_edge_model, edge_model_of
+from rasplab.circuit.patching.experiment import PatchExperiment, patch_experiment
 from rasplab.circuit.patching.metrics import FLAT
 from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 
@@ -103,7 +103,7 @@ def discover(
     health, more = _health(found, chosen)
     meter = found.meter
     return EdgeScores(
-        method, found.metric.name, ablation, found.units.granularity, seed, found.flow.digest,
+        method, found.metric.name, ablation, found.units.granularity, seed, found.edge_model.digest,
         found.units.names, tuple(scores.tolist()), len(found.pairs),
         meter.forwards, meter.backwards, round(meter.seconds, 4), health, (*notes, *more),
     )  # fmt: skip
@@ -125,7 +125,7 @@ def set_up(
     granularity: str | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Problem:
+) -> PatchExperiment:
     """The problem that `discover` solves; its arguments."""
     lens = getattr(model, "lens", model)
     if pairs is None:
@@ -138,22 +138,22 @@ def set_up(
             hint=f"leave granularity out, or ask for {chosen.granularity}",
         )
     small = sum(p.numel() for p in lens.parameters()) <= EXACT_PARAMETERS
-    flow = flow_of(lens, torch.float64 if small else torch.float32)
-    check_flow(flow, lens, pairs.clean, pairs.counted)
-    number = flow.weights.W_U.shape[1] == 1
+    edge_model = edge_model_of(lens, torch.float64 if small else torch.float32)
+    check_edge_model(edge_model, lens, pairs.clean, pairs.counted)
+    number = edge_model.weights.W_U.shape[1] == 1
     if metric is None:
         metric = "mse" if number and chosen.metric == "kl" else chosen.metric
     granularity = granularity or chosen.granularity or "edge"
-    return problem(flow, pairs, ablation, metric, granularity, progress)
+    return patch_experiment(edge_model, pairs, ablation, metric, granularity, progress)
 
 
-def _refuse_long(found: Problem, chosen: Method, max_seconds: float | None) -> None:
+def _refuse_long(found: PatchExperiment, chosen: Method, max_seconds: float | None) -> None:
     """Raise where one timed pass says that the whole would take too long."""
     if max_seconds is None:
         return
     start = time.perf_counter()
     with torch.no_grad():
-        found.flow.run(found.pairs.clean)
+        found.edge_model.run(found.pairs.clean)
     passes = chosen.passes(len(found.units))
     estimate = passes * (time.perf_counter() - start)
     if estimate > max_seconds:
@@ -164,7 +164,7 @@ def _refuse_long(found: Problem, chosen: Method, max_seconds: float | None) -> N
         )
 
 
-def _called(chosen: Method, found: Problem, method: str, settings: dict) -> torch.Tensor:
+def _called(chosen: Method, found: PatchExperiment, method: str, settings: dict) -> torch.Tensor:
     try:
         return chosen.scores(found, **settings)
     except TypeError as error:
@@ -173,13 +173,13 @@ def _called(chosen: Method, found: Problem, method: str, settings: dict) -> torc
         raise RaspValueError(f"{method} has no setting {', '.join(settings)}") from None
 
 
-def resolved(found: Problem, scores: torch.Tensor) -> torch.Tensor:
+def resolved(found: PatchExperiment, scores: torch.Tensor) -> torch.Tensor:
     """The scores as float64, 0 where they are below RESOLUTION."""
     size = float(found.base.logits[0][found.pairs.counted].abs().max())
     return torch.where(scores.abs() > RESOLUTION * max(1.0, size), scores, 0.0).cpu().double()
 
 
-def _doubts(found: Problem, scores: torch.Tensor) -> list[str]:
+def _doubts(found: PatchExperiment, scores: torch.Tensor) -> list[str]:
     """Scores that tell nothing apart, patches that change nothing."""
     notes = []
     if abs(found.full_damage) < 1e-12:
@@ -189,7 +189,7 @@ def _doubts(found: Problem, scores: torch.Tensor) -> list[str]:
     return notes
 
 
-def _health(found: Problem, chosen: Method) -> tuple[str, list[str]]:
+def _health(found: PatchExperiment, chosen: Method) -> tuple[str, list[str]]:
     """How far gradients reach at the clean run, and a warning where they cannot."""
     if not chosen.gradient:
         return "", []

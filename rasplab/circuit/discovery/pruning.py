@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from rasplab.circuit.patching.experiment import Problem
+from rasplab.circuit.patching.experiment import PatchExperiment
 from rasplab.model.threads import few_threads
 
 STEPS, RATE = 100, 0.3
@@ -17,7 +17,7 @@ LOW, HIGH, TEMPERATURE = -0.1, 1.1, 2 / 3
 """The hard-concrete distribution's stretch and temperature, as in its source."""
 
 
-def pruning(problem: Problem, steps: int = STEPS, seed: int = 0) -> Tensor:
+def pruning(experiment: PatchExperiment, steps: int = STEPS, seed: int = 0) -> Tensor:
     """The probability that a unit is kept, summed over three prices of keeping.
 
     Hard-concrete gates (Louizos, Welling & Kingma 2018, arXiv:1712.01312), one per unit, learned by
@@ -25,19 +25,21 @@ def pruning(problem: Problem, steps: int = STEPS, seed: int = 0) -> Tensor:
     Source: Bhaskar et al. 2024 (arXiv:2406.16778), with our own schedule.
     """
     generator = torch.Generator().manual_seed(seed)
-    scale = max(problem.full_damage, 1e-12)
-    price = torch.tensor(PRICES).to(problem.values)[:, None] * scale
-    logits = torch.full((len(PRICES), len(problem.units)), 2.0).to(problem.values).requires_grad_()
+    scale = max(experiment.full_damage, 1e-12)
+    price = torch.tensor(PRICES).to(experiment.values)[:, None] * scale
+    logits = (
+        torch.full((len(PRICES), len(experiment.units)), 2.0).to(experiment.values).requires_grad_()
+    )
     optimizer = torch.optim.Adam([logits], lr=RATE)
     for step in range(1, steps + 1):
         noise = torch.rand(logits.shape, generator=generator, dtype=torch.float64).to(logits)
-        damage = problem.differentiable(1 - gates(logits, noise)).mean(1)
+        damage = experiment.differentiable(1 - gates(logits, noise)).mean(1)
         loss = damage.sum() + (price * kept(logits)).mean(1).sum()
         optimizer.zero_grad()
-        with few_threads(problem.values.shape[-1]):
+        with few_threads(experiment.values.shape[-1]):
             loss.backward()
         optimizer.step()
-        problem.meter.report(step, steps)
+        experiment.meter.report(step, steps)
     return kept(logits.detach()).sum(0)
 
 

@@ -11,7 +11,7 @@ import torch
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.discovery.discover import METHODS, set_up
 from rasplab.circuit.discovery.edge_scores import EdgeScores
-from rasplab.circuit.patching.experiment import Problem
+from rasplab.circuit.patching.experiment import PatchExperiment
 from rasplab.circuit.patching.pairs import Pairs
 
 SIZES = 12
@@ -64,7 +64,7 @@ def curves(
         model, METHODS["exact"], pairs, scores.ablation, None if metric == "kl" else metric,
         scores.granularity, scores.seed,
     )  # fmt: skip
-    if found.flow.digest != scores.model:
+    if found.edge_model.digest != scores.model:
         raise RaspValueError("the scores are of another model: their digests differ")
     full = found.full_damage
     if full < 1e-9:
@@ -89,7 +89,7 @@ def curves(
     )
 
 
-def _minimality(found: Problem, kept: torch.Tensor, full: float) -> float:
+def _minimality(found: PatchExperiment, kept: torch.Tensor, full: float) -> float:
     """The share of the units in `kept` [unit] that are needed; 1 for no unit."""
     units = torch.nonzero(kept)[:, 0]
     if not len(units):

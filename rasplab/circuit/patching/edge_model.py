@@ -90,12 +90,12 @@ class Run:
     logits: Tensor
 
     def stacked(self) -> Tensor:
-        """Every site's write [site, V, batch, pos, d_model], in the order of `Flow.writers`."""
+        """Every site's write [site, V, batch, pos, d_model], in the order of `EdgeModel.writers`."""
         return _stack(self.writes)
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class EdgeModel:
     """The weights of a transformer (tensors in `weights`), and runs of it with patched edges.
 
     scale     scores are q.k / scale
@@ -299,7 +299,7 @@ def _project(x: Tensor, weight: Tensor) -> Tensor:
 # From TransformerLens ---------------------------------------------------------------------------
 
 
-def flow_of(lens: Any, dtype: torch.dtype = torch.float64) -> Flow:
+def edge_model_of(lens: Any, dtype: torch.dtype = torch.float64) -> EdgeModel:
     """The flow of a TransformerBridge: compiled, trained or booted.
 
     Raises RaspValueError, with the reason, for a transformer whose residual stream is no sum of
@@ -315,7 +315,7 @@ def flow_of(lens: Any, dtype: torch.dtype = torch.float64) -> Flow:
         }
         b_U = lens.b_U.detach().to(device, dtype, copy=True)
     norms = tuple((_norm(b.ln1, dtype), _norm(b.ln2, dtype)) for b in lens.blocks)
-    return Flow(
+    return EdgeModel(
         Weights(**arrays),
         cfg.attn_scale if cfg.use_attn_scale and cfg.attn_scale > 0 else cfg.d_head**0.5,
         ACTIVATIONS[cfg.act_fn],
@@ -327,7 +327,7 @@ def flow_of(lens: Any, dtype: torch.dtype = torch.float64) -> Flow:
 
 
 def _refuse_unknown(cfg: Any) -> None:
-    """Raise for what `Flow.run` does not compute."""
+    """Raise for what `EdgeModel.run` does not compute."""
     position = (getattr(cfg, "positional_embedding_type", None) or "standard").lower()
     reasons = {
         f"its MLP is {cfg.act_fn!r}": cfg.act_fn not in ACTIVATIONS,
@@ -355,7 +355,7 @@ def _norm(bridge: Any, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
 
 
 @torch.no_grad()
-def check_flow(flow: Flow, lens: Any, inputs: Inputs, counted: Tensor) -> None:
+def check_edge_model(edge_model: EdgeModel, lens: Any, inputs: Inputs, counted: Tensor) -> None:
     """Hold the flow's logits against the bridge's own forward pass, where `counted` [batch, pos].
 
     Raises RaspValueError where they differ: then the model does something that is not known here.
@@ -366,7 +366,7 @@ def check_flow(flow: Flow, lens: Any, inputs: Inputs, counted: Tensor) -> None:
     if not where.any():
         return
     wanted = lens(some.tokens)[where].to(torch.float64)
-    got = flow.run(some).logits[0][where].to(torch.float64)
+    got = edge_model.run(some).logits[0][where].to(torch.float64)
     gap, size = float((wanted - got).abs().max()), float(wanted.abs().max())
     if not gap <= CLOSE * max(1.0, size):
         raise RaspValueError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
-from rasplab.circuit.patching.edge_model import Flow, Patch, Run
+from rasplab.circuit.patching.edge_model import EdgeModel, Patch, Run
 from rasplab.circuit.patching.metrics import Metric, metric_of
 from rasplab.circuit.patching.pairs import Pairs
 from rasplab.circuit.patching.units import Units, units_of
@@ -44,14 +44,14 @@ class Meter:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class PatchExperiment:
     """Everything that a method needs.
 
     values  what patched edges carry [site, 1, batch, pos, d_model]
     base    the clean run
     """
 
-    flow: Flow
+    edge_model: EdgeModel
     pairs: Pairs
     ablation: str
     metric: Metric
@@ -64,7 +64,7 @@ class Problem:
     def damage(self, masks: Tensor, values: Tensor | None = None, per_input: bool = False):
         """Damage [variant] (or [variant, batch]) with the units' masks [variant, unit]."""
         parts = []
-        for some in masks.split(self.at_once):
+        for some in masks.split(self.variants_per_batch):
             parts.append(self.metric(self.run(some, values).logits))
             self.meter.forwards += len(some)
         damage = torch.cat(parts)
@@ -74,7 +74,7 @@ class Problem:
         """The run of each variant, from the first edge on that differs from the clean run."""
         mask = self.units.spread(masks.to(self.values.dtype))
         patch = Patch(mask, self.values if values is None else values)
-        return self.flow.run(self.pairs.clean, patch, self.base)
+        return self.edge_model.run(self.pairs.clean, patch, self.base)
 
     @property
     def clean_damage(self) -> float:
@@ -107,7 +107,7 @@ class Problem:
                       offsets)  # fmt: skip
         self.meter.forwards += len(masks)
         self.meter.backwards += len(masks)
-        return self.metric(self.flow.run(self.pairs.clean, patch).logits)
+        return self.metric(self.edge_model.run(self.pairs.clean, patch).logits)
 
     @property
     def none(self) -> Tensor:
@@ -115,45 +115,47 @@ class Problem:
         return torch.zeros(1, len(self.units), dtype=self.values.dtype, device=self.values.device)
 
     @property
-    def each(self) -> Tensor:
+    def single_patches(self) -> Tensor:
         """The masks [unit, unit] that patch one unit each."""
         return torch.eye(len(self.units), dtype=self.values.dtype, device=self.values.device)
 
     @property
-    def gap(self) -> Tensor:
+    def delta(self) -> Tensor:
         """What changes at each site from the clean run to the replacement."""
         return self.values - self.base.stacked()
 
     @property
-    def at_once(self) -> int:
+    def variants_per_batch(self) -> int:
         """Variants in one forward pass."""
         n, t = self.pairs.clean.tokens.shape
-        d_model, n_heads = self.flow.weights.W_E.shape[1], self.flow.n_heads
-        widest = max(3 * n_heads * d_model, n_heads * t, self.flow.weights.W_in.shape[-1])
+        d_model, n_heads = self.edge_model.weights.W_E.shape[1], self.edge_model.n_heads
+        widest = max(3 * n_heads * d_model, n_heads * t, self.edge_model.weights.W_in.shape[-1])
         return max(1, FLOATS // (n * t * widest))
 
 
 @torch.no_grad()
-def problem(
-    flow: Flow,
+def patch_experiment(
+    edge_model: EdgeModel,
     pairs: Pairs,
     ablation: str = "resample",
     metric: str = "kl",
     granularity: str = "edge",
     progress: Callable[[int, int], None] | None = None,
-) -> Problem:
+) -> PatchExperiment:
     """Set a problem up: the clean run, and what patched edges carry. Raises RaspValueError."""
-    base = flow.run(pairs.clean)
-    values = replacements(flow, pairs, ablation, base)
-    units = units_of(flow, granularity, pairs.clean.tokens.shape[1])
-    everything = torch.ones(1, len(flow.edges), dtype=values.dtype, device=values.device)
-    ablated = flow.run(pairs.clean, Patch(everything, values)).logits
+    base = edge_model.run(pairs.clean)
+    values = replacements(edge_model, pairs, ablation, base)
+    units = units_of(edge_model, granularity, pairs.clean.tokens.shape[1])
+    everything = torch.ones(1, len(edge_model.edges), dtype=values.dtype, device=values.device)
+    ablated = edge_model.run(pairs.clean, Patch(everything, values)).logits
     chosen = metric_of(metric, base.logits[0], ablated[0], pairs.counted)
-    return Problem(flow, pairs, ablation, chosen, units, values, base, Meter(progress))
+    return PatchExperiment(
+        edge_model, pairs, ablation, chosen, units, values, base, Meter(progress)
+    )
 
 
 @torch.no_grad()
-def replacements(flow: Flow, pairs: Pairs, ablation: str, base: Run) -> Tensor:
+def replacements(edge_model: EdgeModel, pairs: Pairs, ablation: str, base: Run) -> Tensor:
     """What patched edges carry [site, 1, batch, pos, d_model]."""
     writes = base.stacked()
     match ablation:
@@ -164,8 +166,8 @@ def replacements(flow: Flow, pairs: Pairs, ablation: str, base: Run) -> Tensor:
             mean = (writes * real).sum(2, keepdim=True) / real.sum(0).clamp(min=1)
             return mean.expand_as(writes)
         case "resample":
-            return flow.run(pairs.corrupt).stacked()
+            return edge_model.run(pairs.corrupt).stacked()
         case "resample_positions":
             corrupt = type(pairs.corrupt)(pairs.corrupt.tokens, pairs.shuffled, pairs.corrupt.real)
-            return flow.run(corrupt).stacked()
+            return edge_model.run(corrupt).stacked()
     raise RaspValueError(f"{ablation!r} is no ablation", hint=f"it can be {', '.join(ABLATIONS)}")

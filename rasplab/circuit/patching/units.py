@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.graph import unit_name
-from rasplab.circuit.patching.edge_model import Flow
+from rasplab.circuit.patching.edge_model import EdgeModel
 from rasplab.transformer.sites import Site
 
 
@@ -51,13 +51,13 @@ class Units:
         return torch.tensor([name in wanted for name in self.names], device=self.cells.device)
 
 
-def units_of(flow: Flow, granularity: str, n_pos: int, device=None) -> Units:
+def units_of(edge_model: EdgeModel, granularity: str, n_pos: int, device=None) -> Units:
     """The units of a model; edges from or to sites that write nothing belong to none."""
     known: dict[str, int] = {}
     places = range(n_pos) if granularity == "position" else (0,)
-    cells = torch.full((len(flow.edges), len(places)), -1)
-    for i, edge in enumerate(flow.edges):
-        if edge.src in flow.dead or edge.dst.site in flow.dead:
+    cells = torch.full((len(edge_model.edges), len(places)), -1)
+    for i, edge in enumerate(edge_model.edges):
+        if edge.src in edge_model.dead or edge.dst.site in edge_model.dead:
             continue
         for p in places:
             name = unit_name(edge, granularity, p)
@@ -65,4 +65,4 @@ def units_of(flow: Flow, granularity: str, n_pos: int, device=None) -> Units:
     cells[cells < 0] = len(known)
     if granularity != "position":
         cells = cells[:, 0]
-    return Units(granularity, tuple(known), cells.to(device or flow.weights.W_E.device))
+    return Units(granularity, tuple(known), cells.to(device or edge_model.weights.W_E.device))

@@ -1,5 +1,4 @@
-"""Means: which values they take, listed where they are few, else as a range with its lattice.
-"""
+"""Means: which values they take, listed where they are few, else as a range with its lattice."""
 
 from __future__ import annotations
 
@@ -70,21 +69,21 @@ def common_unit(numbers: list[Fraction]) -> Fraction:
     return Fraction(top, bottom) if top else Fraction(1)
 
 
-def mean_values(inferred, node, widths):
+def mean_values(value_sets, node, widths):
     """The ValueSet (or Range) of an Aggregate whose operand's values are listed."""
 
-    operand = inferred.sets[node.values]
+    operand = value_sets.sets[node.values]
     if widths.high.max() <= 1 or not all(is_number(v) for v in operand.values):
-        return _Collector(inferred, node, widths).single()
-    return _Means(inferred, node, widths).run()
+        return _Collector(value_sets, node, widths).single()
+    return _Means(value_sets, node, widths).run()
 
 
 class _Collector:
     """Gathers (value, cell) pairs into a ValueSet."""
 
-    def __init__(self, inferred, node, widths):
-        self.inferred, self.node, self.widths = inferred, node, widths
-        self.operand = inferred.sets[node.values]
+    def __init__(self, value_sets, node, widths):
+        self.value_sets, self.node, self.widths = value_sets, node, widths
+        self.operand = value_sets.sets[node.values]
         self.ids: dict[tuple, int] = {}
         self.values: list = []
         self.columns: list[np.ndarray] = []
@@ -96,7 +95,7 @@ class _Collector:
         if key not in self.ids:
             self.ids[key] = len(self.values)
             self.values.append(value)
-            self.columns.append(np.zeros(self.inferred.cells.count, bool))
+            self.columns.append(np.zeros(self.value_sets.cells.count, bool))
         self.columns[self.ids[key]] |= cells
 
     def single(self):
@@ -111,7 +110,7 @@ class _Collector:
 
     def _reached(self) -> np.ndarray:
         """bool [cell, value]: the values that some key which may be selected can hold."""
-        cells = self.inferred.cells
+        cells = self.value_sets.cells
         first, kind = unique_rows(self.operand.cells)
         held, ones = (
             self.operand.cells[first].astype(np.float32),
@@ -154,10 +153,10 @@ class _Means(_Collector):
 
     def _visit_cells(self) -> None:
         kinds: dict[tuple, list[int]] = {}
-        for cell in range(self.inferred.cells.count):
+        for cell in range(self.value_sets.cells.count):
             kinds.setdefault(self._kind(cell), []).append(cell)
         for kind, alike in kinds.items():
-            here = np.zeros(self.inferred.cells.count, bool)
+            here = np.zeros(self.value_sets.cells.count, bool)
             here[alike] = True
             for value in self._means(*kind):
                 self.allow(value, here)
@@ -168,7 +167,7 @@ class _Means(_Collector):
         """What decides the means of a cell: what its keys hold, how many they are, whether they
         are known.
         """
-        cells = self.inferred.cells
+        cells = self.value_sets.cells
         n, q = int(cells.length[cell]), int(cells.position[cell])
         start = n * (n - 1) // 2
         may, must = self.widths.may[n][q], self.widths.must[n][q]

@@ -30,35 +30,35 @@ class Widths:
 class Selectors:
     """Tables and widths of a program's selectors, from the value sets of its operands."""
 
-    def __init__(self, inferred):
-        self.inferred = inferred
+    def __init__(self, value_sets):
+        self.value_sets = value_sets
         self._widths: dict[tuple[Conjunct, ...], Widths] = {}
 
     def tuples(self, nodes: tuple[int, ...]) -> tuple[tuple[int, ...], Column]:
         """Several s-ops seen as one: their leaves, and a column of tuples of their values."""
-        leaves = tuple(sorted({leaf for i in nodes for leaf in self.inferred.leaf_sets[i]}))
+        leaves = tuple(sorted({leaf for i in nodes for leaf in self.value_sets.leaf_sets[i]}))
         for leaf in leaves:
-            if leaf in self.inferred.ranges:
+            if leaf in self.value_sets.ranges:
                 self._refuse_select(nodes, leaf)
-        if not self.inferred.fits(leaves):
-            leaves = tuple(sorted({i for i in nodes if self.inferred.leaf_sets[i]}))
-        if not self.inferred.fits(leaves):
-            names = " and ".join(self.inferred.program.labels[i] for i in nodes)
+        if not self.value_sets.fits(leaves):
+            leaves = tuple(sorted({i for i in nodes if self.value_sets.leaf_sets[i]}))
+        if not self.value_sets.fits(leaves):
+            names = " and ".join(self.value_sets.program.labels[i] for i in nodes)
             raise CompileError(
                 f"a selector joins too many combinations of {names}",
-                self.inferred.program.span(nodes[0]),
+                self.value_sets.program.span(nodes[0]),
                 "use a smaller vocabulary or max_len, or select in several steps",
             )
-        columns = [self.inferred.column(i, leaves) for i in nodes]
+        columns = [self.value_sets.column(i, leaves) for i in nodes]
         return leaves, apply(
-            lambda *values: values, columns, len(self.inferred.joint(leaves).codes)
+            lambda *values: values, columns, len(self.value_sets.joint(leaves).codes)
         )
 
     def _refuse_select(self, nodes: tuple[int, ...], leaf: int) -> None:
         raise CompileError(
-            f"select needs every single value of {self.inferred.program.labels[leaf]!r}, a mean "
+            f"select needs every single value of {self.value_sets.program.labels[leaf]!r}, a mean "
             "with too many to list",
-            self.inferred.program.span(nodes[0]),
+            self.value_sets.program.span(nodes[0]),
             "use a smaller max_len or fewer different numbers",
         )
 
@@ -104,8 +104,8 @@ class Selectors:
             return literal.test(key, query)
         except TypeError as error:
             doubt = (literal.keys, f"comparing {key!r} with {query!r}: {error}")
-            if doubt not in self.inferred.doubts:
-                self.inferred.doubts.append(doubt)
+            if doubt not in self.value_sets.doubts:
+                self.value_sets.doubts.append(doubt)
             return False
 
     def widths(self, conjuncts: tuple[Conjunct, ...]) -> Widths:
@@ -117,9 +117,9 @@ class Selectors:
     def _build_widths(self, conjuncts: tuple[Conjunct, ...]) -> Widths:
         parts = [self._conjunct_bounds(c) for c in conjuncts]
         may, must, low, high = {}, {}, [], []
-        for n in range(1, self.inferred.cells.max_len + 1):
+        for n in range(1, self.value_sets.cells.max_len + 1):
             may[n], must[n] = np.ones((n, n), bool), np.ones((n, n), bool)
-            if self.inferred.domain.causal:
+            if self.value_sets.domain.causal:
                 may[n] &= np.tri(n, dtype=bool)
                 must[n] &= np.tri(n, dtype=bool)
             for part in parts:
@@ -130,7 +130,7 @@ class Selectors:
         low, high = np.concatenate(low), np.concatenate(high)
         if any(self._keys_distinct(c) for c in conjuncts):
             high = np.minimum(high, 1)
-        if len(conjuncts) == 1 and self._onto(conjuncts[0]) and not self.inferred.domain.causal:
+        if len(conjuncts) == 1 and self._onto(conjuncts[0]) and not self.value_sets.domain.causal:
             low = np.maximum(low, 1)
         return Widths(low, high, may, must)
 
@@ -141,16 +141,16 @@ class Selectors:
         key_leaves, keys = self.tuples(conjunct.keys)
         query_leaves, queries = self.tuples(conjunct.queries)
         table = self.table(conjunct, keys, queries)
-        key_kind, at_key = _kinds(self.inferred.cells_of(key_leaves, keys))
-        query_kind, at_query = _kinds(self.inferred.cells_of(query_leaves, queries))
+        key_kind, at_key = _kinds(self.value_sets.cells_of(key_leaves, keys))
+        query_kind, at_query = _kinds(self.value_sets.cells_of(query_leaves, queries))
         hit = at_query @ table.T.astype(np.float32)
         miss = at_query @ (~table).T.astype(np.float32)
         hits = _pairs(hit, query_kind, at_key, key_kind)
         misses = _pairs(miss, query_kind, at_key, key_kind)
         own_may, own_must = self._own(conjunct)
         bounds = {}
-        for n in range(1, self.inferred.cells.max_len + 1):
-            cells = self.inferred.cells.of_length(n)
+        for n in range(1, self.value_sets.cells.max_len + 1):
+            cells = self.value_sets.cells.of_length(n)
             may, must = hits(cells) > 0, misses(cells) == 0
             np.fill_diagonal(may, may.diagonal() & own_may[cells])
             np.fill_diagonal(must, must.diagonal() | own_must[cells])
@@ -162,18 +162,18 @@ class Selectors:
         together.
         """
         nodes = tuple(sorted({*conjunct.keys, *conjunct.queries}))
-        leaves = tuple(sorted({leaf for i in nodes for leaf in self.inferred.leaf_sets[i]}))
+        leaves = tuple(sorted({leaf for i in nodes for leaf in self.value_sets.leaf_sets[i]}))
         unknown = (
-            np.ones(self.inferred.cells.count, bool),
-            np.zeros(self.inferred.cells.count, bool),
+            np.ones(self.value_sets.cells.count, bool),
+            np.zeros(self.value_sets.cells.count, bool),
         )
-        if not self.inferred.fits(leaves):
+        if not self.value_sets.fits(leaves):
             return unknown
-        columns = {i: self.inferred.column(i, leaves) for i in nodes}
-        tested = np.ones(len(self.inferred.joint(leaves).codes), bool)
+        columns = {i: self.value_sets.column(i, leaves) for i in nodes}
+        tested = np.ones(len(self.value_sets.joint(leaves).codes), bool)
         for clause in conjunct.clauses:
             tested &= np.logical_or.reduce([self._own_literal(lit, columns) for lit in clause])
-        seen = self.inferred.cells_of(leaves, Column((False, True), tested.astype(int)))
+        seen = self.value_sets.cells_of(leaves, Column((False, True), tested.astype(int)))
         return seen[:, 1], ~seen[:, 0]
 
     def _own_literal(self, literal, columns: dict[int, Column]) -> np.ndarray:
@@ -185,7 +185,7 @@ class Selectors:
         return any(
             len(clause) == 1
             and self._is_equality(clause[0])
-            and self.inferred.sets[clause[0].keys].distinct
+            and self.value_sets.sets[clause[0].keys].distinct
             for clause in conjunct.clauses
         )
 
@@ -202,13 +202,13 @@ class Selectors:
         if len(conjunct.clauses) != 1 or len(conjunct.clauses[0]) != 1:
             return False
         literal = conjunct.clauses[0][0]
-        if not (self._is_equality(literal) and self.inferred.sets[literal.keys].permutation):
+        if not (self._is_equality(literal) and self.value_sets.sets[literal.keys].permutation):
             return False
-        queries = self.inferred.sets[literal.queries]
+        queries = self.value_sets.sets[literal.queries]
         if not all(is_number(v) and v == int(v) for v in queries.values):
             return False
         numbers = np.array([int(v) for v in queries.values])
-        outside = (numbers < 0)[None] | (numbers[None] >= self.inferred.cells.length[:, None])
+        outside = (numbers < 0)[None] | (numbers[None] >= self.value_sets.cells.length[:, None])
         return not (queries.cells & outside).any()
 
 

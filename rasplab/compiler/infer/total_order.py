@@ -14,7 +14,7 @@ Signs = tuple[int, ...]
 """How key and query compare, s-op by s-op: -1, 0 or 1."""
 
 
-def is_strict_order(inferred, conjuncts: tuple[Conjunct, ...]) -> bool:
+def is_strict_order(value_sets, conjuncts: tuple[Conjunct, ...]) -> bool:
     """Whether the selector orders the positions of every input strictly and totally.
 
     Proof: each literal compares an s-op with itself, so whether a key is selected depends only on
@@ -26,9 +26,9 @@ def is_strict_order(inferred, conjuncts: tuple[Conjunct, ...]) -> bool:
     nodes = sorted({lit.keys for lit in literals})
     if len(nodes) > MAX_OPERANDS or any(lit.keys != lit.queries for lit in literals):
         return False
-    if any(i in inferred.ranges for i in nodes):
+    if any(i in value_sets.ranges for i in nodes):
         return False
-    apart = [at for at, i in enumerate(nodes) if inferred.sets[i].distinct]
+    apart = [at for at, i in enumerate(nodes) if value_sets.sets[i].distinct]
     if not apart:
         return False
     before = {s: _selected(conjuncts, nodes, s) for s in product((-1, 0, 1), repeat=len(nodes))}

@@ -43,7 +43,7 @@ BYTES_A_PAIR = 800
 arrays at a time."""
 
 
-class Inferred:
+class ValueSets:
     """The value sets of a program on a domain, node by node; columns and joints on demand, each
     computed once.
 

@@ -4,7 +4,7 @@ source.
 
 from __future__ import annotations
 
-from rasplab.compiler.lower.residual import Form
+from rasplab.compiler.lower.residual import LinearForm
 
 
 def listing(compiled) -> str:
@@ -58,7 +58,7 @@ def _neurons(compiled, layer: int) -> list[str]:
     ]
 
 
-def _text(compiled, form: Form) -> str:
+def _text(compiled, form: LinearForm) -> str:
     """A form over the labels of its directions."""
     parts = [f"{c:+.6g} {compiled.layout.directions[d].label}" for d, c in form.terms[:5]]
     if len(form.terms) > 5:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rasplab.compiler.infer.value_sets import Inferred
+from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.infer.values import POSITION, TOKEN
 from rasplab.compiler.lower.residual import Choice
 
@@ -28,21 +28,21 @@ def stage(compiled, name: str) -> str:
 
 def _inferred(compiled) -> str:
     """Each s-op with its values; computed anew, as a compiled model does not keep them."""
-    inferred, program = Inferred(compiled.program, compiled.domain), compiled.program
+    value_sets, program = ValueSets(compiled.program, compiled.domain), compiled.program
     lines = []
     for node in range(len(program.nodes)):
-        if node in inferred.sets:
-            values, cells = inferred.sets[node].values, inferred.sets[node].cells
+        if node in value_sets.sets:
+            values, cells = value_sets.sets[node].values, value_sets.sets[node].cells
             shown = ", ".join(map(repr, values[:8])) + (", ..." if len(values) > 8 else "")
             most = int(cells.sum(1).max())
             text = f"{len(values)} values, at most {most} at one length and position: {shown}"
-        elif node in inferred.ranges:
-            spread = inferred.ranges[node]
+        elif node in value_sets.ranges:
+            spread = value_sets.ranges[node]
             text = f"{float(spread.low):.6g} to {float(spread.high):.6g}, too many to list"
         else:
             continue
         lines.append(f"{_heading(program, node)}\n  {text}")
-    lines += [f"to be tried: {program.labels[n]}: {reason}" for n, reason in inferred.doubts]
+    lines += [f"to be tried: {program.labels[n]}: {reason}" for n, reason in value_sets.doubts]
     return "\n".join(lines)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import current, way_out
 from rasplab.compiler.layout.place import Layout
-from rasplab.compiler.lower.residual import Form
+from rasplab.compiler.lower.residual import LinearForm
 from rasplab.program.domain import Domain
 from rasplab.transformer.weights import Weights
 
 
-def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
+def assemble(layout: Layout, read_out: list[LinearForm], domain: Domain) -> Weights:
     """Dense float64 weights; their attn_scale is folded into W_Q and b_Q.
 
     read_out  one form per logit; its constant is read from direction 0, which is 1 at every token
@@ -48,7 +48,7 @@ def assemble(layout: Layout, read_out: list[Form], domain: Domain) -> Weights:
         for direction, weight in neuron.outs.items():
             w.W_out[layer, k, direction] = weight
     for k, form in enumerate(read_out):
-        for direction, c in (form + Form(((0, form.const),), -form.const)).terms:
+        for direction, c in (form + LinearForm(((0, form.const),), -form.const)).terms:
             w.W_U[direction, k] = c
     return w
 
@@ -66,7 +66,7 @@ def _check_memory(layout: Layout, domain: Domain, logits: int) -> None:
         )
 
 
-def _read(matrix: np.ndarray, bias: np.ndarray, column: int, form: Form) -> None:
+def _read(matrix: np.ndarray, bias: np.ndarray, column: int, form: LinearForm) -> None:
     for direction, c in form.terms:
         matrix[direction, column] = c
     bias[column] = form.const

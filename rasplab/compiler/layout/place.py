@@ -6,7 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rasplab.compiler.lower.residual import REAL, Direction, Form, Head, Neuron, Stream
+from rasplab.compiler.lower.residual import (
+    REAL,
+    Direction,
+    Head,
+    LinearForm,
+    Neuron,
+    ResidualStream,
+)
 from rasplab.transformer.sites import Site
 
 
@@ -33,7 +40,7 @@ class Layout:
         return len(self.directions)
 
 
-def place(stream: Stream, read_out: list[Form]) -> tuple[Layout, list[Form]]:
+def place(stream: ResidualStream, read_out: list[LinearForm]) -> tuple[Layout, list[LinearForm]]:
     """The layout, and the read-out forms over the kept directions."""
     kept = sorted(_needed(stream, read_out))
     ids = {old: new for new, old in enumerate(kept)}
@@ -55,9 +62,9 @@ def place(stream: Stream, read_out: list[Form]) -> tuple[Layout, list[Form]]:
     return layout, [_renamed(f, ids) for f in read_out]
 
 
-def _needed(stream: Stream, read_out: list[Form]) -> set[int]:
+def _needed(stream: ResidualStream, read_out: list[LinearForm]) -> set[int]:
     """The directions that the read-out depends on, through heads and neurons."""
-    producers: dict[int, list[Form]] = {}
+    producers: dict[int, list[LinearForm]] = {}
     for head in stream.heads:
         for value, direction in head.outs:
             producers[direction] = [value, *(f for pair in head.pairs for f in pair)]
@@ -73,8 +80,8 @@ def _needed(stream: Stream, read_out: list[Form]) -> set[int]:
     return needed
 
 
-def _renamed(form: Form, ids: dict[int, int]) -> Form:
-    return Form(tuple((ids[d], c) for d, c in form.terms), form.const)
+def _renamed(form: LinearForm, ids: dict[int, int]) -> LinearForm:
+    return LinearForm(tuple((ids[d], c) for d, c in form.terms), form.const)
 
 
 def _kept_head(head: Head, ids: dict[int, int]) -> Head:
@@ -101,7 +108,7 @@ def _numbered(items: list, layer_of) -> list[tuple]:
 
 
 def _writers(
-    stream: Stream, kept: list[int], ids: dict[int, int], placed_heads
+    stream: ResidualStream, kept: list[int], ids: dict[int, int], placed_heads
 ) -> tuple[Site, ...]:
     by_head = {d: Site("head", layer, i) for layer, i, h in placed_heads for _, d in h.outs}
     sites = []

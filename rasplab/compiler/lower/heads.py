@@ -27,7 +27,7 @@ from rasplab.compiler.lower.equality_codes import (
     equality_codes,
     first_of,
 )
-from rasplab.compiler.lower.residual import REAL, Direction, Form, Head, after
+from rasplab.compiler.lower.residual import REAL, Direction, Head, LinearForm, after
 
 GAP = {"float32": 40.0, "float64": 80.0}
 """Score difference of selected and unselected, by dtype: what leaks to or from BOS is exp(-gap/2)
@@ -48,10 +48,10 @@ FINE_WIDTH = 1e-11
 FINE_SHARE = 0.02
 """Error of w up to which it is read from 1/(1+w), whose pattern shows the selector."""
 
-REAL_FORM = Form(((REAL, 1.0),))
+REAL_FORM = LinearForm(((REAL, 1.0),))
 """1 at tokens, 0 at BOS."""
 
-NOT_REAL = Form(((REAL, -1.0),), 1.0)
+NOT_REAL = LinearForm(((REAL, -1.0),), 1.0)
 """1 at BOS, 0 at tokens."""
 
 
@@ -63,7 +63,7 @@ class Counted:
     error   bound on the numerical error, at the width where it matters most
     """
 
-    form: Form
+    form: LinearForm
     error: float
     linear: bool
 
@@ -74,8 +74,8 @@ class Scores:
     selected, `rounding` bounds how far numerics move it.
     """
 
-    pairs: tuple[tuple[Form, Form], ...]
-    level: Form
+    pairs: tuple[tuple[LinearForm, LinearForm], ...]
+    level: LinearForm
     rounding: float = 0.0
 
 
@@ -83,7 +83,11 @@ class Attention:
     """Makes the heads of a Lowering; heads with equal selectors at the same time are one."""
 
     def __init__(self, lowering):
-        self.lowering, self.inferred, self.program = lowering, lowering.inferred, lowering.program
+        self.lowering, self.value_sets, self.program = (
+            lowering,
+            lowering.value_sets,
+            lowering.program,
+        )
         self._heads: dict[tuple, Head] = {}
         self._scores: dict[tuple, Scores] = {}
         self._counted: dict[int, Counted] = {}
@@ -104,19 +108,19 @@ class Attention:
         numbers.
         """
         node = self.program.nodes[leaf]
-        if node.values in self.inferred.ranges:
+        if node.values in self.value_sets.ranges:
             return False
-        numbers = all(is_number(v) for v in self.inferred.sets[node.values].values)
+        numbers = all(is_number(v) for v in self.value_sets.sets[node.values].values)
         return not numbers or bool(self._widths(node.selector).high.max() <= 1)
 
     def _widths(self, selector: int):
-        return self.inferred.selectors.widths(normal_and(self.program, selector))
+        return self.value_sets.selectors.widths(normal_and(self.program, selector))
 
     # --- heads that carry values ------------------------------------------------------------------
 
     def carry(
-        self, leaf: int, forms: list[Form], defaults: list[float], labels: list[str]
-    ) -> list[Form]:
+        self, leaf: int, forms: list[LinearForm], defaults: list[float], labels: list[str]
+    ) -> list[LinearForm]:
         """What the aggregate's head moves: each form from selected keys, its default from BOS."""
         node = self.program.nodes[leaf]
         conjuncts = normal_and(self.program, node.selector)
@@ -129,12 +133,14 @@ class Attention:
 
     def _leak(self) -> float:
         """Share of a row's attention that goes where it should not."""
-        return float(self.inferred.domain.max_len * np.exp(-self.gap / 2))
+        return float(self.value_sets.domain.max_len * np.exp(-self.gap / 2))
 
-    def _output(self, head: Head, leaf: int, value: Form, bos: float, label: str) -> Form:
+    def _output(
+        self, head: Head, leaf: int, value: LinearForm, bos: float, label: str
+    ) -> LinearForm:
         for old, direction in head.outs:
             if old == value:
-                return Form.of(direction)
+                return LinearForm.of(direction)
         size = max(self.stream.size(value), abs(bos))
         single = self.at_most_one(leaf)
         blurred = (
@@ -149,7 +155,7 @@ class Attention:
         head.outs.append((value, direction))
         if leaf not in head.nodes:
             head.nodes.append(leaf)
-        return Form.of(direction)
+        return LinearForm.of(direction)
 
     # --- heads that count -------------------------------------------------------------------------
 
@@ -161,7 +167,7 @@ class Attention:
 
     def _count(self, leaf: int) -> Counted:
         terms = self._terms(self.program.nodes[leaf].selector)
-        most = [int(self.inferred.selectors.widths(c).high.max()) for _, c in terms]
+        most = [int(self.value_sets.selectors.widths(c).high.max()) for _, c in terms]
         if len(terms) > 1 or not self.lowering.shares:
             why = f"w itself, a sum over {len(terms)} heads" if len(terms) > 1 else "w itself"
             self.stream.choose(leaf, "count", why)
@@ -186,7 +192,7 @@ class Attention:
                 met = chosen[0]
                 for term in chosen[1:]:
                     met = conjunction(met, term)
-                if all(self.inferred.selectors.predicate(c)[2].any() for c in met):
+                if all(self.value_sets.selectors.predicate(c)[2].any() for c in met):
                     signed.append((1 if k % 2 else -1, met))
         return signed
 
@@ -195,7 +201,7 @@ class Attention:
         of w(u) is (1+w)^2.
         """
         head = self._counting_head(leaf, conjuncts, 1.0)
-        leak = self.inferred.domain.max_len * float(np.exp(-self.count_gap))
+        leak = self.value_sets.domain.max_len * float(np.exp(-self.count_gap))
         error = 2 * (head.error + 4 * self.stream.ulp + leak) / (1 + most)
         honest = head.error / 2 + 4 * self.stream.ulp + leak
         label = f"1/(1+{self.program.labels[leaf]})"
@@ -209,12 +215,12 @@ class Attention:
         E is a whole power of e, so that BOS, scored ln E above the keys, is scored exactly; and no
         larger than it need be, or values of E leave a turned residual stream no digits.
         """
-        total, error = Form(), 0.0
+        total, error = LinearForm(), 0.0
         for (sign, conjuncts), top in zip(terms, most, strict=True):
             weight = float(np.exp(np.ceil(np.log(max(top, 1) / max(self.stream.ulp, FINE_WIDTH)))))
             head = self._counting_head(leaf, conjuncts, weight)
             rounding = 2 * head.error + 8 * self.stream.ulp
-            leak = self.inferred.domain.max_len * float(np.exp(-self.count_gap))
+            leak = self.value_sets.domain.max_len * float(np.exp(-self.count_gap))
             off = top * rounding + top**2 / weight + leak
             label = self._part_label(leaf, sign, len(terms))
             direction = Direction(label, leaf, "head", head.time, 0.0, float(top), off)
@@ -236,18 +242,20 @@ class Attention:
             head.nodes.append(leaf)
         return head
 
-    def _count_output(self, head: Head, leaf: int, value: Form, direction: Direction) -> Form:
+    def _count_output(
+        self, head: Head, leaf: int, value: LinearForm, direction: Direction
+    ) -> LinearForm:
         for old, d in head.outs:
             if old == value:
-                return Form.of(d)
+                return LinearForm.of(d)
         head.outs.append((value, self.stream.add(direction)))
-        return Form.of(head.outs[-1][1])
+        return LinearForm.of(head.outs[-1][1])
 
     # --- queries and keys -------------------------------------------------------------------------
 
     def _head(self, conjuncts, selector: int, bos_weight: float, ready: int) -> Head:
         """The head of a selector, its values ready at `ready`; it counts where BOS has a weight."""
-        may_be_empty = bool((self.inferred.selectors.widths(conjuncts).low == 0).any())
+        may_be_empty = bool((self.value_sets.selectors.widths(conjuncts).low == 0).any())
         need_level = bool(bos_weight) or may_be_empty
         gap = self.count_gap if bos_weight else self.gap
         scores = self._all_scores(conjuncts, need_level, gap)
@@ -275,13 +283,13 @@ class Attention:
             self.stream.heads.append(head)
         return self._heads[key]
 
-    def _bos_query(self, scores: Scores, bos_weight: float, need_level: bool) -> Form:
+    def _bos_query(self, scores: Scores, bos_weight: float, need_level: bool) -> LinearForm:
         if bos_weight:
             at_tokens = scores.level.plus(float(np.log(bos_weight)))
         elif need_level:
             at_tokens = scores.level.plus(-self.gap / 2)
         else:
-            at_tokens = Form((), -self.gap)
+            at_tokens = LinearForm((), -self.gap)
         return self.stream.at_bos(at_tokens, self.gap)
 
     def _score_error(self, pairs) -> float:
@@ -293,8 +301,8 @@ class Attention:
         return error
 
     def _all_scores(self, conjuncts, need_level: bool, gap: float) -> Scores:
-        pairs: list[tuple[Form, Form]] = []
-        level, rounding = Form(), 0.0
+        pairs: list[tuple[LinearForm, LinearForm]] = []
+        level, rounding = LinearForm(), 0.0
         for conjunct in conjuncts:
             key = (conjunct, need_level, gap)
             if key not in self._scores:
@@ -305,11 +313,11 @@ class Attention:
         return Scores(tuple(pairs), level, rounding)
 
     def _conjunct_scores(self, conjunct: Conjunct, need_level: bool, gap: float) -> Scores:
-        keys, queries, table = self.inferred.selectors.predicate(conjunct)
+        keys, queries, table = self.value_sets.selectors.predicate(conjunct)
         key_class, query_class = classes_of(table), classes_of(table.T)
         small = table[np.ix_(first_of(key_class), first_of(query_class))]
         if small.all():
-            return Scores((), Form())
+            return Scores((), LinearForm())
         table_cost = min((~small.all(1)).sum(), (~small.all(0)).sum())
         codes = equality_codes(conjunct, keys, queries, small, key_class, query_class)
         about = f"scores of {self._text(conjunct)}"
@@ -329,9 +337,9 @@ class Attention:
         ]
         return ", ".join(tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
 
-    def _side(self, nodes: tuple[int, ...], tables: np.ndarray) -> list[Form]:
+    def _side(self, nodes: tuple[int, ...], tables: np.ndarray) -> list[LinearForm]:
         """Forms of functions of a tuple of s-ops: tables [tuple value, target]."""
-        leaves, column = self.inferred.selectors.tuples(nodes)
+        leaves, column = self.value_sets.selectors.tuples(nodes)
         return self.lowering.forms(
             leaves, tables[column.codes], nodes[0] if len(nodes) == 1 else None
         )
@@ -352,13 +360,13 @@ class Attention:
             keys = (key_class[:, None] == chosen[None]).astype(float)
             queries = np.where(small[chosen].T, 0.0, -gap)[query_class]
         q, k = self._side(conjunct.queries, queries), self._side(conjunct.keys, keys)
-        return Scores(tuple(zip(q, k, strict=True)), Form())
+        return Scores(tuple(zip(q, k, strict=True)), LinearForm())
 
     def _equality(self, conjunct, key_codes, query_codes, need_level: bool, gap: float) -> Scores:
         """GAP * (2ab - b^2) = GAP * (a^2 - (a-b)^2): level GAP * a^2 where query a meets key a."""
         keys = self._side(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
         wanted = [query_codes, query_codes**2] if need_level else [query_codes]
         queries = self._side(conjunct.queries, np.column_stack(wanted))
-        level = queries[1].scaled(gap) if need_level else Form()
-        pairs = ((queries[0].scaled(2 * gap), keys[0]), (Form((), -gap), keys[1]))
+        level = queries[1].scaled(gap) if need_level else LinearForm()
+        pairs = ((queries[0].scaled(2 * gap), keys[0]), (LinearForm((), -gap), keys[1]))
         return Scores(pairs, level, code_rounding(key_codes, query_codes, gap, self.stream.ulp))

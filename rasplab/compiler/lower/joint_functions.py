@@ -17,7 +17,7 @@ import numpy as np
 
 from rasplab.compiler.infer.values import Column, Fault, is_number, value_key
 from rasplab.compiler.lower import piecewise_linear as hinges
-from rasplab.compiler.lower.residual import Form
+from rasplab.compiler.lower.residual import LinearForm
 from rasplab.program.graph import Aggregate, Map, SelectorWidth
 
 MAX_NEURONS = 3000
@@ -46,7 +46,7 @@ class Scalar:
 
     table: np.ndarray
     late: int
-    form: Callable[[], Form]
+    form: Callable[[], LinearForm]
     error: float = 0.0
 
 
@@ -63,7 +63,7 @@ class Variable:
 class Argument:
     """The linear form: parts (form maker, coefficient), its value on every row, its cost."""
 
-    parts: tuple[tuple[Callable[[], Form], float], ...]
+    parts: tuple[tuple[Callable[[], LinearForm], float], ...]
     points: np.ndarray
     cost: tuple
     others: tuple[str, ...] = ()
@@ -115,12 +115,12 @@ def _frontiers(lowering, leaves: tuple[int, ...], node: int | None) -> list[tupl
 
 
 def _needed(lowering, items) -> tuple[int, ...]:
-    return tuple(sorted({i for i in items if i < 0 or lowering.inferred.leaf_sets.get(i)}))
+    return tuple(sorted({i for i in items if i < 0 or lowering.value_sets.leaf_sets.get(i)}))
 
 
 def _variable(lowering, item: int, leaves, frontier, targets: np.ndarray) -> Variable:
-    column = lowering.inferred.column(item, leaves)
-    others = [lowering.inferred.column(i, leaves).codes for i in frontier if i != item]
+    column = lowering.value_sets.column(item, leaves)
+    others = [lowering.value_sets.column(i, leaves).codes for i in frontier if i != item]
     table = _classes(column, others, targets)
     late = 0 if item < 0 else _lateness(lowering, item)
     classes = Scalar(table, late, partial(_make, lowering, item, column, table))
@@ -132,9 +132,9 @@ def _sum_lateness(lowering, item: int) -> int:
     """Half layers that the number itself waits: none for a sum of tokens, positions and what heads
     carry.
     """
-    if item < 0 or lowering.inferred.leaf_sets[item] == (item,):
+    if item < 0 or lowering.value_sets.leaf_sets[item] == (item,):
         return 2
-    terms = lowering.inferred.linear(item)
+    terms = lowering.value_sets.linear(item)
     if terms is None:
         return 2
     return max((_lateness(lowering, i) if i >= 0 else 0 for i in terms[0]), default=0)
@@ -147,7 +147,7 @@ def _lateness(lowering, item: int) -> int:
         return 2
     if isinstance(node, Aggregate):
         return 0 if lowering.attention.at_most_one(item) else 2
-    leaves = lowering.inferred.leaf_sets[item]
+    leaves = lowering.value_sets.leaf_sets[item]
     if len(leaves) == 1 and leaves[0] != item:
         return 0 if leaves[0] < 0 else _lateness(lowering, leaves[0])
     return 2
@@ -174,14 +174,14 @@ def _numeric(lowering, item: int, column: Column, late: int):
     yield Scalar(numbers, late, partial(_make, lowering, item, column, numbers))
 
 
-def _make(lowering, item: int, column: Column, table: np.ndarray) -> Form:
+def _make(lowering, item: int, column: Column, table: np.ndarray) -> LinearForm:
     """The form of a table by code of the item's column."""
-    inferred = lowering.inferred
-    complete = item in inferred.sets and len(column.values) == len(inferred.sets[item].values)
-    if complete and (item < 0 or inferred.leaf_sets[item] == (item,)):
+    value_sets = lowering.value_sets
+    complete = item in value_sets.sets and len(column.values) == len(value_sets.sets[item].values)
+    if complete and (item < 0 or value_sets.leaf_sets[item] == (item,)):
         return lowering.leaf_forms(item, table[:, None])[0]
-    leaves = inferred.leaf_sets[item]
-    own = lowering.inferred.column(item, leaves)
+    leaves = value_sets.leaf_sets[item]
+    own = lowering.value_sets.column(item, leaves)
     return lowering.forms(leaves, _by_value(column, own, table)[own.codes][:, None], item)[0]
 
 

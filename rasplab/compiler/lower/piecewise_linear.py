@@ -15,7 +15,7 @@ RESOLUTION = 1e4
 
 
 @dataclass(frozen=True)
-class Hinges:
+class PiecewiseLinear:
     """f(s) = const + sum_j weights[j] * relu(side * (s - breaks[j])), for every target at once.
 
     breaks [neuron], weights [neuron, target], const [target]
@@ -49,7 +49,7 @@ class Hinges:
         return through + self.rounding
 
 
-def fit(points: np.ndarray, targets: np.ndarray, s_error: float, ulp: float) -> Hinges:
+def fit(points: np.ndarray, targets: np.ndarray, s_error: float, ulp: float) -> PiecewiseLinear:
     """The cheapest exact fit: lines through the points, or plateaus around them.
 
     points   [point] ascending, distinct
@@ -90,7 +90,7 @@ def _smallest_step(targets: np.ndarray) -> float:
     return min((float(s.min()) for s in steps if len(s)), default=1.0)
 
 
-def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> Hinges | None:
+def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> PiecewiseLinear | None:
     """Constant around each point, ramps in the middle half of the gaps where a target changes."""
     changes = np.nonzero((np.abs(np.diff(targets, axis=0)) > 1e-12).any(1))[0]
     if not len(changes):
@@ -103,13 +103,13 @@ def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> Hinges | N
     return _best_side(knots, values, float(gaps.min()) / 4, ulp, flat_ends=True, at=points)
 
 
-def _best_side(points, targets, slack, ulp, flat_ends=False, at=None) -> Hinges:
+def _best_side(points, targets, slack, ulp, flat_ends=False, at=None) -> PiecewiseLinear:
     """Neurons facing right or left, whichever sums up with less rounding."""
     sides = [_side(points, targets, side, slack, ulp, flat_ends, at) for side in (1, -1)]
     return min(sides, key=lambda h: h.rounding)
 
 
-def _side(points, targets, side, slack, ulp, flat_ends=False, at=None) -> Hinges:
+def _side(points, targets, side, slack, ulp, flat_ends=False, at=None) -> PiecewiseLinear:
     """Neurons on one side: a point's weight is how much the slope changes there."""
     flat = np.zeros((1, targets.shape[1]))
     slopes = np.diff(targets, axis=0) / np.diff(points)[:, None]
@@ -124,4 +124,4 @@ def _side(points, targets, side, slack, ulp, flat_ends=False, at=None) -> Hinges
     reach = float(np.abs(at).max()) * float((active @ np.abs(weights)).max(initial=0))
     rounding = ulp * (reach + float(np.abs(const).max()))
     steep = float(np.abs(slopes).max(initial=0))
-    return Hinges(side, breaks, weights, const, steep, slack, rounding)
+    return PiecewiseLinear(side, breaks, weights, const, steep, slack, rounding)

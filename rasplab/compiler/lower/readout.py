@@ -8,7 +8,7 @@ import numpy as np
 
 from rasplab.compiler.infer.values import is_number
 from rasplab.compiler.lower.lower import Lowering
-from rasplab.compiler.lower.residual import Form
+from rasplab.compiler.lower.residual import LinearForm
 from rasplab.program.values import Value
 from rasplab.transformer.readout import Readout
 
@@ -43,15 +43,15 @@ class Certificate:
         return f"error {self.error:.2g} at most, values {self.gap:.2g} apart"
 
 
-def read_out(lowering: Lowering, output: int) -> tuple[list[Form], Readout, Certificate]:
+def read_out(lowering: Lowering, output: int) -> tuple[list[LinearForm], Readout, Certificate]:
     """One form per logit, what the logits mean, and the certificate for the dtype of `lowering`."""
-    if output in lowering.inferred.ranges:
-        spread = lowering.inferred.ranges[output]
+    if output in lowering.value_sets.ranges:
+        spread = lowering.value_sets.ranges[output]
         form = lowering.scalar(output)
         gap = float(spread.unit) / max(1, spread.denominator * (spread.denominator - 1))
         certificate = _certificate(lowering, [form], gap)
         return [form], Readout(None, True, spread.unit, spread.denominator), certificate
-    return _listed(lowering, output, lowering.inferred.sets[output].values)
+    return _listed(lowering, output, lowering.value_sets.sets[output].values)
 
 
 def _listed(lowering: Lowering, output: int, values: tuple):
@@ -69,7 +69,7 @@ def _listed(lowering: Lowering, output: int, values: tuple):
     return _nearest(form, codes, gap), Readout(values), _certificate(lowering, [form], gap)
 
 
-def _certificate(lowering: Lowering, forms: list[Form], gap: float) -> Certificate:
+def _certificate(lowering: Lowering, forms: list[LinearForm], gap: float) -> Certificate:
     stream = lowering.stream
     error = max(stream.error(f) + 8 * stream.ulp * stream.size(f) for f in forms)
     return Certificate(error, gap, lowering.dtype)
@@ -108,7 +108,7 @@ def _gap(numbers: np.ndarray) -> float:
     return float(steps[steps > 1e-12 * np.abs(numbers).max(initial=0)].min(initial=np.inf))
 
 
-def _nearest(form: Form, codes: np.ndarray, gap: float) -> list[Form]:
+def _nearest(form: LinearForm, codes: np.ndarray, gap: float) -> list[LinearForm]:
     """Logits 2xc - c^2, largest for the code c nearest to x; scaled so that neighbours are at least
     1 apart.
     """

@@ -37,37 +37,39 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class LinearForm:
     """sum of coefficient x direction, plus a constant; terms sorted by direction id, none 0."""
 
     terms: tuple[tuple[int, float], ...] = ()
     const: float = 0.0
 
     @staticmethod
-    def of(direction: int) -> Form:
+    def of(direction: int) -> LinearForm:
         """The direction itself."""
-        return Form(((direction, 1.0),))
+        return LinearForm(((direction, 1.0),))
 
     @staticmethod
-    def combination(parts: list[tuple[float, Form]], const: float = 0.0) -> Form:
+    def combination(parts: list[tuple[float, LinearForm]], const: float = 0.0) -> LinearForm:
         """sum of factor x form, plus a constant."""
         total: dict[int, float] = {}
         for factor, form in parts:
             const += factor * form.const
             for d, c in form.terms:
                 total[d] = total.get(d, 0.0) + factor * c
-        return Form(tuple(sorted((d, c) for d, c in total.items() if abs(c) > 1e-12)), const)
+        return LinearForm(tuple(sorted((d, c) for d, c in total.items() if abs(c) > 1e-12)), const)
 
-    def __add__(self, other: Form) -> Form:
-        return Form.combination([(1.0, self), (1.0, other)])
+    def __add__(self, other: LinearForm) -> LinearForm:
+        return LinearForm.combination([(1.0, self), (1.0, other)])
 
-    def scaled(self, factor: float) -> Form:
+    def scaled(self, factor: float) -> LinearForm:
         """factor * form."""
-        return Form(tuple((d, c * factor) for d, c in self.terms if factor), self.const * factor)
+        return LinearForm(
+            tuple((d, c * factor) for d, c in self.terms if factor), self.const * factor
+        )
 
-    def plus(self, constant: float) -> Form:
+    def plus(self, constant: float) -> LinearForm:
         """form + constant."""
-        return Form(self.terms, self.const + constant)
+        return LinearForm(self.terms, self.const + constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +100,22 @@ class Head:
     selector: int | None
     time: int
     bos_weight: float
-    pairs: list[tuple[Form, Form]]
+    pairs: list[tuple[LinearForm, LinearForm]]
     error: float
-    outs: list[tuple[Form, int]] = field(default_factory=list)
+    outs: list[tuple[LinearForm, int]] = field(default_factory=list)
 
 
 @dataclass
 class Neuron:
     """relu(pre); it adds outs[d] to direction d."""
 
-    pre: Form
+    pre: LinearForm
     time: int
     node: int | None
     outs: dict[int, float] = field(default_factory=dict)
 
 
-class Stream:
+class ResidualStream:
     """The directions, heads and neurons made so far, and what follows from a form over them.
 
     ulp  the relative rounding of the dtype the model is meant for; every error bound comes from it
@@ -137,7 +139,7 @@ class Stream:
         """Note a decision."""
         self.choices.append(Choice(node, about, chosen, others))
 
-    def neuron(self, pre: Form, time: int, node: int | None) -> Neuron:
+    def neuron(self, pre: LinearForm, time: int, node: int | None) -> Neuron:
         """The neuron relu(pre) at `time`: an old one if there is one."""
         key = (time, tuple((d, round(c, 9)) for d, c in pre.terms), round(pre.const, 9))
         if key not in self._neuron_ids:
@@ -145,21 +147,21 @@ class Stream:
             self.neurons.append(Neuron(pre, time, node))
         return self.neurons[self._neuron_ids[key]]
 
-    def time(self, *forms: Form) -> int:
+    def time(self, *forms: LinearForm) -> int:
         """When all of `forms` can be read."""
         return max((self.directions[d].time for form in forms for d, _ in form.terms), default=0)
 
-    def bos(self, form: Form) -> float:
+    def bos(self, form: LinearForm) -> float:
         """The value at BOS."""
         return form.const + sum(c * self.directions[d].bos for d, c in form.terms)
 
-    def mark_one_hot(self, hot: list[Form]) -> None:
+    def mark_one_hot(self, hot: list[LinearForm]) -> None:
         """Of these forms (a direction plus a constant each) one is 1 at every token, the rest 0."""
         for form in hot:
             if len(form.terms) == 1:
                 self._one_hot[form.terms[0][0]] = (hot[0].terms[0][0], form.const)
 
-    def size(self, form: Form) -> float:
+    def size(self, form: LinearForm) -> float:
         """Bound on the absolute value at tokens."""
         total, peaks, shifts = abs(form.const), {}, {}
         for d, c in form.terms:
@@ -171,16 +173,16 @@ class Stream:
             shifts[group] = shifts.get(group, 0.0) + c * const
         return total + sum(peaks.values()) + sum(map(abs, shifts.values()))
 
-    def error(self, form: Form) -> float:
+    def error(self, form: LinearForm) -> float:
         """Bound on the numerical error."""
         return sum(abs(c) * self.directions[d].error for d, c in form.terms)
 
-    def at_bos(self, form: Form, value: float) -> Form:
+    def at_bos(self, form: LinearForm, value: float) -> LinearForm:
         """The same form at tokens, but `value` at BOS."""
         shift = value - self.bos(form)
         if abs(shift) < 1e-12:
             return form
-        return form + Form(((REAL, -shift),), shift)
+        return form + LinearForm(((REAL, -shift),), shift)
 
 
 def after(time: int, parity: int) -> int:

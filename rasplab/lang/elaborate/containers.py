@@ -18,7 +18,7 @@ from rasplab.lang.elaborate.values import (
     sequence_text,
 )
 from rasplab.program.graph import Aggregate, Constant, Indices, Select
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 
 def index(
@@ -34,7 +34,7 @@ def index(
     got = (
         sequence_text(of.column) if isinstance(of, Applied) and not of.is_selector else describe(of)
     )
-    raise told(
+    raise with_transcript(
         RaspTypeError(
             f"{a_kind(of)} cannot be indexed", spans[0], "lists, dicts, strings and s-ops can"
         ),
@@ -50,14 +50,14 @@ def _into_list(
         values = SOp(make.builder.add(Constant(frozen(of, spans[0])), spans[0]))
         return make.map("index", [values, at], f"{name}[{at.name}]", span)
     if not isinstance(at, int):
-        raise told(
+        raise with_transcript(
             RaspTypeError(
                 f"a {word} is indexed by an int or an s-op, and this is {a_kind(at)}", spans[1]
             ),
             f"index into {word} has to be s-op or integer, got: {describe(at)}",
         )
     if not -len(of) <= at < len(of):
-        raise told(
+        raise with_transcript(
             RaspValueError(
                 f"index {at} is outside a {word} of length {len(of)}", spans[1], _places(len(of))
             ),
@@ -75,7 +75,7 @@ def _into_dict(make: Operators, of: dict, at: Value, span: Span, spans: Spans, n
         pairs = SOp(make.builder.add(Constant(frozen(of, spans[0])), spans[0]))
         return make.map("lookup", [pairs, at], f"{name}[{at.name}]", span)
     if not is_atom(at):
-        raise told(
+        raise with_transcript(
             RaspTypeError(
                 f"a dict is indexed by an atom or an s-op, and this is {a_kind(at)}", spans[1]
             ),
@@ -84,7 +84,7 @@ def _into_dict(make: Operators, of: dict, at: Value, span: Span, spans: Spans, n
         )
     if at not in of:
         keys = ", ".join([describe(k) for k in list(of)[:8]]) or "none"
-        raise told(
+        raise with_transcript(
             RaspValueError(f"the dict has no key {describe(at)}", spans[1], f"its keys: {keys}"),
             f"index [ {describe(at)} ] not in dict.",
         )
@@ -94,7 +94,7 @@ def _into_dict(make: Operators, of: dict, at: Value, span: Span, spans: Spans, n
 def _into_sop(make: Operators, of: SOp, at: Value, full: SOp, span: Span, spans: Spans) -> SOp:
     """The value at one position, everywhere; from the end when negative."""
     if not isinstance(at, int):
-        raise told(
+        raise with_transcript(
             RaspValueError(
                 f"an s-op is indexed by an int, and this is {a_kind(at)}",
                 spans[1],
@@ -124,8 +124,10 @@ def contains(
             f"don't check if {word} is contained in list/dict: unless exact same instance, "
             f"unable to check equivalence of {word}s"
         )
-        raise told(RaspTypeError(f"`in` does not look for {a_kind(item)}", spans[0]), text)
-    raise told(
+        raise with_transcript(
+            RaspTypeError(f"`in` does not look for {a_kind(item)}", spans[0]), text
+        )
+    raise with_transcript(
         RaspTypeError(f"`in` looks for an s-op or an atom, and this is {a_kind(item)}", spans[0]),
         f'"A in X" expects A to be s-op or atom, but got A: {describe(item)}',
     )
@@ -135,7 +137,7 @@ def _sop_in(
     make: Operators, item: SOp, container: Value, span: Span, spans: Spans, name: str
 ) -> SOp:
     if not isinstance(container, list):
-        raise told(
+        raise with_transcript(
             RaspTypeError(
                 f"an s-op can be `in` a list, and this is {a_kind(container)}",
                 spans[1],
@@ -144,7 +146,7 @@ def _sop_in(
             f'"[s-op] in X" expects X to be list of atoms, but got non-list: {describe(container)}',
         )
     if not all(is_atom(v) for v in container):
-        raise told(
+        raise with_transcript(
             RaspTypeError("the list after `in` holds more than atoms", spans[1]),
             '"[s-op] in X" expects X to be list of atoms, but got list with values: '
             + describe(container),
@@ -157,7 +159,7 @@ def _atom_in(make: Operators, item: Value, container: Value, span: Span, spans: 
     if isinstance(container, list):
         return any([not isinstance(v, Node) and v == item for v in container])
     if not isinstance(container, SOp):
-        raise told(
+        raise with_transcript(
             RaspTypeError(
                 f"an atom can be `in` a list or an s-op, and this is {a_kind(container)}", spans[1]
             ),

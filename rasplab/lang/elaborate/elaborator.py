@@ -36,7 +36,7 @@ from rasplab.lang.elaborate.values import (
 from rasplab.lang.syntax import ast as s
 from rasplab.program.graph import Indices, Program, Tokens, canonical_order
 from rasplab.program.interpret.exact import Room, read_tokens
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 STEPS_PER_CALL = 5
 """What calling a function counts beside the expressions in it."""
@@ -137,7 +137,7 @@ class Elaborator(Expressions):
     def apply(self, node: Node, tokens, span: Span) -> Applied:
         """An s-op or selector put to an input."""
         if not isinstance(tokens, list | str | dict) or not tokens:
-            raise told(
+            raise with_transcript(
                 RaspTypeError(
                     f"an input is a string or list that is not empty; this is {describe(tokens)}",
                     span,
@@ -217,7 +217,7 @@ class Elaborator(Expressions):
     def _loop(self, statement: s.Loop, scope: Scope) -> list[Result]:
         over = self.value(statement.over, scope)
         if not isinstance(over, list | dict):
-            raise told(
+            raise with_transcript(
                 RaspTypeError(
                     f"for goes over a list or dict, and this is {a_kind(over)}", statement.over.span
                 ),
@@ -238,7 +238,7 @@ class Elaborator(Expressions):
             on = self.value(statement.on, scope)
         node = self._leniently(statement.sop, scope, on)
         if not isinstance(node, Node) or isinstance(node, Selector):
-            raise told(
+            raise with_transcript(
                 RaspTypeError(
                     f"draw takes an s-op, and this is {a_kind(node)}", statement.sop.span
                 ),
@@ -272,7 +272,7 @@ class Elaborator(Expressions):
             return self.apply(called, arguments[0], self._span(expr))
         if isinstance(called, Function | Builtin):
             return self._call_function(called, arguments, self._span(expr))
-        raise told(
+        raise with_transcript(
             RaspTypeError(f"{a_kind(called)} cannot be called", self._span(expr.function)),
             _NOT_IMPLEMENTED,
         )
@@ -319,7 +319,7 @@ def _check_count(name: str, expected: int, arguments: list[Value], span: Span) -
     error = RaspTypeError(
         f"{word} takes {expected} argument{'s' * (expected != 1)}, not {len(arguments)}", span
     )
-    raise told(
+    raise with_transcript(
         error, f"wrong number of args for {name}- expected: {expected}, got: {len(arguments)}."
     )
 
@@ -329,10 +329,10 @@ def _unpacked(value: Value, count: int, span: Span) -> list[Value]:
         error = RaspTypeError(
             f"{a_kind(value)} cannot be unpacked into {count} names", span, "only a list can"
         )
-        raise told(error, f"object of type {kind(value)!r} has no len()", host=True)
+        raise with_transcript(error, f"object of type {kind(value)!r} has no len()", host=True)
     if len(value) != count:
         error = RaspTypeError(f"{count} names for {len(value)} values", span)
-        raise told(error, f"expected {count} values, but got: {len(value)}")
+        raise with_transcript(error, f"expected {count} values, but got: {len(value)}")
     return list(value)
 
 

@@ -24,7 +24,7 @@ from rasplab.lang.elaborate.values import (
 from rasplab.lang.syntax import ast as s
 from rasplab.program.analysis.kinds import Kinds
 from rasplab.program.graph import Builder
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 ITEMS_PER_STEP = 16
 """So many items of a list or string that is joined or compared count as one more step."""
@@ -123,7 +123,7 @@ class Expressions:
             error = RaspTypeError(
                 f"a key of a dict is an atom, and this is {a_kind(key)}", self._span(expr)
             )
-            raise told(
+            raise with_transcript(
                 error, f"dictionary keys can only be atoms, but instead got: {describe(key)}"
             )
         return key
@@ -138,7 +138,7 @@ class Expressions:
     def _turns(self, expr: s.ListFor | s.DictFor, word: str, scope: Scope) -> Iterator[Scope]:
         over = self.value(expr.over, scope)
         if not isinstance(over, list | dict):
-            raise told(
+            raise with_transcript(
                 RaspTypeError(
                     f"a {word} comprehension goes over a list or dict, and this is {a_kind(over)}",
                     expr.over.span,
@@ -242,11 +242,13 @@ class Expressions:
             error = RaspTypeError(
                 f"{len(names)} names for one {kind(value)}", span, "one name, or lists to unpack"
             )
-            raise told(error, f"{text} {plain_text(value)}")
+            raise with_transcript(error, f"{text} {plain_text(value)}")
         if len(value) != len(names):
             counts = f"iterating with {len(names)} names but got {len(value)} values"
             text = f"{counts} ( {plain_text(value)} )"
-            raise told(RaspTypeError(f"{len(names)} names for {len(value)} values", span), text)
+            raise with_transcript(
+                RaspTypeError(f"{len(names)} names for {len(value)} values", span), text
+            )
         for name, part in zip(names, value, strict=True):
             scope.set(name, part, span)
 

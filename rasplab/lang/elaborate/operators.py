@@ -34,7 +34,7 @@ from rasplab.program.graph import (
     Tokens,
 )
 from rasplab.program.interpret.exact import ILLEGAL, elementwise_fault
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 UNARY = {"-": "neg", "+": "pos", "round": "round"}
@@ -84,7 +84,7 @@ class Operators:
         if is_atom(value):
             return SOp(self.builder.add(Constant(value), span), str(value))
         values = ", ".join([plain_text(value)] * self.example_length())
-        raise told(
+        raise with_transcript(
             RaspTypeError(
                 f"{a_kind(value)} cannot be an s-op",
                 span,
@@ -103,7 +103,7 @@ class Operators:
             return SOp(self.builder.add(Constant(frozen(value, span)), span), plain_text(value))
         if isinstance(value, Selector | Applied) or is_function(value):
             message = f"{a_kind(value)} is no operand here"
-            raise told(
+            raise with_transcript(
                 RaspTypeError(message, span), f"unsupported operand type: {kind(value)}", host=True
             )
         return self.sop(value, span)
@@ -132,7 +132,7 @@ class Operators:
     def _indicator(self, value: Value, span: Span) -> SOp:
         if isinstance(value, SOp):
             return self.map("indicator", [value], f"I({value.name})", span)
-        raise told(
+        raise with_transcript(
             RaspTypeError(
                 f"indicator takes an s-op, and this is {a_kind(value)}", span, "write 1 if c else 0"
             ),
@@ -174,7 +174,7 @@ class Operators:
 
     def _not_for_selectors(self, op: str, left: Value, span: Span, spans: Spans) -> RaspError:
         place = spans[0 if isinstance(left, Selector) else 1]
-        return told(
+        return with_transcript(
             RaspTypeError(
                 f"`{op}` does not take a selector", place, "selectors combine by and, or, not"
             ),
@@ -208,7 +208,7 @@ class Operators:
             error = RaspTypeError(
                 f"aggregate needs a selector, and this is {a_kind(selector)}", spans[0], _SELECT
             )
-            raise told(error, f"Expected selector, got: {describe(selector)}")
+            raise with_transcript(error, f"Expected selector, got: {describe(selector)}")
         averaged = self.sop(values, spans[1])
         if isinstance(default, Node | Applied) or is_function(default):
             error = RaspTypeError(
@@ -216,7 +216,7 @@ class Operators:
                 spans[2],
                 "choose position by position instead: a if selector_width(sel) > 0 else b",
             )
-            raise told(error, f"Expected atom, got: {describe(default)}")
+            raise with_transcript(error, f"Expected atom, got: {describe(default)}")
         node = Aggregate(selector.id, averaged.id, frozen(default, spans[-1]))
         return SOp(self.builder.add(node, span))
 
@@ -235,7 +235,7 @@ _SELECT = "make one: select(keys, queries, ==)"
 
 def mixed_logic(op: str, span: Span) -> RaspTypeError:
     """A selector and something else under `and`, `or`."""
-    return told(
+    return with_transcript(
         RaspTypeError(
             f"`{op}` combines two selectors or two s-ops, not one with the other", span, _SELECT
         ),
@@ -245,7 +245,7 @@ def mixed_logic(op: str, span: Span) -> RaspTypeError:
 
 def _no_operator(op: str, operands: list[Value], span: Span) -> RaspTypeError:
     kinds = " and ".join([f"{a_kind(v)}" for v in operands])
-    return told(
+    return with_transcript(
         RaspTypeError(f"`{op}` does not take {kinds}", span),
         f"unsupported operand for {op}: {kinds}",
         True,
@@ -269,7 +269,7 @@ def frozen(value: Value, span: Span) -> Value:
     if is_atom(value):
         return value
     message = f"{a_kind(value)} inside a list or dict cannot be looked up position by position"
-    raise told(RaspTypeError(message, span), message, host=True)
+    raise with_transcript(RaspTypeError(message, span), message, host=True)
 
 
 def shallow(value: list | dict, span: Span) -> list | dict:
@@ -292,15 +292,17 @@ def int_range(values: list[Value], span: Span) -> list[int]:
     """range(...) as a list."""
     if not 1 <= len(values) <= 3:
         message = f"wrong number of inputs to range, expected: 1, 2, or 3, got: {len(values)}"
-        raise told(RaspTypeError(f"range takes 1 to 3 ints, not {len(values)}", span), message)
+        raise with_transcript(
+            RaspTypeError(f"range takes 1 to 3 ints, not {len(values)}", span), message
+        )
     if not all(isinstance(v, int) for v in values):
         text = describe(list(values))
         error = RaspTypeError(
             f"range takes ints, not {text}", span, "round makes an int of a float"
         )
-        raise told(error, f"range expects all integer inputs, but got: {text}")
+        raise with_transcript(error, f"range expects all integer inputs, but got: {text}")
     if len(values) == 3 and values[2] == 0:
-        raise told(
+        raise with_transcript(
             RaspValueError("range with step 0 never ends", span),
             "range() arg 3 must not be zero",
             host=True,
@@ -317,7 +319,7 @@ def zipped(lists: list[Value], span: Span) -> list[list]:
     for i, part in enumerate(lists):
         if not isinstance(part, list):
             error = RaspTypeError(f"zip takes lists, and operand {i + 1} is {a_kind(part)}", span)
-            raise told(
+            raise with_transcript(
                 error,
                 f"attempting to zip lists, but {i + 1} -th element is not list: {describe(part)}",
             )
@@ -327,7 +329,7 @@ def zipped(lists: list[Value], span: Span) -> list[list]:
             error = RaspTypeError(
                 f"zip takes lists of one length; these have {n} and {len(part)}", span
             )
-            raise told(
+            raise with_transcript(
                 error,
                 f"attempting to zip lists of length {n} , "
                 f"but {i + 1} -th list has length {len(part)}",
@@ -340,7 +342,7 @@ def length(value: Value, span: Span) -> int:
     if isinstance(value, list):
         return len(value)
     hint = "the s-op `length` is how many tokens there are" if isinstance(value, Node) else None
-    raise told(
+    raise with_transcript(
         RaspTypeError(f"len takes a list, and this is {a_kind(value)}", span, hint),
         f"attempting to compute length of non-list: {describe(value)}",
     )

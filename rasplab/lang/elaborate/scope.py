@@ -8,7 +8,7 @@ from typing import Any
 
 from rasplab.base.errors import RaspNameError, Span
 from rasplab.lang.syntax.foreign_words import WORDS
-from rasplab.program.interpret.transcript_faults import told
+from rasplab.program.interpret.transcript_faults import with_transcript
 
 CONSTANTS = (
     "indices",
@@ -69,7 +69,7 @@ class Scope:
             error = RaspNameError(
                 f"{name} is {what} and cannot be assigned", span, "choose another name"
             )
-            raise told(error, f"Error: Cannot set reserved name: {name}")
+            raise with_transcript(error, f"Error: Cannot set reserved name: {name}")
         self.variables[name] = value
         if self.exports is not None and not name.startswith("_"):
             self.exports.set(name, value, span)
@@ -86,7 +86,7 @@ class Scope:
         near = get_close_matches(name, sorted(self.names()), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"define it before: {name} = ...;"
         hint = WORDS.get(name, hint)
-        return told(
+        return with_transcript(
             RaspNameError(f"{name} is not defined", span, hint),
             f"Error: Undefined variable: {name}",
         )

@@ -24,7 +24,7 @@ from rasplab.program.graph import (
     Tokens,
 )
 from rasplab.program.interpret.bitrows import Rows, combine_rows, masked, matrix, means, select_rows
-from rasplab.program.interpret.transcript_faults import shown, thawed, told
+from rasplab.program.interpret.transcript_faults import shown, thawed, with_transcript
 from rasplab.program.values import Value
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def read_tokens(tokens: Sequence) -> tuple:
     """The input as a tuple. Raises RaspValueError for an empty one, or one beyond the limit."""
     inputs = tuple(tokens)
     if not inputs:
-        raise told(
+        raise with_transcript(
             RaspValueError("the input is empty", hint="an input has at least one token"),
             f"RASP sequences/selectors expect non-empty iterables, got: {thawed(tokens)}",
         )
@@ -193,7 +193,7 @@ def _mixed(values: list[Value], span: Span | None) -> RaspTypeError:
     text = _sequence_text(values)
     strings = next(i for i, v in enumerate(values) if isinstance(v, str))
     numbers = next(i for i, v in enumerate(values) if not isinstance(v, str))
-    return told(
+    return with_transcript(
         RaspTypeError(
             "an s-op holds strings or numbers, not both: "
             f"{shown(values[strings])} at position {strings}, "
@@ -207,7 +207,7 @@ def _mixed(values: list[Value], span: Span | None) -> RaspTypeError:
 
 def _illegal(values: list[Value], span: Span | None) -> RaspTypeError:
     at = next(i for i, v in enumerate(values) if type(v) not in NUMBERS and not isinstance(v, str))
-    return told(
+    return with_transcript(
         RaspTypeError(
             f"an s-op holds numbers, strings or bools; at position {at} it has {shown(values[at])}",
             span,
@@ -231,7 +231,7 @@ def _cast(cast: str, tokens: tuple, span: Span | None) -> list[Value]:
         try:
             values.append(read(token))
         except (ValueError, TypeError, OverflowError) as fault:
-            raise told(
+            raise with_transcript(
                 RaspValueError(
                     f"tokens_{cast} cannot read the token {shown(token)} at position {i} as {cast}",
                     span,
@@ -296,13 +296,13 @@ def elementwise_fault(
     texts = [shown(v) for v in operands]
     if fn == "lookup":
         message = f"the dict has no key {texts[1]}{where}"
-        return told(
+        return with_transcript(
             RaspValueError(message, span, "add the key"), f"index [ {texts[1]} ] not in dict."
         )
     message = f"{FUNCTIONS[fn].form.format(*map(_short, texts))}{where}: {fault}"
     kind = RaspTypeError if isinstance(fault, TypeError) else RaspValueError
     hint = way_out(fault.args[0]) if isinstance(fault, TooLarge) else None
-    return told(kind(message, span, hint), str(fault), host=True)
+    return with_transcript(kind(message, span, hint), str(fault), host=True)
 
 
 def _short(text: str) -> str:
@@ -319,7 +319,9 @@ def _select(keys: list, queries: list, predicate: str, span: Span | None) -> Row
                     PREDICATES[predicate](key, query)
                 except TypeError as fault:
                     message = f"select cannot test {shown(key)} {predicate} {shown(query)}"
-                    raise told(RaspTypeError(message, span), str(fault), host=True) from None
+                    raise with_transcript(
+                        RaspTypeError(message, span), str(fault), host=True
+                    ) from None
         raise
 
 
@@ -330,7 +332,7 @@ def _aggregate(rows: Rows, values: list, default: Value, span: Span | None) -> l
     try:
         mean = means(several, values) if several else {}
     except OverflowError as fault:
-        raise told(
+        raise with_transcript(
             RaspValueError("the mean is too large for a float", span), str(fault), host=True
         ) from None
     return [_pick(row, values, default, mean) for row in rows]
@@ -351,7 +353,7 @@ def _check_numbers(rows: Rows, values: list, span: Span | None) -> None:
         return
     at = next(q for q, row in enumerate(rows) if row & (row - 1))
     kind = "strings" if str in kinds else "bools" if kinds == {bool} else "lists"
-    raise told(
+    raise with_transcript(
         RaspValueError(
             f"aggregate cannot average {kind}: "
             f"the query at position {at} selects {rows[at].bit_count()} of "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from rasplab.base.errors import RaspError
 
 
-def told(error: RaspError, transcript: str, host: bool = False) -> RaspError:
+def with_transcript(error: RaspError, transcript: str, host: bool = False) -> RaspError:
     """The same fault, with what the transcript says of it."""
     error.transcript, error.host = transcript, host
     return error

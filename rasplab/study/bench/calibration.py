@@ -20,7 +20,7 @@ from rasplab.model.bridge import LensModel, reinitialised
 from rasplab.model.verify import verify
 from rasplab.program.zoo import Entry, entries, entry, shipped
 from rasplab.study.bench.executors import local
-from rasplab.study.heads.interchange import FEWEST
+from rasplab.study.heads.interchange import MIN_PAIRS
 from rasplab.study.heads.verdict import Evidence, judge
 from rasplab.transformer.sites import Site
 
@@ -78,7 +78,7 @@ def compared(evidence: Evidence, true: dict[int, set[Site]]) -> dict:
         wrong += len(heads - true.get(selector.node, set()))
         swapped = [evidence.of(head, selector.node).operands for head in heads]
         sides += [side for f in swapped if f for side in (f.queries, f.keys)]
-    enough = [side.value for side in sides if side.pairs >= FEWEST]
+    enough = [side.value for side in sides if side.pairs >= MIN_PAIRS]
     return {
         "accuracy": round(evidence.accuracy.value, 4),
         "selectors": len(evidence.table.selectors),

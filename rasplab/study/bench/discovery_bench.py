@@ -17,7 +17,7 @@ from rasplab.circuit.discovery.discover import discover
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.effective import effective_units
 from rasplab.circuit.evaluation.score import STRUCTURAL, Truth, score, truth_of
-from rasplab.circuit.patching.edge_model import flow_of
+from rasplab.circuit.patching.edge_model import edge_model_of
 from rasplab.circuit.patching.pairs import draw_longer, draw_pairs
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
@@ -135,7 +135,7 @@ class Subject:
         self.seed, self.place = seed, (program, variant)
         self.granularity = "node" if variant == "realistic" else "edge"
         self.model, self.circuit = model_of(program, variant, seed)
-        self.digest = flow_of(self.model.lens).digest
+        self.digest = edge_model_of(self.model.lens).digest
         drawn = draw_longer if variant == "realistic" else draw_pairs  # as it was trained
         self.pairs = drawn(self.model.domain, PAIRS, seed)
         self.truths: dict[str, Truth] = {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STEPS, BATCH, RATE = 1000, 256, 0.01
 """Steps of Adam, inputs a step, learning rate (falling to 0 along a half cosine)."""
 
-EVERY = 50
+EVAL_INTERVAL = 50
 """Steps between two looks at the loss on inputs that stay the same; the best map seen is kept."""
 
 MEASURED = 2000
@@ -144,7 +144,7 @@ def _learned(weights, size: int, compiled: Compiled, rng, steps: int, progress: 
             torch.nn.utils.clip_grad_norm_([projection], 1.0)
             adam.step()
             fall.step()
-            if step % EVERY == 0:
+            if step % EVAL_INTERVAL == 0:
                 loss = _mean_loss(weights, kept, compiled, projection)
                 if loss < least:
                     best, least = projection.detach().clone(), loss

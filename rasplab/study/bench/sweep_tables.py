@@ -62,8 +62,7 @@ def _row(setting: dict, of: list[dict]) -> Row:
     values = tuple(r["held_out"] for r in done)
     tables = [{int(n): v for n, v in r.get("by_length", {}).items()} for r in done]
     by_length = {
-        n: float(np.mean([t[n] for t in tables if n in t]))
-        for n in sorted(set().union(*tables))
+        n: float(np.mean([t[n] for t in tables if n in t])) for n in sorted(set().union(*tables))
     }
     faults = tuple(r.get("fault", "no accuracy") for r in of if r["held_out"] is None)
     longest = of[0]["recipe"].get("train_len") or of[0]["recipe"].get("max_len", 0)

@@ -205,7 +205,7 @@ def clean_output(
     """
     trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
     trace.raise_first_fault()
-    said = sayable(readout, trace.output)
+    said = representable(readout, trace.output)
     if not said.all() if everywhere else not said.any():
         wrong = trace.output.values[trace.output.codes[~said][0]]
         raise RaspValueError(
@@ -231,11 +231,17 @@ def predict(
 
 def predicted(trace: BatchTrace, readout: Readout, clean: Column) -> Prediction:
     """What a run says whose nodes read other selectors; `clean` is what it says otherwise."""
-    known = sayable(readout, trace.output) & sayable(readout, clean) & ~trace.faults[:, None]
+    known = (
+        representable(readout, trace.output)
+        & representable(readout, clean)
+        & ~trace.faults[:, None]
+    )
     return Prediction(trace.output, *_sides(trace.output, clean, known))
 
 
-def telling(predictions: list[Prediction], count: int, rng: np.random.Generator) -> np.ndarray:
+def informative_pairs(
+    predictions: list[Prediction], count: int, rng: np.random.Generator
+) -> np.ndarray:
     """About `count` pairs on which predictions change, those of rare changes first [pair].
 
     Every reading gets an equal share of the chances; only the interpreter decides.
@@ -258,7 +264,7 @@ def _sides(output: Column, clean: Column, known: np.ndarray) -> tuple[np.ndarray
     return known & ~same, known & same
 
 
-def sayable(readout: Readout, column: Column) -> np.ndarray:
+def representable(readout: Readout, column: Column) -> np.ndarray:
     """bool [batch, pos]: whether the model has a logit, or a number, for the value there."""
     if readout.values is None:
         return np.ones(column.codes.shape, bool)

@@ -28,11 +28,11 @@ from rasplab.study.heads.counterfactuals import (
     Swap,
     candidates,
     clean_output,
+    informative_pairs,
     predict,
     readings,
+    representable,
     rows_of,
-    sayable,
-    telling,
 )
 from rasplab.study.tasks.tasks import DRAWN, inputs_of, require_vocab
 from rasplab.transformer.decode import CodeTable
@@ -41,7 +41,7 @@ from rasplab.transformer.sites import Site, all_heads
 RESAMPLES = 400
 """Bootstrap samples, of pairs of inputs."""
 
-FEWEST = 20
+MIN_PAIRS = 20
 """Pairs with a changed prediction below which a family of swaps decides nothing."""
 
 
@@ -94,7 +94,7 @@ class Bench:
         return np.concatenate([np.full(len(s), FAMILIES.index(s.family)) for s in self.swaps])
 
     @cached_property
-    def usual(self) -> dict[int, set]:
+    def in_distribution_values(self) -> dict[int, set]:
         """By s-op: the values it takes on the swaps' inputs and sources, unswapped."""
         domain, found = self.model.domain, {}
         for ids in (ids for swap in self.swaps for ids in (swap.ids, swap.sources)):
@@ -145,7 +145,7 @@ def _telling_swaps(
     for swap in drawn:
         clean = clean_output(program, domain, readout, swap.ids, inputs == "random")
         predictions = predict(program, domain, readout, swap, clean)
-        kept = telling(predictions, share, rng)
+        kept = informative_pairs(predictions, share, rng)
         yield swap.take(kept), rows_of(clean, kept), tuple(p.take(kept) for p in predictions)
 
 
@@ -216,7 +216,7 @@ def _counted(bench: Bench, k: int, got: CodeTable) -> tuple:
 
 def _agreeing(bench: Bench, clean: Column, got: CodeTable) -> tuple[np.ndarray, np.ndarray]:
     """Positions where the model says what the program says, and those where it could [pair]."""
-    said = sayable(bench.model.readout, clean)
+    said = representable(bench.model.readout, clean)
     agree = same_values(clean.values, got.values)(clean.codes, got.codes)
     return (agree & said).sum(1), said.sum(1)
 
@@ -244,7 +244,7 @@ class Accuracy:
         For several heads together `keys` decides too: with every head's rows swapped, whatever a
         position computes moves with them, and `rows` says little.
         """
-        enough = {f: e for f, e in self.families if e.pairs >= FEWEST}
+        enough = {f: e for f, e in self.families if e.pairs >= MIN_PAIRS}
         wanted = ("input", "rows") if self.heads == 1 else ("input", "rows", "keys")
         natural = tuple(enough[f] for f in wanted if f in enough)
         return natural or tuple(enough[f] for f in ("keys", "length") if f in enough)[:1]

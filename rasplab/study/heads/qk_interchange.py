@@ -89,7 +89,9 @@ def _predicted(bench: Bench, k: int, swap: Swap, r: int, side: Literal["q", "k"]
     full = np.broadcast_to(chosen, (*swap.ids.shape, swap.ids.shape[1]))
     reads = dict.fromkeys(reading.readers, full)
     trace = evaluate_batch(bench.program, swap.ids, domain.vocab, domain.causal, reads)
-    return predicted(trace, bench.model.readout, bench.clean[k]).where(_usual(trace, bench.usual))
+    return predicted(trace, bench.model.readout, bench.clean[k]).where(
+        _usual(trace, bench.in_distribution_values)
+    )
 
 
 def _compared(
@@ -116,11 +118,11 @@ def _compared(
     return of
 
 
-def _usual(trace: BatchTrace, usual: dict[int, set]) -> np.ndarray:
+def _usual(trace: BatchTrace, in_distribution_values: dict[int, set]) -> np.ndarray:
     """bool [pair]: where no s-op takes a value that it takes on no input: a width of 0, say, of a
     selector that always selects something. What a head makes of that is no question."""
     fair = np.ones(len(trace.ids), bool)
     for node, column in trace.columns.items():
-        known = np.array([v in usual[node] for v in column.values])
+        known = np.array([v in in_distribution_values[node] for v in column.values])
         fair &= known[column.codes].all(-1)
     return fair

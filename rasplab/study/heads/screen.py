@@ -210,7 +210,7 @@ class _Group:
     patterns: np.ndarray
     written: np.ndarray
     selectors: list[np.ndarray]
-    telling: list[np.ndarray]
+    informative_pairs: list[np.ndarray]
 
     def views(self) -> tuple[np.ndarray, ...]:
         """The patterns to compare, in the order of VIEWS."""
@@ -219,7 +219,7 @@ class _Group:
     def joint(self, heads: list[int], j: int) -> _Group:
         """What some heads write together, as the pattern of one head; and one selector."""
         written = self.written[:, heads].sum(1, keepdims=True)
-        return _Group(_shares(written), written, [self.selectors[j]], [self.telling[j]])
+        return _Group(_shares(written), written, [self.selectors[j]], [self.informative_pairs[j]])
 
     def masses(self) -> tuple[np.ndarray, np.ndarray]:
         """Attention on selected keys, summed over batch and query [head, selector];
@@ -264,7 +264,7 @@ def _scores(groups: list[_Group]) -> tuple[np.ndarray, ...]:
     sums = [Sums(*shape) for _ in VIEWS]
     for group in groups:
         for k, (kept, shown) in enumerate(zip(sums, group.views(), strict=True)):
-            kept.add(shown, group.selectors, group.telling, with_bos=k == 0)
+            kept.add(shown, group.selectors, group.informative_pairs, with_bos=k == 0)
     similar, chance, score = (np.stack(a) for a in zip(*(s.result() for s in sums), strict=True))
     view = (score.round(6) + 1e-7 * similar.round(3)).argmax(0)
     return *(np.take_along_axis(a, view[None], 0)[0] for a in (similar, chance, score)), view

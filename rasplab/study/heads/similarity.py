@@ -25,12 +25,12 @@ class Sums:
         self,
         patterns: np.ndarray,
         selectors: list[np.ndarray],
-        telling: list[np.ndarray],
+        informative_pairs: list[np.ndarray],
         with_bos: bool,
     ) -> None:
-        """Count patterns [batch, head, query, key] in, BOS as key 0 if `with_bos`, at the `telling`
+        """Count patterns [batch, head, query, key] in, BOS as key 0 if `with_bos`, at the `informative_pairs`
         rows of each selector."""
-        for j, (selector, rows) in enumerate(zip(selectors, telling, strict=True)):
+        for j, (selector, rows) in enumerate(zip(selectors, informative_pairs, strict=True)):
             wrong = list(controls(selector))
             # every length weighs the same in both sums, however many controls it has
             for control in wrong:

@@ -30,6 +30,7 @@ out."""
 OVERSAMPLED = 6
 """Candidates for each example whose answers are to be rare ones."""
 
+
 @dataclass(frozen=True, eq=False)
 class Examples:
     """Inputs of mixed lengths with their answers.

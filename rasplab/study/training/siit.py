@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rasplab.base.errors import RaspError
-from rasplab.circuit.patching.edge_model import ACTIVATIONS, flow_of
-from rasplab.circuit.patching.experiment import problem
+from rasplab.circuit.patching.edge_model import ACTIVATIONS, edge_model_of
+from rasplab.circuit.patching.experiment import patch_experiment
 from rasplab.circuit.patching.pairs import Pairs, draw_longer
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
@@ -28,14 +28,14 @@ from rasplab.model.recipe import Trained
 from rasplab.model.threads import few_threads
 from rasplab.program.domain import Domain
 from rasplab.program.zoo import entry
-from rasplab.study.training.trainer import pace
+from rasplab.study.training.trainer import lr_schedule
 from rasplab.transformer.sites import Site
 from rasplab.transformer.weights import Weights
 
 POOL, HELD_OUT = 3000, 500
 """Pairs to train on, and others to measure on; of small domains many come several times."""
 
-EVERY = 100
+EVAL_INTERVAL = 100
 """Steps between measurements."""
 
 BEHAVIOUR, INTERCHANGE, EFFECT, MOVED = 0.99, 0.95, 0.01, 0.01
@@ -143,13 +143,15 @@ class Lessons:
 @torch.no_grad()
 def lessons(compiled: Compiled, circuit: list[Site], n: int, seed: int) -> Lessons:
     """What the compiled model says to `n` pairs, plainly and under each swap."""
-    flow = flow_of(compiled.to_model(device="cpu").lens)
+    edge_model = edge_model_of(compiled.to_model(device="cpu").lens)
     pairs = draw_longer(compiled.domain, n, seed)
     plain, swapped = [], []
     for start in range(0, len(pairs), 256):
-        posed = problem(flow, pairs.rows(start, start + 256), "resample", "mse", "node")
+        posed = patch_experiment(
+            edge_model, pairs.rows(start, start + 256), "resample", "mse", "node"
+        )
         at = [posed.units.names.index(str(site)) for site in circuit]
-        runs = [posed.run(posed.each[i][None]).logits[0].argmax(-1) for i in at]
+        runs = [posed.run(posed.single_patches[i][None]).logits[0].argmax(-1) for i in at]
         plain.append(posed.base.logits[0].argmax(-1))
         swapped.append(torch.stack(runs))
     return Lessons(pairs, torch.cat(plain), torch.cat(swapped, 1))
@@ -229,7 +231,7 @@ def make(
     with few_threads(model.lens.cfg.d_model):
         weights = _tensors(model)
         for step, loss in _descend(recipe, weights, model, circuit, taught):
-            if step % EVERY == 0 or step == recipe.steps:
+            if step % EVAL_INTERVAL == 0 or step == recipe.steps:
                 measured = measure(weights, model, circuit, unseen)
                 if report:
                     report(step, loss, measured)
@@ -264,7 +266,7 @@ def _descend(
     """Adam on plain answers, answers under swaps in the circuit, and under swaps outside."""
     leaves = list(weights.arrays().values())
     optimizer = torch.optim.Adam(leaves, lr=recipe.lr, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: pace(step, recipe))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_schedule(step, recipe))
     generator = torch.Generator().manual_seed(recipe.seed)
     sites = sites_of(model)
     inside = torch.tensor([sites.index(site) for site in circuit])

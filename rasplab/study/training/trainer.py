@@ -33,7 +33,7 @@ HELD_OUT_INPUTS = 3_000
 WORST = 5.0
 """A loss beyond this, and twice that of a guess, has diverged."""
 
-EVERY = 100
+EVAL_INTERVAL = 100
 """Steps between measurements; each also writes a checkpoint."""
 
 
@@ -85,13 +85,13 @@ def fit(
     loss and held-out accuracy (nan before the first)."""
     examples = todo.sample(POOL, wanted.seed, lengths=wanted.trained_lengths)
     unseen = todo.sample(HELD_OUT_INPUTS, wanted.seed, True, wanted.trained_lengths)
-    run = Descent(blank(wanted, todo, device), wanted, todo, examples, out)
+    run = TrainingRun(blank(wanted, todo, device), wanted, todo, examples, out)
     if out is not None:
         writable(Path(out))  # made only once nothing is wrong with the recipe
     start = time.perf_counter() - run.resume()
     while run.step < wanted.steps and not run.accuracy >= wanted.target:  # nan at first
         loss = run.advance()
-        if run.step % EVERY == 0 or run.step == wanted.steps:
+        if run.step % EVAL_INTERVAL == 0 or run.step == wanted.steps:
             run.measure(unseen, time.perf_counter() - start)
             run.save()
         report(run.step, loss, run.accuracy)
@@ -110,7 +110,7 @@ def blank(wanted: Recipe, todo: Task, device: str = "auto") -> LensModel:
     return replace(model, recipe=wanted)
 
 
-class Descent:
+class TrainingRun:
     """AdamW on random batches, one step at a time; a function of the recipe alone, however often
     it is stopped and resumed. `out` is a folder for checkpoints, or None for none."""
 
@@ -138,7 +138,7 @@ class Descent:
         """One step; the loss before it. Raises RaspError when that is no number any more, or far
         above where it began."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self.wanted.lr * pace(self.step, self.wanted)
+            group["lr"] = self.wanted.lr * lr_schedule(self.step, self.wanted)
         self.step += 1
         loss = self._loss(self._batch())
         self._optimizer.zero_grad()
@@ -200,7 +200,7 @@ class Descent:
         return came.seconds
 
 
-def pace(step: int, wanted: Recipe) -> float:
+def lr_schedule(step: int, wanted: Recipe) -> float:
     """The learning rate's factor: up in a line over `warmup` steps,
     then down a cosine to a tenth."""
     if step < wanted.warmup:
@@ -281,5 +281,5 @@ class Bar:
         held_out = "" if math.isnan(accuracy) else f"  held-out {accuracy:.4f}"
         note = f"step {step}/{self._steps}  loss {loss:.4f}{held_out}"
         self._bar.update(self._task, completed=step, note=note)
-        if self._shown and not self._console.is_terminal and step % (5 * EVERY) == 0:
+        if self._shown and not self._console.is_terminal and step % (5 * EVAL_INTERVAL) == 0:
             print(f"train {self._name}: {note}", file=sys.stderr, flush=True)

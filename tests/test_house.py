@@ -1,0 +1,140 @@
+"""The house: nine rooms in order, imports downwards only, no circles, and doors that open."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+import rasplab
+from rasplab.base.doors import Doors, resolve
+from rasplab.compiler.compiled import Compiled
+from rasplab.program.graph import Program
+
+ROOT = Path(rasplab.__file__).parent
+FLOORS = (
+    ("base",),
+    ("program",),
+    ("lang", "transformer"),
+    ("compiler",),
+    ("model",),
+    ("circuit",),
+    ("study",),
+    ("apps",),
+)
+"""From the ground up. A room imports only from floors below its own, and from itself."""
+
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FRONT = {"__init__", "__main__", "dsl"}
+"""The front door, `python -m rasplab`, and the public path of the dsl: they stand outside."""
+
+MAX_ROOMS = 9
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a file of the package."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of rasplab that a file imports: at the top, inside functions, for type checking."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative imports hide where a name comes from"
+            if node.module and node.module.split(".")[0] == "rasplab":
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {name if name in FILES else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name for a in node.names if a.name.split(".")[0] == "rasplab"}
+    return found
+
+
+IMPORTS = {name: imports(path) for name, path in FILES.items()}
+
+
+def room(name: str) -> str:
+    """The room of a module: the first part below rasplab, or "" for the package itself."""
+    return f"{name}.".split(".")[1]
+
+
+INSIDE = sorted(name for name in FILES if room(name) and room(name) not in FRONT)
+
+
+def test_every_room_has_a_floor():
+    """The rooms on disk are those of FLOORS."""
+    assert {room(name) for name in INSIDE} == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_imports_go_down(name):
+    """No import upwards, sideways, or of the front door; lazy and type-checking ones count."""
+    for other in IMPORTS[name]:
+        assert room(other) in FLOOR, f"{name} imports the front door: {other}"
+        below = FLOOR[room(other)] < FLOOR[room(name)]
+        assert below or room(other) == room(name), f"{name} imports {other}"
+
+
+def test_there_is_no_circle():
+    """No two files import each other, directly or through others."""
+    graph = nx.DiGraph((name, other) for name, all_ in IMPORTS.items() for other in all_)
+    circles = [c for c in nx.strongly_connected_components(graph) if len(c) > 1]
+    assert not circles, f"circles: {circles}"
+
+
+def test_no_level_has_more_than_nine_rooms():
+    """At most nine folders in any folder, and at most nine files or folders at the top."""
+    for folder in [ROOT, *(path for path in ROOT.rglob("*") if path.is_dir())]:
+        rooms = [path for path in folder.iterdir() if (path / "__init__.py").is_file()]
+        assert len(rooms) <= MAX_ROOMS, f"{folder} has {len(rooms)} rooms"
+
+
+@pytest.mark.parametrize("kind", [Program, Compiled], ids=lambda kind: kind.__name__)
+def test_doors_open(kind):
+    """Every door leads to a function that takes the object, and is declared for type checkers."""
+    tables = [c for c in kind.__mro__ if issubclass(c, Doors) and c.__dict__.get("homes")]
+    assert len(tables) == 1, f"{kind.__name__} has {len(tables)} tables of doors"
+    declared = {
+        node.name: [a.arg for a in node.args.args]
+        for node in ast.walk(ast.parse(inspect.getsource(tables[0])))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert set(declared) == set(tables[0].homes)
+    for name, home in tables[0].homes.items():
+        expected = list(inspect.signature(resolve(home)).parameters)
+        assert declared[name][1:] == expected[1:], f"{kind.__name__}.{name}: {home}"
+
+
+def test_the_front_door_opens():
+    """Every name of `rasplab` resolves, and its docstring names the rooms in order."""
+    for name in rasplab.__all__:
+        assert getattr(rasplab, name) is not None
+    places = [rasplab.__doc__.index(f"\n  {r} ") for rooms in FLOORS for r in rooms]
+    assert places == sorted(places)
+
+
+def test_no_module_is_imported_by_nobody():
+    """Every file is imported by another, is a package, or is an entry point."""
+    entered = set().union(*IMPORTS.values()) | {h.partition(":")[0] for h in homes()}
+    for name in INSIDE:
+        package = FILES[name].name == "__init__.py"
+        assert package or name in entered or name in ENTRY_POINTS, f"nobody imports {name}"
+
+
+ENTRY_POINTS = {"rasplab.apps.repl.highlight"}
+"""Loaded by name: the Pygments lexer of pyproject.toml. Command files register themselves."""
+
+
+def homes() -> set[str]:
+    """Where doors and the front door lead, and the files that the command line loads by name."""
+    front = {f"{module}:{name}" for name, module in rasplab._HOMES.items()}
+    doors = {h for kind in (Program, Compiled) for h in kind.homes.values()}
+    cli = {f"rasplab.apps.cli.{path.stem}:" for path in (ROOT / "apps" / "cli").glob("*.py")}
+    return front | doors | cli
