@@ -7,8 +7,13 @@ STAMP := .venv/.installed
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
 
+check: $(STAMP)         ## lint, format and types of the whole package
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --level error
+
 # Two workers with one thread each: many small operations on two threads wait for each other.
-test: $(STAMP)
+test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-browser: $(STAMP)  ## JupyterLab in Chromium; says what to install where something is missing

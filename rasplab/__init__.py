@@ -57,7 +57,7 @@ _HOMES = {
 __all__ = ["CompileError", "RaspError", "compile", *_HOMES]
 
 
-def compile(  # noqa: A001 (the front door's word for it)
+def compile(
     program: Program,
     vocab: Iterable,
     max_len: int,

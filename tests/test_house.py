@@ -138,3 +138,77 @@ def homes() -> set[str]:
     doors = {h for kind in (Program, Compiled) for h in kind.homes.values()}
     cli = {f"rasplab.apps.cli.{path.stem}:" for path in (ROOT / "apps" / "cli").glob("*.py")}
     return front | doors | cli
+
+
+FILLER = {"found", "wanted", "came", "kept", "own", "todo"}
+"""Names that say nothing of what they hold."""
+
+MAX_FILE, MAX_FUNCTION = 400, 40
+"""Lines of a file, and of a function without its docstring."""
+
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_names_say_what_they_hold(name):
+    """No variable, argument or field has a name that would fit anything."""
+    bound = {
+        node.id
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    bound |= {node.arg for node in ast.walk(TREES[name]) if isinstance(node, ast.arg)}
+    assert not bound & FILLER
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_files_and_functions_are_short(name):
+    """A file is at most 400 lines, a function fits on a screen, and no line evades the formatter."""
+    text = FILES[name].read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_FILE
+    assert "fmt: skip" not in text and "fmt: off" not in text
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+            lines = node.end_lineno - first.lineno + 1
+            assert lines <= MAX_FUNCTION, f"{name}: {node.name} has {lines} lines"
+
+
+ARRAYS = {"ndarray", "Tensor"}
+LIGHT = {"base", "lang"}
+"""Rooms without arrays."""
+
+
+def bare_arrays(annotation: ast.expr | None) -> bool:
+    """Whether an annotation names an array type outside a jaxtyping shape."""
+    match annotation:
+        case ast.Name(id) | ast.Attribute(attr=id):
+            return id in ARRAYS
+        case ast.Subscript(ast.Name(id), _) if id in SHAPES:
+            return False
+        case None:
+            return False
+    return any(
+        bare_arrays(child)
+        for child in ast.iter_child_nodes(annotation)
+        if isinstance(child, ast.expr)
+    )
+
+
+SHAPES = {"Float", "Int", "Bool", "Num", "Integer", "Inexact", "Real", "Shaped", "UInt8", "Int64"}
+
+
+@pytest.mark.parametrize("name", [name for name in INSIDE if room(name) not in LIGHT])
+def test_public_arrays_have_shapes(name):
+    """Every array in a public signature or field is annotated with its dtype and shape."""
+    bare = []
+    for scope in [TREES[name], *(n for n in TREES[name].body if isinstance(n, ast.ClassDef))]:
+        if getattr(scope, "name", "").startswith("_"):
+            continue
+        for node in scope.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                notes = [a.annotation for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+                bare += [node.name for note in [*notes, node.returns] if bare_arrays(note)]
+            elif isinstance(node, ast.AnnAssign) and bare_arrays(node.annotation):
+                bare.append(ast.unparse(node.target))
+    assert not bare, f"{name}: arrays without shapes in {', '.join(bare)}"

@@ -46,7 +46,7 @@ def names() -> tuple[str, ...]:
     return tuple(field.name for field in fields(Limits))
 
 
-class limit:  # noqa: N801 (used like a function)
+class limit:
     """Set limits: `rasplab.limit(tokens=100_000)` from now on; under `with`, until its end.
 
     Raises ValueError for an unknown name or a bound that is no positive int.

@@ -174,7 +174,7 @@ def repl(args: Namespace) -> int:
     return 0
 
 
-def compile(args: Namespace) -> int:  # noqa: A001 (the command's name)
+def compile(args: Namespace) -> int:
     """Compile a program; say how large it is; write it if asked."""
     with only_json(args.json):
         compiled = compile_asked(args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.ma  # noqa: F401 - np.unique would load it inside the first compilation
+import numpy.ma
 
 from rasplab.base.limits import current
 from rasplab.program.values import Value

@@ -1,0 +1,17 @@
+"""What all tests share: array shapes and types are checked wherever a module declares them."""
+
+from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+PACKAGE = Path(__file__).parents[1] / "rasplab"
+
+
+def modules_with_shapes() -> list[str]:
+    """The modules that annotate arrays with jaxtyping."""
+    files = [p for p in PACKAGE.rglob("*.py") if "from jaxtyping import" in p.read_text("utf-8")]
+    return [".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in sorted(files)]
+
+
+# Installed before any test imports the package: beartype then checks arguments and results.
+install_import_hook(modules_with_shapes(), "beartype.beartype")
