@@ -1,4 +1,4 @@
-"""The sequence tasks under circuits/tasks: each against a plain Python function, and compiled."""
+"""Each program of circuits/tasks, against a plain Python function and compiled."""
 
 from __future__ import annotations
 

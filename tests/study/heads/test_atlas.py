@@ -78,8 +78,10 @@ def test_known_heads_are_named(selectors):
     """A previous-token head, an induction head and a uniform one; intervals hold the scores."""
     found = atlas(Known(previous, repeated, even), selectors)
     assert [found.best(h).selector for h in ("L0H0", "L0H1", "L0H2")] == [
-        "previous", "induction", "up_to_here",
-    ]  # fmt: skip
+        "previous",
+        "induction",
+        "up_to_here",
+    ]
     assert found.best("L0H0").score > 0.99
     assert (found.low <= found.score + 1e-9).all() and (found.score <= found.high + 1e-9).all()
     assert [str(h) for h in found.heads_of("previous")] == ["L0H0"]
@@ -136,7 +138,7 @@ def make_rotary(folder):
             num_hidden_layers=2,
             num_attention_heads=2,
             intermediate_size=32,
-        )  # fmt: skip
+        )
     ).save_pretrained(folder)
 
 
@@ -185,8 +187,7 @@ WORDS = "the cat sat on the mat and the dog sat on the log so the cat and the do
 
 
 def make_reader(folder, kind):
-    """A tiny GPT-2 with a tokenizer of the `kind` beside it, trained on WORDS; its special token
-    comes after all others."""
+    """A tiny GPT-2 with a tokenizer of the `kind`, trained on WORDS; its special token is the last."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -241,8 +242,7 @@ def test_a_text_on_the_command_line(tmp_path, capsys):
 
 
 def test_nothing_to_load_is_one_clear_error(tmp_path, monkeypatch):
-    """An empty folder, a file, no folder; a name that cannot be fetched, whatever the libraries
-    raise for it."""
+    """An empty folder, a file, no folder; a name that cannot be fetched, whatever is raised for it."""
     (tmp_path / "file").write_text("")
     for name, reason in (("", "holds no model"), ("file", "is a file"), ("no", "is no folder")):
         with pytest.raises(FileError, match=reason) as told:

@@ -10,7 +10,6 @@ from rasplab.base.errors import RaspValueError
 from rasplab.model.bridge import fresh_model
 from rasplab.model.interventions import attending, with_pattern
 from rasplab.program import zoo
-from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
     Aggregate,
@@ -25,7 +24,6 @@ from rasplab.program.graph import (
 )
 from rasplab.study.bench.calibration import true_heads
 from rasplab.study.heads.screen import VIEWS, _Group, assignment, match
-from rasplab.study.heads.similarity import similarity, unambiguous, without_bos
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.sites import Site
 
@@ -67,8 +65,7 @@ def test_a_compiled_head_is_its_selector(compiled_reverse):
 
 
 def test_a_head_that_counts_matches_without_bos():
-    """The width head of hist attends to BOS beside the equal tokens:
-    1 without that column, less with it."""
+    """hist's width head attends to BOS and the equal tokens: 1 without BOS's column, less with it."""
     model = rasplab.compile(hist(), vocab="abc", max_len=5).to_model("cpu")
     table = match(model, hist(), n=200)
     assert table.score[0, 0] > 0.999 and VIEWS[table.view[0, 0]] == "without BOS"
@@ -76,8 +73,10 @@ def test_a_head_that_counts_matches_without_bos():
 
 
 def test_a_selector_on_two_heads_is_found_together():
-    """sort counts smaller tokens with one head and earlier equal ones with another, both nearly
-    all on BOS: neither looks like the selector, what they write together is it."""
+    """Two heads of sort share a selector: neither looks like it, what they write together does.
+
+    One counts smaller tokens, the other earlier equal ones; both attend nearly all to BOS.
+    """
     entry = zoo.entry("sort")
     program = rasplab.load(entry.path)
     compiled = rasplab.compile(program, entry.domain.vocab, entry.domain.max_len)
@@ -102,17 +101,6 @@ def test_what_is_written_needs_values():
     assert (pattern, bare, written) == ([0.5, 0.25, 0.25], [0.5, 0.5], [0.0, 1.0])
 
 
-def test_later_keys_make_nothing_ambiguous_where_they_are_not_seen():
-    """The previous token's token comes again later: a causal head could not attend there."""
-    b = Builder()
-    i, t = b.add(Indices()), b.add(Tokens())
-    before = b.add(Select(i, b.add(Map("-", (i, b.add(Constant(1))))), "=="))
-    program, ids = b.program(b.add(Aggregate(before, t))), np.array([[0, 1, 0, 2]])
-    node = next(n for n in range(len(program.nodes)) if program.is_selector(n))
-    rows = [unambiguous(evaluate_batch(program, ids, "abc", c), node)[0] for c in (False, True)]
-    assert [r.astype(int).tolist() for r in rows] == [[1, 0, 1, 0], [1, 1, 1, 0]]
-
-
 def test_selecting_everything_is_no_evidence(compiled_reverse):
     """Every row selects every key: no control differs from it, so every score is 0."""
     table = match(compiled_reverse, reverse(), n=100)
@@ -133,23 +121,6 @@ def test_positional_selectors_are_known_as_such(compiled_reverse):
     assert not any(s.positional for s in match(compiled_reverse, hist(), n=50).selectors)
 
 
-def test_similarity_is_one_minus_total_variation():
-    """By hand: the selector's row (1/2, 1/2), the head's (0.25, 0.75) after BOS is taken out;
-    an empty row on BOS."""
-    patterns = np.array([[[[0.2, 0.2, 0.6], [0.5, 0.25, 0.25]]]])
-    selector = np.array([[[True, True], [False, False]]])
-    kept, rows = similarity(patterns, selector, with_bos=True)
-    assert kept == pytest.approx([(0.2 + 0.5) + 0.5]) and rows == 2
-    bare, rows = similarity(without_bos(patterns), selector, with_bos=False)
-    assert bare == pytest.approx([0.25 + 0.5]) and rows == 1
-
-
-def test_a_head_wholly_on_bos_is_like_no_selector():
-    """Taking BOS out leaves nothing to rescale."""
-    patterns = np.array([[[[1.0, 0.0, 0.0]]]])
-    assert similarity(without_bos(patterns), np.ones((1, 1, 2), bool), with_bos=False)[0] == [0]
-
-
 def test_the_assignment_maximises_the_sum():
     """Greedy would take (0, 0) first and end lower."""
     assert assignment(np.array([[0.9, 0.8], [0.7, 0.1]])) == [(1, 0), (0, 1)]
@@ -157,8 +128,7 @@ def test_the_assignment_maximises_the_sum():
 
 
 def test_the_table_prints_and_serialises(compiled_reverse):
-    """Scores with their controls, heads by site; JSON by the same names;
-    equal seeds give equal tables."""
+    """Scores with controls, heads by site; JSON by the same names; equal seeds give equal tables."""
     table = match(compiled_reverse, reverse(), n=60, seed=3)
     text = str(table)
     assert "L1H0" in text and "flip" in text and "seed 3" in text

@@ -1,0 +1,35 @@
+"""Queries alone and keys alone, on compiled models, whose heads are known."""
+
+import pytest
+from support.compiled import compiled as compiled_zoo
+
+from rasplab.study.bench.calibration import true_heads
+from rasplab.study.heads.interchange import MIN_PAIRS, set_up
+from rasplab.study.heads.qk_interchange import operands
+from rasplab.study.heads.verdict import judge
+
+
+@pytest.mark.parametrize("name", ["reverse", "most_freq", "dyck2", "induction", "addition"])
+def test_operands_of_true_heads_do_what_the_interpreter_says(name):
+    """Queries alone and keys alone, wherever a program's values stay such as inputs give."""
+    compiled = compiled_zoo(name)
+    bench, sides = set_up(compiled.to_model("cpu"), compiled.program, pairs=60), 0
+    true = true_heads(compiled)
+    whole = {reading.selector: r for r, reading in reversed(list(enumerate(bench.readings)))}
+    for selector, r in whole.items():
+        found = operands(bench, tuple(sorted(true[selector])), r)
+        for side in (found.queries, found.keys):
+            assert side.value == 1.0 or not side.pairs
+            sides += side.pairs >= MIN_PAIRS
+        assert found.arbitrary.value < 0.3 or not found.arbitrary.pairs
+    assert sides >= len(whole)
+
+
+def test_operands_of_a_decoy_do_nothing():
+    """A twin with the same queries and keys, whose output nothing reads."""
+    compiled = compiled_zoo("reverse").with_decoys(1)
+    found = judge(compiled.to_model("cpu"), compiled.program, pairs=60)
+    true, decoy = (found.of(head, "flip").operands for head in ("L1H0", "L1H1"))
+    assert true.queries.value == true.keys.value == 1.0
+    assert decoy.queries.value == decoy.keys.value == 0.0
+    assert "operands alone: queries 1.00" in str(found)
