@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import rasplab
-from rasplab.apps.cli.compile import verification_line
+from rasplab.apps.cli.output import verification_line
 from rasplab.apps.show.heads import curve_svg, evidence_svg
 from rasplab.apps.show.report import Learned, Study, demo_report
 from rasplab.base.atomic import write_atomic

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rasplab
-from rasplab.apps.show.superposed import curve_svg, overlap_svg
+from rasplab.apps.show.sweeps import overlap_svg, superposition_svg
 from rasplab.program.zoo import entries
 from rasplab.study.bench.superposition import superpose, superpose_curve
 
@@ -70,7 +70,7 @@ def test_pictures_are_svg(curve):
     count = len(curve[1].labels) ** 2
     assert overlap_svg(curve[1]).count('class="rl-box"') == count
     ET.fromstring(overlap_svg(curve[1]))
-    assert curve_svg(curve).count("<circle") == 3
-    ET.fromstring(curve_svg(curve))
+    assert superposition_svg(curve).count("<circle") == 3
+    ET.fromstring(superposition_svg(curve))
     with pytest.raises(ValueError, match="no points"):
-        curve_svg([])
+        superposition_svg([])

@@ -1,86 +1,196 @@
-"""The commands discover, score and bench: arguments in, text or JSON out."""
+"""Commands on the discovery of circuits: discover, score, bench."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-import rasplab
-from rasplab.apps.cli.compile import compile_asked, load_any, only_json, print_json, progress_bar
+from rasplab.apps.cli.arguments import (
+    Commands,
+    add_command,
+    add_compilation,
+    add_device,
+    add_json,
+    add_seed,
+    count,
+    model_of,
+)
+from rasplab.apps.cli.output import only_json, print_json, progress_bar, write_noted
 from rasplab.base.errors import FileError, RaspValueError
 
+if TYPE_CHECKING:
+    from rasplab.circuit.discovery.edge_scores import EdgeScores
+    from rasplab.circuit.evaluation.score import Score, Truth
+    from rasplab.circuit.graph import Circuit
+    from rasplab.circuit.patching.pairs import Pairs
+    from rasplab.model.bridge import LensModel
+    from rasplab.program.values import Atom
 
-def discover(args: Namespace) -> int:
-    """Score every unit of a model by one method, and keep the scores if asked."""
+ORDER = 4
+
+PLOTS = ("effective", "structural")
+"""The truths that `bench` plots, a file each."""
+
+
+def register(commands: Commands) -> None:
+    """Add the commands of this family."""
+    _add_discover(commands)
+    _add_score(commands)
+    _add_bench(commands)
+
+
+def _add_discover(commands: Commands) -> None:
+    about = "score the edges of a model by a discovery method"
+    parser = add_command(commands, "discover", discover_edges, about)
+    parser.add_argument("file", metavar="FILE|DIR", help="a program, or a model's folder")
+    add_compilation(parser)
+    parser.add_argument(
+        "--method",
+        default="acdc",
+        metavar="M",
+        help="exact | activation | path | acdc | eap | eap_ig | eap_ig_activations | "
+        "mask_ig | pruning | hisp (default: acdc)",
+    )
+    parser.add_argument(
+        "--ablation",
+        default="resample",
+        metavar="A",
+        help="zero | mean | resample | resample_positions (default: resample)",
+    )
+    parser.add_argument("--metric", metavar="M", help="label | logit | kl | mse")
+    parser.add_argument(
+        "--granularity", metavar="G", help="node | component | edge | position (default: edge)"
+    )
+    parser.add_argument(
+        "--pairs",
+        type=count,
+        default=48,
+        metavar="N",
+        help="pairs of clean and corrupted inputs (default: 48)",
+    )
+    parser.add_argument(
+        "--lengths",
+        type=count,
+        nargs="+",
+        metavar="N",
+        help="of the inputs (default: 1 to the longest)",
+    )
+    for name, owner in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=count, metavar="N", help=f"of {owner}")
+    add_seed(parser)
+    parser.add_argument("-o", "--out", metavar="F", help="write the scores to F")
+    add_device(parser)
+    add_json(parser)
+
+
+SETTINGS = {"thresholds": "acdc", "points": "integrals", "steps": "pruning"}
+"""Numbers that a method takes, and which one; left out, the method's defaults hold."""
+
+
+def discover_edges(args: Namespace) -> int:
+    """Score every unit of a model by one method; write the scores with --out."""
     from rasplab.base.atomic import write_atomic
 
-    settings = {
-        name: value
-        for name in ("thresholds", "points", "steps")
-        if (value := getattr(args, name)) is not None
-    }
     with only_json(args.json):
-        model = asked_model(args)
-        with progress_bar(args.method) as bar:
-            found = rasplab.discover(
-                model, args.method, _pairs(args, model), args.ablation, args.metric,
-                args.granularity, args.seed, bar, **settings,
-            )  # fmt: skip
-    for note in found.notes:
+        scores = _discovered(args)
+    for note in scores.notes:
         print(f"note: {note}", file=sys.stderr)
     if args.out:
-        write_atomic(args.out, found.to_json())
+        write_atomic(args.out, scores.to_json())
     if args.json:
-        print(found.to_json(), end="")
+        print(scores.to_json(), end="")
     else:
-        lines = str(found).splitlines()
+        lines = str(scores).splitlines()
         print("\n".join(line for line in lines if not line.startswith("note: ")))
         if args.out:
             print(f"written to {args.out}; score it with: rasplab score {args.out} {args.file}")
     return 0
 
 
-def asked_model(args: Namespace):
-    """The model of FILE, or in the folder DIR, compiled or trained."""
-    if Path(args.file).is_dir():
-        return load_any(args.file, args.device)
-    return compile_asked(args).to_model(device=args.device)
+def _discovered(args: Namespace) -> EdgeScores:
+    from rasplab.circuit.discovery.discover import discover
+
+    settings = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
+    model = model_of(args)
+    with progress_bar(args.method) as bar:
+        return discover(
+            model,
+            args.method,
+            _pairs(args, model),
+            args.ablation,
+            args.metric,
+            args.granularity,
+            args.seed,
+            bar,
+            **settings,
+        )
 
 
-def _pairs(args: Namespace, model):
+def _pairs(args: Namespace, model: LensModel) -> Pairs:
     from rasplab.circuit.patching.pairs import draw_pairs
 
-    lengths = args.lengths or None
-    return draw_pairs(model.domain, args.pairs, args.seed, lengths, model.device)
+    return draw_pairs(model.domain, args.pairs, args.seed, args.lengths or None, model.device)
 
 
-def score(args: Namespace) -> int:
-    """Hold scores against the true circuit of a model; draw both if asked."""
-    from rasplab.circuit.evaluation.score import score as scored
-    from rasplab.circuit.evaluation.score import truth_of
+def _add_score(commands: Commands) -> None:
+    about = "hold scores against a model's true circuit"
+    parser = add_command(commands, "score", score_edges, about)
+    parser.add_argument("scores", metavar="SCORES", help="what discover -o wrote")
+    parser.add_argument("file", metavar="FILE|DIR", help="the program or model they are of")
+    add_compilation(parser)
+    parser.add_argument(
+        "--truth",
+        default="structural",
+        metavar="T",
+        help="structural, or an ablation: zero | mean | resample | "
+        "resample_positions (default: structural)",
+    )
+    parser.add_argument(
+        "--mixed", action="store_true", help="let scores and truth be of different ablations"
+    )
+    parser.add_argument(
+        "--curves",
+        action="store_true",
+        help="faithfulness, completeness and minimality by size",
+    )
+    parser.add_argument(
+        "--keep",
+        type=count,
+        metavar="N",
+        help="edges in the picture (default: as many as are true)",
+    )
+    parser.add_argument("--svg", metavar="F", help="draw found over true: hit, missed, false")
+    parser.add_argument("--html", metavar="F", help="the same as a page; heads show their patterns")
+    add_device(parser)
+    add_json(parser)
+
+
+def score_edges(args: Namespace) -> int:
+    """Compare scores with the true circuit of a model; draw both with --svg and --html."""
+    from rasplab.circuit.evaluation.score import score, truth_of
 
     with only_json(args.json):
-        scores, model = read_scores(args.scores), asked_model(args)
-        _same_model(scores, model)
+        scores, model = read_scores(args.scores), model_of(args)
+        _check_same_model(scores, model)
         truth = truth_of(model, args.truth, scores.granularity, scores.seed)
-        found = scored(scores, truth, mixed=args.mixed)
-        areas = _curves(scores, model) if args.curves else None
+        result = score(scores, truth, mixed=args.mixed)
+        points = _curves(scores, model) if args.curves else None
     if args.json:
-        print_json(**found.to_json(), curves=areas)
+        print_json(**result.to_json(), curves=points)
     else:
-        print(found)
-        for size, *row in zip(*(areas[n] for n in areas or ()), strict=True):
+        print(result)
+        for size, *row in zip(*(points or {}).values(), strict=True):
             print(f"{size:6d} kept: " + "  ".join(f"{x:.3f}" for x in row))
     if args.svg or args.html:
-        _draw(args, scores, model, truth, found)
+        _draw(args, scores, model, truth, result)
     return 0
 
 
-def read_scores(path: str):
+def read_scores(path: str) -> EdgeScores:
     """The scores in a file. Raises FileError."""
     from rasplab.circuit.discovery.edge_scores import EdgeScores
 
@@ -93,7 +203,8 @@ def read_scores(path: str):
     return EdgeScores.from_json(text, path)
 
 
-def _same_model(scores, model) -> None:
+def _check_same_model(scores: EdgeScores, model: LensModel) -> None:
+    """Raises RaspValueError where the scores are of another model."""
     from rasplab.circuit.patching.edge_model import edge_model_of
 
     if edge_model_of(model.lens).digest != scores.model:
@@ -103,7 +214,7 @@ def _same_model(scores, model) -> None:
         )
 
 
-def _curves(scores, model) -> dict[str, tuple]:
+def _curves(scores: EdgeScores, model: LensModel) -> dict[str, tuple]:
     from dataclasses import asdict
 
     from rasplab.circuit.evaluation.curves import curves
@@ -111,56 +222,85 @@ def _curves(scores, model) -> dict[str, tuple]:
     return asdict(curves(model, scores))
 
 
-def _draw(args: Namespace, scores, model, truth, found) -> None:
-    """The found circuit over the true one, as SVG and as a page."""
-    from rasplab.apps.show.circuit_overlay import edge_of, overlay_page, overlay_svg
-    from rasplab.base.atomic import write_atomic
-    from rasplab.circuit.graph import Circuit
-    from rasplab.circuit.structural import circuit_of
+def _draw(
+    args: Namespace, scores: EdgeScores, model: LensModel, truth: Truth, result: Score
+) -> None:
+    """The discovered circuit over the true one, as SVG and as a page."""
+    from rasplab.apps.show.circuit_overlay import overlay_page, overlay_svg
     from rasplab.program.values import value_text
 
-    if model.compiled is not None:
-        true = circuit_of(model.compiled).kept(map(edge_of, truth.units))
-    else:
-        edges = tuple(sorted(map(edge_of, truth.units)))
-        true = Circuit(edges, ((),) * len(edges), ())
-    svg = overlay_svg(scores, true, args.keep, f"{Path(args.file).stem} by {scores.method}")
+    program = Path(args.file).stem
+    svg = overlay_svg(
+        scores, _true_circuit(model, truth), args.keep, f"{program} by {scores.method}"
+    )
     if args.svg:
-        print(f"written to {write_atomic(args.svg, svg)}", file=sys.stderr)
+        write_noted(args.svg, svg)
     if args.html:
-        sample = _sample(model.domain, scores.seed)
+        sample = _sample(model, scores.seed)
         tokens = ["BOS", *map(value_text, sample)]
-        title = f"{Path(args.file).stem}: {scores.method}"
+        lines = str(result).splitlines()
         patterns = model.patterns([sample])[0]
-        page = overlay_page(svg, patterns, tokens, title, str(found).splitlines())
-        print(f"written to {write_atomic(args.html, page)}", file=sys.stderr)
+        page = overlay_page(svg, patterns, tokens, f"{program}: {scores.method}", lines)
+        write_noted(args.html, page)
 
 
-def _sample(domain, seed: int) -> list:
+def _true_circuit(model: LensModel, truth: Truth) -> Circuit:
+    """The edges of the truth; with what they carry where the model was compiled."""
+    from rasplab.apps.show.circuit_overlay import edge_of
+    from rasplab.circuit.graph import Circuit
+    from rasplab.circuit.structural import circuit_of
+
+    if model.compiled is not None:
+        return circuit_of(model.compiled).kept(map(edge_of, truth.units))
+    edges = tuple(sorted(map(edge_of, truth.units)))
+    return Circuit(edges, ((),) * len(edges), ())
+
+
+def _sample(model: LensModel, seed: int) -> list[Atom]:
     """One random input of up to six tokens."""
+    import numpy as np
+
+    domain = model.domain
     rng = np.random.default_rng(seed)
     ids = rng.integers(0, len(domain.vocab), min(6, domain.max_len))
     return [domain.vocab[i] for i in ids]
 
 
-def bench(args: Namespace) -> int:
-    """Every method on every benchmark model; resumable, rows kept in DIR."""
+def _add_bench(commands: Commands) -> None:
+    about = "discovery methods on models whose circuit is known"
+    parser = add_command(commands, "bench", bench_circuits, about)
+    parser.add_argument("what", choices=("circuits",), metavar="circuits", help="what is measured")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="DIR",
+        default="out/bench_circuits",
+        help="rows of a run that was stopped are kept there (default: out/bench_circuits)",
+    )
+    parser.add_argument("--quick", action="store_true", help="three programs")
+    parser.add_argument("--programs", nargs="+", metavar="NAME", help="zoo programs or tasks")
+    parser.add_argument(
+        "--variants", nargs="+", choices=("plain", "rotated", "realistic"), help="of the models"
+    )
+    add_seed(parser)
+    add_json(parser)
+
+
+def bench_circuits(args: Namespace) -> int:
+    """Run every method on every benchmark model; resumable: rows are kept in DIR."""
+    from rasplab.apps.show.sweeps import bench_svg
     from rasplab.base.atomic import write_atomic
-    from rasplab.study.bench import discovery_bench as benches
     from rasplab.study.bench.acdc_tables import replicate, replicate_markdown
     from rasplab.study.bench.discovery_tables import markdown, summary
 
-    programs = args.programs or (benches.QUICK if args.quick else benches.PROGRAMS)
-    wanted = benches.cases(programs, args.variants or benches.VARIANTS)
     out = Path(args.out)
     with only_json(args.json):
-        with progress_bar("bench circuits") as bar:
-            rows = benches.run_bench(out, wanted, args.seed, _told(bar))
+        rows = _bench_rows(args, out)
         text = markdown(rows, args.seed) + "\n" + replicate_markdown(replicate(args.seed))
         table = summary(rows, args.seed)
         write_atomic(out / "table.md", text)
         write_atomic(out / "table.json", json.dumps({"summary": table, "rows": rows}, indent=1))
-        for truth in ("effective", "structural"):
+        for truth in PLOTS:
             write_atomic(out / f"{truth}.svg", bench_svg(table, truth))
     if args.json:
         print_json(out=str(out), summary=table)
@@ -169,30 +309,24 @@ def bench(args: Namespace) -> int:
     return 0
 
 
-def _told(bar):
-    """The bar, and where stderr is no terminal, a line now and then."""
+def _bench_rows(args: Namespace, out: Path) -> list[dict[str, Any]]:
+    """The measured rows, those kept in `out` among them."""
+    from rasplab.study.bench import discovery_bench
 
-    def tell(done: int, total: int) -> None:
+    programs = discovery_bench.QUICK if args.quick else discovery_bench.PROGRAMS
+    cases = discovery_bench.cases(
+        args.programs or programs, args.variants or discovery_bench.VARIANTS
+    )
+    with progress_bar("bench circuits") as bar:
+        return discovery_bench.run_bench(out, cases, args.seed, _with_lines(bar))
+
+
+def _with_lines(bar: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """The bar; where stderr is not a terminal, a line every 100 rows as well."""
+
+    def progress(done: int, total: int) -> None:
         bar(done, total)
         if not sys.stderr.isatty() and (done % 100 == 0 or done == total):
             print(f"bench circuits: {done} of {total} rows", file=sys.stderr, flush=True)
 
-    return tell
-
-
-def bench_svg(table: list[dict], truth: str) -> str:
-    """Mean AUC of each method, a colour for each kind of model and ablation."""
-    from rasplab.apps.show.dots import dots_svg
-
-    some = [row for row in table if row["truth"] == truth]
-    kinds = list(dict.fromkeys((r["variant"], r["ablation"]) for r in some))
-    found = {(r["method"], r["variant"], r["ablation"]): r for r in some}
-    rows = [
-        (m, [_point(found.get((m, *kind))) for kind in kinds])
-        for m in dict.fromkeys(row["method"] for row in some)
-    ]
-    return dots_svg([", ".join(k) for k in kinds], rows, f"ROC AUC against {truth} truth")
-
-
-def _point(row: dict | None) -> tuple[float, float, float] | None:
-    return (row["auc"], row["low"], row["high"]) if row else None
+    return progress

@@ -1,53 +1,127 @@
-"""The commands of trained models, train | match | atlas | sweep: arguments in, text or JSON out."""
+"""Commands on trained models: train, match, atlas, sweep."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import rasplab
-from rasplab.apps.cli.compile import load_any, only_json, print_json, program_path, progress_bar
+from rasplab.apps.cli.arguments import (
+    Commands,
+    add_command,
+    add_device,
+    add_file,
+    add_json,
+    add_seed,
+    count,
+    model_in,
+    program_path,
+)
+from rasplab.apps.cli.output import only_json, print_json, progress_bar, write_noted
 from rasplab.base.errors import FileError, RaspValueError
-from rasplab.program.zoo import shipped
+
+if TYPE_CHECKING:
+    from rasplab.model.bridge import LensModel
+    from rasplab.model.recipe import Recipe
+    from rasplab.program.graph import Program
+    from rasplab.study.bench.across_seeds import Seeds
+    from rasplab.study.heads.screen import MatchTable
+    from rasplab.study.heads.verdict import Evidence
+
+ORDER = 3
 
 SIZES = ("steps", "layers", "heads", "d_model", "d_mlp", "max_len", "train_len")
 """The fields of a recipe that are numbers on the command line."""
 
 
-def train(args: Namespace) -> int:
-    """Train a model on a zoo program's answers, and keep it."""
-    changes = asked_changes(args)
-    asked_recipe(args, changes)  # faults before anything slow
+def register(commands: Commands) -> None:
+    """Add the commands of this family."""
+    _add_train(commands)
+    _add_match(commands)
+    _add_atlas(commands)
+    _add_sweep(commands)
+
+
+def _add_train(commands: Commands) -> None:
+    about = "train a small model on a zoo program's answers"
+    parser = add_command(commands, "train", train_model, about)
+    parser.add_argument("task", metavar="TASK", help="the name of a zoo program")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="DIR",
+        help="write the model here (default: out/TASK); a run that was stopped there goes on",
+    )
+    add_seed(parser)
+    for name in SIZES:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=count, metavar="N")
+    parser.add_argument("--norm", metavar="NAME", help="LN, LNPre, RMS, RMSPre or none")
+    parser.add_argument("--act", metavar="NAME", help="gelu, gelu_new, relu or silu")
+    parser.add_argument("--attn-only", action="store_true", help="no MLPs")
+    parser.add_argument("--causal", action="store_true", default=None, help="no head looks right")
+    parser.add_argument(
+        "--supervise",
+        metavar="HEAD=SELECTOR",
+        type=_supervision,
+        action="append",
+        help="train a head to attend as a selector, as in L1H0=flip; several times for several",
+    )
+    parser.add_argument("--coverage", action="store_true", help="what inputs cover; no training")
+    add_device(parser)
+    add_json(parser)
+
+
+def _supervision(text: str) -> tuple[str, str]:
+    """Head and selector of HEAD=SELECTOR. Raises ArgumentTypeError."""
+    head, sign, selector = text.partition("=")
+    if not (head and sign and selector):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEAD=SELECTOR, as in L1H0=flip")
+    return head, selector
+
+
+def train_model(args: Namespace) -> int:
+    """Train a model on a zoo program's answers, and write it."""
+    from rasplab.study.training.trainer import train
+
+    changes = _recipe_changes(args)
+    _recipe(args, changes)  # bad sizes are reported before anything slow
     if args.coverage:
-        return _coverage(args, changes)
+        return _print_coverage(args, changes)
     out = args.out or f"out/{args.task}"
     with only_json(args.json):
-        model = rasplab.train(args.task, seed=args.seed, out=out, device=args.device, **changes)
-        lengths = _lengths(model)
-    came = model.trained
+        model = train(args.task, seed=args.seed, out=out, device=args.device, **changes)
+        lengths = _accuracies(model)
+    trained = model.trained
+    assert trained and model.recipe
     if args.json:
         print_json(
-            task=args.task, held_out=came.held_out, step=came.step, seconds=came.seconds, out=out,
+            task=args.task,
+            held_out=trained.held_out,
+            step=trained.step,
+            seconds=trained.seconds,
+            out=out,
             by_length=lengths,
-        )  # fmt: skip
+        )
         return 0
-    print(f"{args.task}: {came.held_out:.2%} of held-out positions right after {came.step} steps")
-    for words, of in _by_reach(lengths, model.recipe.trained_lengths).items():
-        print(f"{words}: {', '.join(f'{n} {right:.2%}' for n, right in of.items())}")
+    accuracy = f"{trained.held_out:.2%} of held-out positions right"
+    print(f"{args.task}: {accuracy} after {trained.step} steps")
+    for title, accuracies in _by_reach(lengths, model.recipe.trained_lengths).items():
+        print(f"{title}: {', '.join(f'{n} {right:.2%}' for n, right in accuracies.items())}")
     print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
     return 0
 
 
-def asked_changes(args: Namespace) -> dict:
-    """The fields of a recipe that the arguments set; the others keep the task's own."""
+def _recipe_changes(args: Namespace) -> dict[str, Any]:
+    """The fields of a recipe that the arguments set; None leaves the task's value."""
     changes = {name: getattr(args, name) for name in (*SIZES, "act", "causal", "supervise")}
     if args.attn_only:
         changes["d_mlp"] = 0
     return changes | {"norm": args.norm}
 
 
-def asked_recipe(args: Namespace, changes: dict):
+def _recipe(args: Namespace, changes: Mapping[str, Any]) -> Recipe:
     """The recipe of the arguments. Raises RaspError for sizes that cannot be."""
     from rasplab.model.recipe import recipe
 
@@ -57,121 +131,187 @@ def asked_recipe(args: Namespace, changes: dict):
         raise RaspValueError(str(error)) from None
 
 
-def _lengths(model) -> dict[int, float]:
+def _accuracies(model: LensModel) -> dict[int, float]:
+    """Accuracy on fresh inputs, by their length."""
     from rasplab.study.tasks.tasks import task
     from rasplab.study.training.trainer import accuracy_by_length
 
-    wanted = model.recipe
-    return accuracy_by_length(model, task(wanted.program(), wanted.domain, wanted.inputs))
+    recipe = model.recipe
+    assert recipe
+    return accuracy_by_length(model, task(recipe.program(), recipe.domain, recipe.inputs))
 
 
 def _by_reach(lengths: dict[int, float], trained: range) -> dict[str, dict[int, float]]:
-    """Accuracies by length, those of lengths that were trained on apart from longer ones; nothing
-    where there are no longer ones."""
+    """Accuracies of trained lengths and of longer ones; nothing where there are no longer ones."""
     longer = {n: right for n, right in lengths.items() if n not in trained}
     within = {n: right for n, right in lengths.items() if n in trained}
     return {"by length": within, "longer than trained on": longer} if longer else {}
 
 
-def _coverage(args: Namespace, changes: dict) -> int:
-    """What the examples that the recipe would train on meet."""
+def _print_coverage(args: Namespace, changes: Mapping[str, Any]) -> int:
+    """Print what the examples that the recipe would train on meet."""
     from rasplab.study.tasks.coverage import coverage
     from rasplab.study.tasks.tasks import task
     from rasplab.study.training.trainer import POOL
 
-    wanted = asked_recipe(args, changes)
-    todo = task(wanted.program(), wanted.domain, wanted.inputs)
-    found = coverage(todo, todo.sample(POOL, wanted.seed, lengths=wanted.trained_lengths))
+    recipe = _recipe(args, changes)
+    examples = task(recipe.program(), recipe.domain, recipe.inputs)
+    sample = examples.sample(POOL, recipe.seed, lengths=recipe.trained_lengths)
+    result = coverage(examples, sample)
     if args.json:
-        print_json(task=args.task, **found.to_json())
+        print_json(task=args.task, **result.to_json())
     else:
-        print(found)
+        print(result)
     return 0
 
 
-def match(args: Namespace) -> int:
+def _add_match(commands: Commands) -> None:
+    about = "hold a model's heads against a program's selectors"
+    parser = add_command(commands, "match", match_heads, about)
+    parser.add_argument("model", metavar="MODEL", help="a trained or compiled model's folder")
+    add_file(parser)
+    parser.add_argument("--screen", action="store_true", help="similarity only: no verdicts")
+    parser.add_argument(
+        "--pairs",
+        type=count,
+        default=200,
+        metavar="N",
+        help="pairs of inputs for each kind of swap (default: 200)",
+    )
+    add_seed(parser, "of the inputs (default: 0)")
+    parser.add_argument(
+        "--seeds",
+        type=count,
+        metavar="N",
+        help="train its recipe on seeds 0 to N-1 and judge each",
+    )
+    parser.add_argument("-o", "--out", default="out/seeds", metavar="DIR", help="for those models")
+    add_device(parser)
+    add_json(parser)
+
+
+def match_heads(args: Namespace) -> int:
     """Heads by selectors: what each implements, with the evidence; or similarities alone."""
+    from rasplab.lang.loading import load
+
     path = program_path(args.file)
     with only_json(args.json):
-        program = rasplab.load(str(path))
-        model = load_any(args.model, args.device)
-        if args.seeds:
-            found = _judge_seeds(model, program, args)
-        elif args.screen:
-            found = rasplab.match(model, program, seed=args.seed)
-        else:
-            with progress_bar("match") as bar:
-                found = rasplab.judge(model, program, args.pairs, args.seed, bar)
+        program = load(path)
+        result = _matched(model_in(args.model, args.device), program, args)
     if args.json:
-        print_json(**found.to_json())
+        print_json(**result.to_json())
     else:
-        print(found)
+        print(result)
     return 0
 
 
-def _judge_seeds(model, program, args: Namespace):
+def _matched(model: LensModel, program: Program, args: Namespace) -> Seeds | MatchTable | Evidence:
+    """The verdicts over --seeds, the similarities of --screen, or the verdicts on one model."""
     from rasplab.study.bench.across_seeds import judge_seeds
+    from rasplab.study.heads.screen import match
+    from rasplab.study.heads.verdict import judge
 
-    if model.recipe is None:
-        raise RaspValueError(
-            f"{args.model} has no recipe, so it cannot be trained on other seeds",
-            hint="--seeds takes a model that rasplab train made",
+    if args.seeds:
+        if model.recipe is None:
+            raise RaspValueError(
+                f"{args.model} has no recipe, so it cannot be trained on other seeds",
+                hint="--seeds takes a model that rasplab train made",
+            )
+        return judge_seeds(model.recipe, program, range(args.seeds), args.out, args.pairs)
+    if args.screen:
+        return match(model, program, seed=args.seed)
+    with progress_bar("match") as bar:
+        return judge(model, program, args.pairs, args.seed, bar)
+
+
+def _add_atlas(commands: Commands) -> None:
+    about = "every head of any model against RASP selectors"
+    parser = add_command(commands, "atlas", match_library, about)
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a rasplab folder, a Hugging Face folder, or a name that TransformerLens knows",
+    )
+    parser.add_argument(
+        "--programs",
+        metavar="FILE",
+        default="heads",
+        help="RASP text that names selectors (default: heads, the library in circuits/)",
+    )
+    parser.add_argument("--text", metavar="FILE", help="read this text, not random tokens")
+    for name, default in (("sequences", 64), ("length", 40)):
+        parser.add_argument(
+            f"--{name}", type=count, default=default, metavar="N", help=f"default: {default}"
         )
-    return judge_seeds(model.recipe, program, range(args.seeds), args.out, args.pairs)
+    add_seed(parser)
+    parser.add_argument("--svg", metavar="F", help="write the map of layers and heads to F")
+    parser.add_argument("--html", metavar="F", help="write a page to F: the map, and every score")
+    add_device(parser)
+    add_json(parser)
 
 
-def atlas(args: Namespace) -> int:
+def match_library(args: Namespace) -> int:
     """Every head of a model against every selector that a text names."""
     from rasplab.apps.show.heads import atlas_page, atlas_svg
-    from rasplab.base.atomic import write_atomic
     from rasplab.lang.loading import load_selectors
     from rasplab.model.open_models import load_any_model
-    from rasplab.study.heads.atlas import atlas as drawn
+    from rasplab.program.zoo import shipped
+    from rasplab.study.heads.atlas import atlas
 
-    path = shipped("circuits") / "heads.rasp" if args.programs == "heads" else args.programs
+    library = shipped("circuits") / "heads.rasp" if args.programs == "heads" else args.programs
     with only_json(args.json):
-        selectors = load_selectors(path)
-        text = _read(args.text) if args.text else None
+        selectors = load_selectors(library)
+        text = _read_text(args.text) if args.text else None
         model = load_any_model(args.model, args.device)
-        found = drawn(model, selectors, args.sequences, args.length, args.seed, text)
+        result = atlas(model, selectors, args.sequences, args.length, args.seed, text)
     for path, drawing in ((args.svg, atlas_svg), (args.html, atlas_page)):
         if path:
-            print(f"written to {write_atomic(path, drawing(found))}", file=sys.stderr)
+            write_noted(path, drawing(result))
     if args.json:
-        print_json(**found.to_json())
+        print_json(**result.to_json())
     else:
-        print(found)
+        print(result)
     return 0
 
 
-def _read(path: str) -> str:
+def _read_text(path: str) -> str:
+    """The text of the file that --text names. Raises FileError."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise FileError(
-            f"cannot read {path}: {why}", hint="--text takes a file of plain text"
+            f"cannot read {path}: {reason}", hint="--text takes a file of plain text"
         ) from None
 
 
-def sweep(args: Namespace) -> int:
-    """Train every run of a specification that has no record yet; a table and a plot of all."""
+def _add_sweep(commands: Commands) -> None:
+    parser = add_command(commands, "sweep", sweep_runs, "many training runs from one specification")
+    parser.add_argument("spec", metavar="SPEC.toml", help="tasks, seeds, [settings] and [grid]")
+    parser.add_argument("-o", "--out", metavar="DIR", help="records (default: out/SPEC); goes on")
+    parser.add_argument("--workers", type=count, metavar="N", help="processes (default: cores)")
+    parser.add_argument("--pool", choices=("local", "ray"), default="local", help="default: local")
+    add_json(parser)
+
+
+def sweep_runs(args: Namespace) -> int:
+    """Train every run of a specification that has no record yet; write a table and plots of all."""
     from rasplab.apps.show.sweeps import lengths_svg, sweep_svg
     from rasplab.base.atomic import write_atomic
     from rasplab.study.bench.sweep import read_spec, run_sweep
     from rasplab.study.bench.sweep_tables import markdown, rows_of
 
-    wanted = read_spec(args.spec)
+    spec = read_spec(args.spec)
     out = Path(args.out or f"out/{Path(args.spec).stem}")
     with only_json(args.json), progress_bar("sweep") as bar:
-        found = run_sweep(wanted, out, args.workers, args.pool, bar)
-    rows = rows_of(found)
+        records = run_sweep(spec, out, args.workers, args.pool, bar)
+    rows = rows_of(records)
     table = markdown(rows)
     write_atomic(out / "table.md", table)
     write_atomic(out / "plot.svg", sweep_svg(rows))
     write_atomic(out / "lengths.svg", lengths_svg(rows))
     if args.json:
-        print_json(out=str(out), runs=found)
+        print_json(out=str(out), runs=records)
     else:
         print(table)
         print(f"written to {out}: runs/, index.sqlite, table.md, plot.svg, lengths.svg")

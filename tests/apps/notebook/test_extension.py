@@ -16,7 +16,7 @@ from rasplab.apps.repl.loop import main
 from rasplab.base.errors import RaspError
 from rasplab.lang.session import Session
 
-FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+FOLDER = Path(__file__).resolve().parents[3] / "notebooks"
 
 
 @pytest.fixture(scope="module", params=sorted(p.stem for p in FOLDER.glob("*.ipynb")))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rasplab.apps.cli import compile as commands
+from rasplab.apps.cli import arguments, language
 from rasplab.apps.cli import parser as cli
 from rasplab.base.errors import RaspError
 
@@ -105,26 +105,26 @@ def test_an_interrupt_is_one_line_and_130(capsys, monkeypatch):
     def interrupted(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "run", interrupted)
+    monkeypatch.setattr(language, "run_program", interrupted)
     assert call(capsys, "run", "sort", "abc") == (130, "", "stopped\n")
 
 
 def test_vocabularies_are_read_three_ways():
     """Characters, a comma separated list, or JSON; a comma can be a token too."""
-    assert commands.read_vocab("abc") == commands.read_vocab("a,b,c") == ["a", "b", "c"]
-    assert commands.read_vocab("[1, 2.5, true]") == [1, 2.5, True]
-    assert commands.read_vocab("a,") == ["a", ","] and commands.read_vocab("()[]") == list("()[]")
-    assert commands.read_tokens("[]") == ["[", "]"] and commands.read_tokens("[0, 1]") == [0, 1]
+    assert arguments.read_vocab("abc") == arguments.read_vocab("a,b,c") == ["a", "b", "c"]
+    assert arguments.read_vocab("[1, 2.5, true]") == [1, 2.5, True]
+    assert arguments.read_vocab("a,") == ["a", ","] and arguments.read_vocab("()[]") == list("()[]")
+    assert arguments.read_tokens("[]") == ["[", "]"] and arguments.read_tokens("[0, 1]") == [0, 1]
     with pytest.raises(RaspError, match="twice"):
-        commands.read_vocab("[1, 2, 1]")
+        arguments.read_vocab("[1, 2, 1]")
 
 
 def test_a_zoo_file_brings_its_domain(reverse):
     """By name or by path; any other file must say --vocab and --max-len."""
-    path = commands.program_path("reverse")
-    assert commands.zoo_entry(path).name == "reverse"
-    assert commands.program_path(reverse) == Path(reverse)
-    assert commands.zoo_entry(Path(reverse)) is None
+    path = arguments.program_path("reverse")
+    assert arguments.zoo_entry(path).name == "reverse"
+    assert arguments.program_path(reverse) == Path(reverse)
+    assert arguments.zoo_entry(Path(reverse)) is None
 
 
 def test_compile_json_has_the_sizes(capsys, reverse, tmp_path):

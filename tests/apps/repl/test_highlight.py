@@ -77,7 +77,7 @@ def test_the_extension_lexes_in_node():
     line = 'def f(a) { return select(a, "x y", ==) + 1.5; } # done'
     argv = [
         "node",
-        str(Path(__file__).parents[1] / "support" / "lexer_in_node.js"),
+        str(Path(__file__).parents[2] / "support" / "lexer_in_node.js"),
         str(SCRIPT),
         line,
     ]
