@@ -1,5 +1,1 @@
-"""The language: text to syntax, syntax to program, values to text."""
-
-from rasplab.lang.loading import load, parse
-
-__all__ = ["load", "parse"]
+"""The language: RASP text -> Program -> text."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from rasplab.base.errors import FileError, RaspError, RaspSyntaxError, RaspTypeError, Source, Span
 from rasplab.lang.elaborate.elaborator import Elaborator, Result
 from rasplab.lang.elaborate.example_check import ExampleCheck
-from rasplab.lang.elaborate.library import prelude, with_library
+from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
 from rasplab.lang.elaborate.values import Applied, Node, Value, a_kind, plain_text
 from rasplab.lang.loading import MAX_NESTED_LOADS, find, read_source
 from rasplab.lang.printing.transcript import View
 from rasplab.lang.syntax import ast as s
 from rasplab.lang.syntax.parser import is_unfinished, parse_module
+from rasplab.lang.syntax.vocabulary import assigned_names, prelude
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import check_length
 from rasplab.program.interpret.transcript_faults import with_transcript
@@ -79,7 +80,7 @@ class Session:
         self.check = ExampleCheck(example)
         self.elaborator = with_library(Elaborator(self.check, self._load, kinds))
         self.elaborator.draw = draw
-        self.places = {name: item.span for item in prelude().items for name in assigned(item)}
+        self.places = {name: item.span for item in prelude().items for name in assigned_names(item)}
         self.scope = self.elaborator.text_scope("console", keep_library=True)
         self.folders = [folder or Path.cwd()]
         self._stored: list[Outcome] = []
@@ -133,7 +134,7 @@ class Session:
         if isinstance(item, s.COMMANDS):
             return self._command(item, self.scope)
         outcomes = self.elaborator.run(item, self.scope)
-        self.places |= dict.fromkeys(assigned(item), item.span)
+        self.places |= dict.fromkeys(assigned_names(item), item.span)
         return outcomes
 
     def view(self, brief: bool = False) -> View:
@@ -210,18 +211,8 @@ class Session:
         if isinstance(item, s.COMMANDS):
             return self._command(item, scope)
         found = self.elaborator.run(item, scope)
-        self.places |= dict.fromkeys(assigned(item), item.span)
+        self.places |= dict.fromkeys(assigned_names(item), item.span)
         return [Brief(r) if isinstance(r, Result) else r for r in found if _reaches_top(r)]
-
-
-def assigned(item: s.Statement | s.Command) -> tuple[str, ...]:
-    """The names that a statement gives values to."""
-    match item:
-        case s.Assign(names):
-            return names
-        case s.Define(name):
-            return (name,)
-    return ()
 
 
 def _reaches_top(outcome: Outcome) -> bool:

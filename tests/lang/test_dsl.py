@@ -28,9 +28,9 @@ from rasplab.dsl import (
     where,
 )
 from rasplab.lang.dsl import library as dsl
-from rasplab.lang.elaborate.library import BUILT_IN, prelude
 from rasplab.lang.loading import parse
 from rasplab.lang.syntax.ast import Define
+from rasplab.lang.syntax.vocabulary import BUILT_IN, prelude
 from rasplab.program.graph import (
     Aggregate,
     Combine,
@@ -128,7 +128,7 @@ def test_random_programs(seed):
 
 def test_every_library_function_is_there():
     """All of the prelude's functions, and the built-in ones but chr, which Python has."""
-    names = {d.name for d in prelude().items if isinstance(d, Define)} | {b[0] for b in BUILT_IN}
+    names = {d.name for d in prelude().items if isinstance(d, Define)} | {*BUILT_IN}
     assert all(callable(getattr(dsl, name)) for name in names - {"chr"})
     assert set(dsl.__all__) <= set(vars(dsl))
 

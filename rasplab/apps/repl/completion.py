@@ -21,52 +21,11 @@ from rasplab.lang.elaborate.values import (
 from rasplab.lang.loading import SUFFIX
 from rasplab.lang.session import Session
 from rasplab.lang.syntax.grammar_tables import tables
+from rasplab.lang.syntax.word_help import HELP, Usage
 from rasplab.program.interpret.bitrows import matrix
 from rasplab.program.interpret.exact import Column
 from rasplab.program.values import input_text, selector_grid, sop_line
 from rasplab.program.zoo import shipped
-
-FORMS = {
-    "select": (
-        "select(keys, queries, OP)",
-        "a selector: row = query, column = key, true where `key OP query`;\n"
-        "OP is one of == != < <= > >=",
-    ),
-    "aggregate": (
-        "aggregate(selector, values[, default])",
-        "per query: the default (0) where nothing is selected, the value where one position is,\n"
-        "the mean of the values where more are",
-    ),
-    "indicator": ("indicator(s)", "1 where s is true, else 0"),
-    "round": ("round(e)", "the nearest whole number; halves go to the even one"),
-    "range": ("range([start,] stop[, step])", "a list of ints"),
-    "zip": ("zip(list, ...)", "a list of lists: the first items, the second items, ..."),
-    "len": ("len(list)", "how many items a list, dict or string has"),
-    "selector_width": ("selector_width(selector)", "how many keys each query selects"),
-    "constant": ("constant(a)", "an s-op that is a at every position; a is an atom or a list"),
-    "chr": ("chr(n)", "the character with the number n"),
-    "indices": ("indices", "the position, from 0"),
-    "tokens": ("tokens", "the input, every token as a string"),
-    "tokens_str": ("tokens_str", "the input, every token as a string"),
-    "tokens_int": ("tokens_int", "the input, every token read as an int"),
-    "tokens_float": ("tokens_float", "the input, every token read as a float"),
-    "tokens_bool": ("tokens_bool", "the input, every token as a bool: False for 0 and nothing"),
-    "tokens_asis": ("tokens_asis", "the input, every token as it is"),
-    "out": ("out", "the value last computed"),
-    "load": ('load "name";', "run name.rasp; its names that do not begin with _ are yours then"),
-    "draw": ("draw(sop[, input]);", "the computation of an s-op as a picture"),
-    "set": ("set [s-op|selector] example e", "the input that everything is shown on"),
-    "show": ("show [s-op|selector] example", "the input that everything is shown on now"),
-    "examples": ("[s-op|selector] examples on|off", "whether values are shown with an example"),
-    "def": ("def f(a, b) { ... return e; }", "a function; it is inlined where it is called"),
-    "for": ("for x in list { ... }", "statements once for each item of a list or dict"),
-    "if": ("a if condition else b", "position by position where the condition is an s-op"),
-    "in": ("x in list", "whether x is an item of a list, position by position"),
-    "and": ("a and b", "of s-ops, position by position; of selectors, pair by pair"),
-    "or": ("a or b", "of s-ops, position by position; of selectors, pair by pair"),
-    "not": ("not a", "binds tighter than every operator between two: not a == b is (not a) == b"),
-}
-"""What the language itself brings: how it is written, what it means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +61,7 @@ def completions(session: Session, before: str) -> tuple[str, list[str]]:
     word = re.search(r"[A-Za-z_0-9]*$", line)[0]
     if word[:1].isdigit():
         return "", []
-    known = session.names() | tables().words.keys() | FORMS.keys()
+    known = session.names() | tables().words.keys() | HELP.keys()
     return word, sorted((n for n in known if n.startswith(word)), key=lambda n: (n[0] == "_", n))
 
 
@@ -139,12 +98,11 @@ def help_on(session: Session, name: str) -> Help | None:
     try:
         value = session.scope.get(name)
     except RaspError:
-        return Help(*FORMS[name][:1], "form", FORMS[name][1]) if name in FORMS else None
+        return Help(HELP[name].signature, "form", HELP[name].meaning) if name in HELP else None
     place = session.places.get(name)
-    written, meaning = FORMS.get(name, (signature(name, value), _comment(place)))
-    return Help(
-        written, _kind(value), meaning, place.text if place else "", _shown(session, name, value)
-    )
+    usage = HELP.get(name) or Usage(signature(name, value), _comment(place))
+    source, shown = place.text if place else "", _shown(session, name, value)
+    return Help(usage.signature, _kind(value), usage.meaning, source, shown)
 
 
 def _kind(value: Value) -> str:

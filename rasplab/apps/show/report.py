@@ -13,12 +13,8 @@ from rasplab.apps.show.html import document, script_text
 from rasplab.apps.show.side_by_side import SideBySide, side_by_side_html
 from rasplab.apps.show.svg import circuit_svg
 from rasplab.circuit.graph import Circuit
+from rasplab.lang.syntax.vocabulary import vocabulary
 from rasplab.program.values import Value, value_text
-
-KEYWORDS = (
-    "select|aggregate|selector_width|tokens|indices|length|def|return|for|in|if|else|and|or|not"
-)
-
 
 PAIRS_NOTE = (
     "Move the slider, or use the arrow keys, for other inputs. Each row is a selector of the "
@@ -146,11 +142,11 @@ def _heading(text: str) -> str:
 
 def _source(text: str) -> str:
     """The program's text with comments and words of the language set off."""
-    lines = []
+    lines, words = [], "|".join((*vocabulary().grammar, *vocabulary().names))
     for line in text.strip().splitlines():
         code, mark, note = line.partition("#")
         marked = re.sub(
-            rf"\b({KEYWORDS})\b", r'<span class="word">\1</span>', escape(code, quote=False)
+            rf"\b({words})\b", r'<span class="word">\1</span>', escape(code, quote=False)
         )
         lines.append(marked + (f'<span class="note">#{escape(note)}</span>' if mark else ""))
     return "\n".join(lines)

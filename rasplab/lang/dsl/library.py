@@ -24,8 +24,8 @@ from typing import Any
 
 from rasplab.base.errors import Span
 from rasplab.lang.dsl.operators import PREDICATES, Selector, SOp, make, program, text_of
-from rasplab.lang.elaborate.library import prelude
 from rasplab.lang.syntax import ast as s
+from rasplab.lang.syntax.vocabulary import BUILT_IN, prelude
 
 __all__ = [
     "SOp", "Selector", "aggregate", "average", "constant", "contains", "count", "full_s",
@@ -95,7 +95,7 @@ def _leaf(cls: type, name: str) -> Any:
 def _library(name: str, cls: type = SOp) -> Any:
     """A function of the library, under its own name and parameters."""
     defined = {d.name: d.parameters for d in prelude().items if isinstance(d, s.Define)}
-    names = defined.get(name) or {"selector_width": ("sel",), "constant": ("a",)}[name]
+    names = defined.get(name) or (BUILT_IN[name],)
 
     def call(*arguments: Any, **named: Any) -> Any:
         bound = signature.bind(*arguments, **named).args

@@ -20,6 +20,7 @@ from rasplab.lang.elaborate.values import (
     kind,
     plain_text,
 )
+from rasplab.lang.syntax.vocabulary import CASTS
 from rasplab.program.analysis.kinds import Kinds
 from rasplab.program.functions import FUNCTIONS
 from rasplab.program.graph import (
@@ -61,14 +62,11 @@ class Operators:
 
     def constants(self) -> dict[str, Value]:
         """The names that the language itself gives values."""
-        sops: dict[str, Value] = {
-            "True": True,
-            "False": False,
-            "indices": SOp(self.builder.add(Indices()), "indices"),
-        }
-        for cast in ("asis", "str", "int", "float", "bool"):
-            sops[f"tokens_{cast}"] = SOp(self.builder.add(Tokens(cast)), f"tokens_{cast}")
-        return sops
+        values: dict[str, Value] = {"True": True, "False": False}
+        values["indices"] = SOp(self.builder.add(Indices()), "indices")
+        for cast in CASTS:
+            values[f"tokens_{cast}"] = SOp(self.builder.add(Tokens(cast)), f"tokens_{cast}")
+        return values
 
     def map(self, fn: str, operands: list[SOp], name: str, span: Span, spans: Spans = ()) -> SOp:
         """FUNCTIONS[fn] of s-ops, under a name."""

@@ -8,20 +8,8 @@ from typing import Any
 
 from rasplab.base.errors import RaspNameError, Span
 from rasplab.lang.syntax.foreign_words import WORDS
+from rasplab.lang.syntax.vocabulary import RESERVED
 from rasplab.program.interpret.transcript_faults import with_transcript
-
-CONSTANTS = (
-    "indices",
-    "tokens_asis",
-    "tokens_str",
-    "tokens_int",
-    "tokens_float",
-    "tokens_bool",
-    "True",
-    "False",
-)
-RESERVED = frozenset((*CONSTANTS, "out", "range", "zip", "len", "get"))
-"""Names that nothing may be assigned to, anywhere; the words of the grammar come on top."""
 
 
 class Scope:

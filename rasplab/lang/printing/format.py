@@ -23,9 +23,6 @@ INDENT = 4
 VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "RPAR", "RSQB", "RBRACE"})
 """Words that end a value: a sign after one is an operator, a bracket after one calls or indexes."""
 
-CALLED = frozenset({"SELECT", "AGGREGATE", "RANGE", "ZIP", "LEN", "ROUND", "INDICATOR", "DRAW"})
-"""Words that a bracket follows as it follows the name of a function."""
-
 COSTS = dict.fromkeys(("and", "or", "if", "else", "in"), 0.0) | dict.fromkeys(
     ("==", "!=", "<", "<=", ">", ">="), 0.1
 ) | {"+": 0.2, "-": 0.2, "%": 0.3, "*": 0.3, "/": 0.3, "^": 0.4}  # fmt: skip
@@ -219,6 +216,6 @@ def _space(before: Token | None, token: Token) -> str:
     """The space between two words."""
     if before is None or token.text in (",", ";", ":", *CLOSERS) or before.text in OPENERS:
         return ""
-    if token.text == "(" and before.type in VALUES | CALLED:
+    if token.text == "(" and (before.type in VALUES or tables().after(before.type) == {"LPAR"}):
         return ""
     return "" if token.text == "[" and before.type in VALUES else " "

@@ -11,13 +11,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
 
 from rasplab.base.errors import RaspValueError
 from rasplab.lang.elaborate.operators import MIRRORED
-from rasplab.lang.elaborate.scope import RESERVED
 from rasplab.lang.printing.format import format_text
-from rasplab.lang.syntax.grammar_tables import tables
+from rasplab.lang.syntax.vocabulary import RESERVED, vocabulary
 from rasplab.program.graph import (
     Aggregate,
     Combine,
@@ -163,17 +161,10 @@ def _no_text(what: str) -> RaspValueError:
     )
 
 
-@cache
-def _words() -> frozenset[str]:
-    """The words of the grammar that are no names."""
-    forms = {"select", "aggregate", "range", "zip", "len", "exit", "quit"}
-    return frozenset(tables().words) | forms
-
-
 def is_assignable(name: str) -> bool:
     """Whether a text may give something this name."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
-    return plain and name not in RESERVED and name not in _words()
+    return plain and name not in RESERVED | vocabulary().grammar
 
 
 def _library_nodes(nodes: tuple[Node, ...], names: dict[int, list[str]]) -> dict[int, str]:

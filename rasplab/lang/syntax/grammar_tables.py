@@ -25,6 +25,7 @@ class Tables:
     """What the parser needs.
 
     lexer    one alternation of all terminals that are patterns, by priority
+    patterns terminal -> its regular expression, for the terminals that have one
     words    text -> terminal, for the terminals that are fixed words and look like names
     signs    terminal -> its text, for all fixed texts
     actions  state -> terminal -> state to shift to (>= 0) or rule to reduce by (-1 - rule)
@@ -32,12 +33,18 @@ class Tables:
     rules    (nonterminal, length, action name), the action "" meaning: its only child
     """
 
-    lexer: re.Pattern
+    lexer: re.Pattern[str]
+    patterns: dict[str, str]
     words: dict[str, str]
     signs: dict[str, str]
     actions: list[dict[str, int]]
     gotos: list[dict[str, int]]
     rules: list[tuple[str, int, str]]
+
+    def after(self, terminal: str) -> frozenset[str]:
+        """The terminals that may follow a terminal somewhere in a text."""
+        targets = {row.get(terminal, -1) for row in self.actions}
+        return frozenset(next_ for state in targets if state >= 0 for next_ in self.actions[state])
 
 
 def grammar_folder() -> Path:
@@ -66,8 +73,10 @@ def _from_plain(plain: dict) -> Tables:
     fixed = [(name, re.escape(text)) for name, text in signs.items() if not text.isidentifier()]
     patterns = [*plain["patterns"], *sorted(fixed, key=lambda p: -len(p[1]))]
     lexer = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns))
-    rules = [tuple(rule) for rule in plain["rules"]]
-    return Tables(lexer, words, signs, plain["actions"], plain["gotos"], rules)
+    rules = [(origin, length, action) for origin, length, action in plain["rules"]]
+    return Tables(
+        lexer, dict(plain["patterns"]), words, signs, plain["actions"], plain["gotos"], rules
+    )
 
 
 def build(grammar: str) -> dict:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from rasplab.base.errors import RaspSyntaxError, Source, Span
 from rasplab.lang.syntax.actions import Token
 from rasplab.lang.syntax.foreign_words import SIGNS, STATEMENTS, WORDS
+from rasplab.lang.syntax.word_help import HELP
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = {close: open_ for open_, close in OPENERS.items()}
@@ -26,16 +27,6 @@ CHARACTERS = {
         "a string has no escapes; a statement may go on over lines",
     ),
     "@": ("`@` is no operator", None),
-}
-
-FORMS = {
-    "SELECT": "select takes keys, queries and a comparison: select(indices, 0, ==)",
-    "AGGREGATE": "aggregate takes a selector, values, perhaps a default: aggregate(full_s, s)",
-    "RANGE": "range takes one to three ints: range(3)",
-    "ZIP": "zip takes one list or more: zip([1, 2], [3, 4])",
-    "LEN": "len takes one list: len([1, 2])",
-    "ROUND": "round takes one value: round(indices / 2)",
-    "INDICATOR": 'indicator takes one s-op: indicator(tokens == "a")',
 }
 
 
@@ -95,10 +86,10 @@ class _Case:
         return "the end of the text" if self.at_end else f"`{self.text}`"
 
     @property
-    def form(self) -> str | None:
-        """The form (select, ...) whose brackets are open around the token."""
+    def callee(self) -> str | None:
+        """The name or form (select, ...) whose brackets are open around the token."""
         word = self.open[-1][1] if self.open else None
-        return word.type if word is not None and word.type in (*FORMS, "NAME") else None
+        return word.text if word and (word.type == "NAME" or operands_of(word.text)) else None
 
     @property
     def statement(self) -> list[Token]:
@@ -124,6 +115,11 @@ class _Case:
         if "NAME" in self.expected:
             texts.insert(0, "a name")
         return f"expected here: {', '.join(texts)}" if 0 < len(texts) <= 4 else None
+
+
+def operands_of(word: str | None) -> str:
+    """What a form takes; "" for any other word."""
+    return HELP[word].operands if word in HELP else ""
 
 
 def _open_brackets(tokens: list[Token]) -> list[tuple[Token, Token | None]]:
@@ -183,10 +179,11 @@ def _unclosed(case: _Case):
 
 def _form(case: _Case):
     """Too few or too many operands of select, aggregate, ..."""
-    if case.form in FORMS and case.text in (")", ","):
+    operands = operands_of(case.callee)
+    if operands and case.text in (")", ","):
         few = "too few" if case.text == ")" else "too many"
-        return case.fault(f"{few} operands for {case.open[-1][1].text}", FORMS[case.form])
-    if case.form == "SELECT" and "OP" in case.expected and len(case.expected) == 1:
+        return case.fault(f"{few} operands for {case.callee}", operands)
+    if case.callee == "select" and "OP" in case.expected and len(case.expected) == 1:
         return case.fault(f"{case.shown} is no comparison", "one of == != < <= > >=")
     return None
 
@@ -276,7 +273,7 @@ def _equals(case: _Case):
         return case.fault(
             f"`{case.before.text}` is a word of the language", "use another name", case.before
         )
-    if case.form is not None:
+    if case.callee is not None:
         return case.fault(
             "an argument has no name", "give arguments by place; to compare, write =="
         )
@@ -291,7 +288,7 @@ def _comma(case: _Case):
     """A comma too many, a tuple, or a missing comma."""
     if case.text in (")", "]", "}") and case.before is not None and case.before.text == ",":
         return case.fault("a comma with nothing behind it", "remove the comma", case.before)
-    if case.text == "," and case.form is None and case.open and case.open[-1][0].text == "(":
+    if case.text == "," and case.callee is None and case.open and case.open[-1][0].text == "(":
         return case.fault("there are no tuples", "write a list: [1, 2]")
     if case.text == ":" and case.open and case.open[-1][0].text == "[":
         return case.fault(

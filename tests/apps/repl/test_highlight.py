@@ -12,9 +12,11 @@ from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, String
 
 import rasplab
-from rasplab.apps.repl.highlight import FORMS, KEYWORDS, NAMES, WORD_OPERATORS, RaspLexer
+from rasplab.apps.repl.highlight import RaspLexer
 from rasplab.lang.session import Session
 from rasplab.lang.syntax.grammar_tables import tables
+from rasplab.lang.syntax.vocabulary import TRUTHS, vocabulary
+from rasplab.lang.syntax.word_help import HELP
 from rasplab.program import zoo
 
 EXTENSION = Path(rasplab.__file__).parent / "labextension"
@@ -23,18 +25,23 @@ SCRIPT = EXTENSION / "static" / "remoteEntry.js"
 
 def test_the_word_lists_are_those_of_the_language():
     """Keywords are the grammar's, names the session's."""
-    exits = {"exit", "quit"}
-    assert {*KEYWORDS, *WORD_OPERATORS} - exits == tables().words.keys() - {*FORMS}
-    assert {*NAMES} == (Session().names() | {"out"}) - {"True", "False"}
+    words, fixed = vocabulary(), tables().words.keys()
+    assert {*words.forms} == {"aggregate", "indicator", "len", "range", "round", "select", "zip"}
+    assert {*words.keywords, *words.operators} - {"exit", "quit"} == fixed - {*words.forms}
+    assert {*words.operators} <= fixed
+    assert {*words.names} == (Session().names() | {"out"}) - {"True", "False"}
+    assert HELP.keys() <= words.grammar | {*words.names}
+    assert {word for word in HELP if HELP[word].operands} == {*words.forms}
 
 
 def test_the_extension_has_the_same_lists():
     """What JupyterLab colours is what Pygments colours."""
-    text = SCRIPT.read_text(encoding="utf-8")
+    text, words = SCRIPT.read_text(encoding="utf-8"), vocabulary()
     lists = re.findall(r"const ([A-Z]+) = words\(([^)]*)\)", text)
-    found = {name: set("".join(re.findall(r'"([^"]*)"', body)).split()) for name, body in lists}
-    assert found["KEYWORDS"] == {*KEYWORDS, *WORD_OPERATORS}
-    assert found["FORMS"] == {*FORMS} and found["NAMES"] == {*NAMES}
+    coloured = {name: set("".join(re.findall(r'"([^"]*)"', body)).split()) for name, body in lists}
+    assert coloured["KEYWORDS"] == {*words.keywords, *words.operators}
+    assert coloured["FORMS"] == {*words.forms} and coloured["NAMES"] == {*words.names}
+    assert coloured["ATOMS"] == {*TRUTHS}
 
 
 @pytest.mark.parametrize(
