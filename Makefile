@@ -2,7 +2,8 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: reproduce reproduce-quick trained calibrate demo test test-browser fuzz bench bench-language bench-compiler bench-circuits realistic lab circuits clean
+.PHONY: demo check test test-browser bench bench-language bench-compiler bench-circuits fuzz differential circuits realistic \
+	reproduce reproduce-quick trained calibrate lab clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
@@ -17,39 +18,42 @@ test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-browser: $(STAMP)  ## JupyterLab in Chromium; says what to install where something is missing
-	$(BIN)/python -m pytest -rs tests/test_browser.py
+	$(BIN)/python -m pytest -rs tests/browser
 
 bench-language: $(STAMP)  ## how fast the language is: tables in Markdown
-	$(BIN)/python tests/bench_language.py
+	$(BIN)/python experiments/speed.py
 
 bench-compiler: $(STAMP)  ## how small compiled models are, and how fast they come
-	$(BIN)/python tests/bench_compiler.py
+	$(BIN)/python experiments/size.py
 
 bench: bench-language bench-compiler
 
 fuzz: $(STAMP)          ## 20,000 generated and mutated programs: nothing but a RaspError leaves the language
-	$(BIN)/python tests/fuzz.py 20000 0
+	$(BIN)/python tests/support/fuzz.py 20000 0
+
+differential: $(STAMP)  ## 1,000 generated programs: compiled weights against the interpreter
+	$(BIN)/python experiments/differential.py 0 1000 compact
 
 circuits: $(STAMP)      ## write the true circuits of the zoo anew
-	$(BIN)/python -m rasplab.circuit
+	$(BIN)/python experiments/circuits.py
 
 bench-circuits: $(STAMP)	## discovery methods on models whose circuit is known (some 15 minutes; resumable)
-	$(BIN)/rasplab bench circuits
+	$(BIN)/python experiments/discovery.py
 
 realistic: $(STAMP)	## train the realistic models of circuits/realistic anew (some minutes)
-	$(BIN)/python -m rasplab.study.training.siit_zoo
+	$(BIN)/python experiments/siit_zoo.py
 
 reproduce: $(STAMP)     ## accuracy at the programs' sizes and below, 3 seeds (some half hour on 2 idle cores)
-	$(BIN)/python -m rasplab.reproduce full
+	$(BIN)/python experiments/reproduce.py full
 
 reproduce-quick: $(STAMP)  ## a smaller table, in a minute or two
-	$(BIN)/python -m rasplab.reproduce quick
+	$(BIN)/python experiments/reproduce.py quick
 
 trained: $(STAMP)       ## train the models of circuits/trained/ that are not there (about half an hour)
-	$(BIN)/python -m rasplab.study.shipped
+	$(BIN)/python experiments/train_zoo.py
 
 calibrate: $(STAMP)     ## the verdicts on compiled models, whose heads are known (some 5 minutes; goes on where it was stopped)
-	$(BIN)/python -m rasplab.study.bench.calibration
+	$(BIN)/python experiments/calibrate.py
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab notebooks

@@ -1,9 +1,12 @@
-"""`make reproduce`, `make reproduce-quick`: the RASP paper's question, measured here.
+"""The RASP paper's question, measured: `make reproduce`, `make reproduce-quick`.
 
 Is a program's depth and number of heads what a trained transformer needs? Each task is trained at
 its recipe's size, with one head less, and with one layer less, where there are such, on three seeds
 (Weiss, Goldberg & Yahav 2021, section 5, asks this of the same seven tasks; Friedman, Wettig & Chen
 2023, arXiv:2306.01128, train on them too). REMARKS says what differs from both.
+
+`python experiments/reproduce.py full|quick [FOLDER]` keeps its runs in FOLDER/reproduce-KIND
+(default out), so that a stopped run goes on, and writes results/KIND.json, KIND.md and KIND.svg.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+from record import RESULTS, ROOT
+
 from rasplab.base.atomic import write_atomic
 from rasplab.model.recipe import Recipe, recipe
 from rasplab.study.bench.sweep import Sweep, run_sweep
@@ -22,31 +27,28 @@ from rasplab.study.bench.sweep_tables import Row, markdown, rows_of
 TASKS = ("reverse", "hist", "double_hist", "sort", "most_freq", "dyck1", "dyck2")
 SEEDS = (0, 1, 2)
 
-QUICK = {"tasks": ("hist", "sort"), "max_len": 6, "steps": 400, "batch": 128, "d_model": 32,
-         "d_mlp": 64}  # fmt: skip
+QUICK_TASKS = ("hist", "sort")
+QUICK = {"max_len": 6, "steps": 400, "batch": 128, "d_model": 32, "d_mlp": 64}
 """Smaller tasks and models and fewer steps, for a check in minutes; not comparable to the full
 table."""
-
-HERE = Path(__file__).resolve().parent / "results"
 
 
 def sizes(base: Recipe) -> dict[str, Recipe]:
     """The recipe at the program's size, and with one head or one layer less."""
-    found = {"as the program": base}
+    variants = {"as the program": base}
     if base.heads > 1:
-        found["one head less"] = replace(base, heads=base.heads - 1)
+        variants["one head less"] = replace(base, heads=base.heads - 1)
     if base.layers > 1:
-        found["one layer less"] = replace(base, layers=base.layers - 1)
-    return found
+        variants["one layer less"] = replace(base, layers=base.layers - 1)
+    return variants
 
 
 def recipes(quick: bool) -> list[tuple[str, Recipe]]:
     """Every run: its size in words, and its recipe."""
-    changes = {k: v for k, v in QUICK.items() if k != "tasks"} if quick else {}
     return [
-        (words, replace(wanted, seed=seed))
-        for name in (QUICK["tasks"] if quick else TASKS)
-        for words, wanted in sizes(recipe(name, **changes)).items()
+        (words, replace(variant, seed=seed))
+        for name in (QUICK_TASKS if quick else TASKS)
+        for words, variant in sizes(recipe(name, **(QUICK if quick else {}))).items()
         for seed in SEEDS
     ]
 
@@ -69,20 +71,24 @@ repeated: we could not check them against the papers.
 
 def table(quick: bool, records: list[dict]) -> list[Row]:
     """One row for each task and size; layers and heads are shown, whether they vary or not."""
-    rows, found = [], recipes(quick)
-    for k in range(0, len(found), len(SEEDS)):
-        (words, base), of = found[k], records[k : k + len(SEEDS)]
+    rows, runs = [], recipes(quick)
+    for k in range(0, len(runs), len(SEEDS)):
+        words, base = runs[k]
+        group = records[k : k + len(SEEDS)]
         setting = {
-            "task": base.task, "size": words, "layers": base.layers, "heads": base.heads,
-            "target reached": f"{sum(_reached(r) for r in of)} of {len(of)}",
-            "steps": round(mean(r.get("step", 0) for r in of)),
-        }  # fmt: skip
-        rows.append(replace(rows_of(of)[0], setting=setting))
+            "task": base.task,
+            "size": words,
+            "layers": base.layers,
+            "heads": base.heads,
+            "target reached": f"{sum(map(_reached, group))} of {len(group)}",
+            "steps": round(mean(record.get("step", 0) for record in group)),
+        }
+        rows.append(replace(rows_of(group)[0], setting=setting))
     return rows
 
 
-DRAWN = ("task", "size", "layers", "heads")
-"""What names a row in the plot."""
+PLOTTED = ("task", "size", "layers", "heads")
+"""The parts of a setting that name a row in the plot."""
 
 
 def _reached(record: dict) -> bool:
@@ -90,25 +96,30 @@ def _reached(record: dict) -> bool:
 
 
 def main(kind: str, out: str = "out") -> None:
-    """Train what is not trained yet, in out/reproduce-KIND, and write reproduction/KIND.*"""
+    """Train what is not trained yet, in out/reproduce-KIND, and write results/KIND.* anew."""
     from rasplab.apps.show.sweeps import sweep_svg
 
     quick = kind == "quick"
-    wanted = Sweep(tuple(r for _, r in recipes(quick)))
-    records = run_sweep(
-        wanted, Path(out) / f"reproduce-{kind}",
-        progress=lambda done, total: print(f"{done}/{total} runs", file=sys.stderr, flush=True),
-    )  # fmt: skip
-    rows = table(quick, records)
-    shown = [r.setting | {"accuracies": r.values, "mean": r.mean, "low": r.low, "high": r.high}
-             for r in rows]  # fmt: skip
-    HERE.mkdir(exist_ok=True)
-    write_atomic(HERE / f"{kind}.json", (json.dumps(shown, indent=1) + "\n").encode())
-    write_atomic(HERE / f"{kind}.md", (markdown(rows) + "\n" + REMARKS).encode())
-    named = [replace(r, setting={k: r.setting[k] for k in DRAWN}) for r in rows]
-    write_atomic(HERE / f"{kind}.svg", sweep_svg(named).encode())
+    sweep = Sweep(tuple(made for _, made in recipes(quick)))
+    folder = Path(out) / f"reproduce-{kind}"
+    rows = table(quick, run_sweep(sweep, folder, progress=_progress))
+    shown = [
+        row.setting | {"accuracies": row.values, "mean": row.mean, "low": row.low, "high": row.high}
+        for row in rows
+    ]
+    write_atomic(RESULTS / f"{kind}.json", json.dumps(shown, indent=1) + "\n")
+    write_atomic(RESULTS / f"{kind}.md", markdown(rows) + "\n" + REMARKS)
+    plotted = [replace(row, setting={k: row.setting[k] for k in PLOTTED}) for row in rows]
+    write_atomic(RESULTS / f"{kind}.svg", sweep_svg(plotted))
     print(markdown(rows))
+    print(f"written to {RESULTS.relative_to(ROOT)}: {kind}.json, .md, .svg", file=sys.stderr)
+
+
+def _progress(done: int, total: int) -> None:
+    print(f"{done}/{total} runs", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in ("full", "quick"):
+        sys.exit("usage: python experiments/reproduce.py full|quick [FOLDER]")
     main(*sys.argv[1:])

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from bench_language import plain, seconds
+from speed import plain, seconds
 from support.generate import random_program
 
 import rasplab

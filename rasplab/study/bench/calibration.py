@@ -1,25 +1,20 @@
-"""`python -m rasplab.study.bench.calibration`: the instrument on models whose answer is known.
+"""Calibration of the verdicts: `judge` on compiled models, whose heads are known.
 
-Every zoo program is compiled and judged as it is and in disguises; the layout says which heads
-compute which selector. Written to circuits/calibration.json, one row per model as it comes, so that
-a run that is stopped goes on where it was; and, as a table, to circuits/calibration.md.
+A zoo program and a disguise go in; the row that comes out says how many of the program's selectors
+were attributed to exactly the heads that compute them. experiments/calibrate.py measures every
+program in every disguise; circuits/calibration.json and .md hold the result.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-from rasplab.base.atomic import write_atomic
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
 from rasplab.model.bridge import LensModel, reinitialised
 from rasplab.model.verify import verify
-from rasplab.program.zoo import Entry, entries, entry, shipped
-from rasplab.study.bench.executors import local
+from rasplab.program.zoo import Entry
 from rasplab.study.heads.interchange import MIN_PAIRS
 from rasplab.study.heads.verdict import Evidence, judge
 from rasplab.transformer.sites import Site
@@ -121,33 +116,3 @@ REMARKS = (
     "attends alike and is not read. Of `untrained` models nothing is to be found: a selector "
     "counts when no head got `implements`.",
 )
-
-
-def _todo(rows: dict) -> Iterator[tuple[str, str]]:
-    for name in entries("zoo"):
-        for disguise in DISGUISES:
-            if disguise not in rows.get(name, {}):
-                yield name, disguise
-
-
-def _row(job: tuple[str, str]) -> tuple[str, str, dict]:
-    name, disguise = job
-    return name, disguise, calibrated(entry(name), disguise)
-
-
-def main(path: Path | None = None) -> None:
-    """Every program in every disguise, on as many processes as there are cores."""
-    path = path or shipped("circuits") / "calibration.json"
-    rows = json.loads(path.read_text()) if path.is_file() else {}
-    todo = list(_todo(rows))
-    for name, disguise, row in local(_row, todo, None):
-        rows.setdefault(name, {})[disguise] = row
-        ordered = {n: {d: rows[n][d] for d in DISGUISES if d in rows[n]}
-                   for n in entries("zoo") if n in rows}  # fmt: skip
-        write_atomic(path, (json.dumps(ordered, indent=1) + "\n").encode())
-        write_atomic(path.with_suffix(".md"), markdown(ordered).encode())
-        print(name, disguise, row, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

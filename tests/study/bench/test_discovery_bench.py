@@ -70,10 +70,11 @@ def test_tables_average_over_programs(rows):
     """The Markdown has every method once per kind of model; means are those of the rows."""
     lines = summary(rows)
     line = next(
-        r for r in lines
+        r
+        for r in lines
         if (r["variant"], r["ablation"], r["truth"], r["method"])
         == ("plain", "zero", "structural", "eap")
-    )  # fmt: skip
+    )
     row = next(r for r in rows if r["key"] == "reverse/plain/zero/eap")
     assert line["auc"] == row["structural"]["auc"] and line["programs"] == 1
     text = markdown(rows)

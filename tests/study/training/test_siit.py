@@ -52,8 +52,10 @@ def test_a_swap_is_a_node_patch():
 
 
 def test_training_gives_the_circuit(monkeypatch):
-    """A few hundred steps on reverse: right answers, right swaps, extra heads without effect; an
-    untrained model has none of it."""
+    """A few hundred steps on reverse: right answers, right swaps, extra heads without effect.
+
+    An untrained model has none of it.
+    """
     monkeypatch.setattr(siit, "POOL", 600)
     monkeypatch.setattr(siit, "HELD_OUT", 200)
     recipe = small(steps=500, batch=64, extra_heads=1)

@@ -176,8 +176,10 @@ target = 2.0
 @pytest.mark.processes
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_killed_sweep_leaves_no_process_and_goes_on(tmp_path, number, code):
-    """Its own process alone gets the signal, in the midst of training: those it started end too,
-    what is on disk is whole, and the end is that of an unbroken sweep."""
+    """The sweep's process alone gets the signal, during training; its workers end too.
+
+    What is on disk is whole, and the end is that of an unbroken sweep.
+    """
     spec, folder = tmp_path / "s.toml", tmp_path / "broken"
     spec.write_text(KILLED)
     sweep, told = _signalled(spec, folder, number)
@@ -192,9 +194,11 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(tmp_path, number, code):
 
 
 def _signalled(spec, folder, number, tries=3):
-    """A sweep in a process of its own that got the signal after its first checkpoint, and what it
-    said; on a busy machine a sweep may be over before: then another. It hears Ctrl-C even where
-    the tests, started in the background of a script, do not."""
+    """A sweep in its own process, signalled after its first checkpoint, and its stderr.
+
+    On a busy machine a sweep may be over before the signal: then another is started. It hears
+    Ctrl-C even where the tests, started in the background of a script, do not.
+    """
     hearing = (
         "import signal, sys; from rasplab.apps.cli.parser import main; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(main(sys.argv[1:]))"
@@ -230,8 +234,10 @@ def _alive(group):
 
 
 def ray_or_skip():
-    """Ray's module, where Ray is installed and starts: on a busy machine it may need longer than
-    it gives itself."""
+    """Ray's module, where Ray is installed and starts.
+
+    On a busy machine it may need longer to start than it gives itself.
+    """
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'rasplab[ray]'")
     try:
         ray.init(log_to_driver=False, include_dashboard=False)
@@ -352,10 +358,12 @@ def test_longer_inputs_are_told_apart():
     """Lengths beyond train_len in a column of their own, and in the picture."""
     recipe = {"task": "hist", "train_len": 2, "max_len": 4}
     by_length = [{"1": 1.0, "2": 1.0, "3": 0.5, "4": 0.3}, {"1": 1.0, "3": 0.7, "4": 0.1}]
-    rows = rows_of([
-        {"recipe": recipe | {"seed": s}, "held_out": 0.9, "by_length": of}
-        for s, of in enumerate(by_length)
-    ])  # fmt: skip
+    rows = rows_of(
+        [
+            {"recipe": recipe | {"seed": s}, "held_out": 0.9, "by_length": of}
+            for s, of in enumerate(by_length)
+        ]
+    )
     assert rows[0].by_length == pytest.approx({1: 1.0, 2: 1.0, 3: 0.6, 4: 0.2})
     assert "| longer inputs | runs |" in markdown(rows) and "| 40.00% | 2 |" in markdown(rows)
     assert lengths_svg(rows).count(">longer<") == 2
