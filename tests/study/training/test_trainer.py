@@ -169,9 +169,11 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatc
     """The learning rate explodes after step 10: a fault, and the model of step 10 on disk."""
     monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     plain = training.lr_schedule
-    monkeypatch.setattr(
-        training, "lr_schedule", lambda step, w: plain(step, w) if step < 10 else 1e9
-    )
+
+    def exploding(step, made):
+        return plain(step, made) if step < 10 else 1e9
+
+    monkeypatch.setattr(training, "lr_schedule", exploding)
     with pytest.raises(RaspError, match="diverged") as told:
         fit(tiny(), task_of(tiny()), tmp_path, "cpu")
     assert "lower lr" in told.value.hint
