@@ -2,7 +2,7 @@ PY ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo check test test-browser bench bench-language bench-compiler bench-circuits fuzz differential circuits realistic \
+.PHONY: demo check test coverage docs test-browser bench bench-language bench-compiler bench-circuits fuzz differential circuits realistic \
 	reproduce reproduce-quick trained calibrate lab clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
@@ -16,6 +16,12 @@ check: $(STAMP)         ## lint, format and types of the whole package
 # Two workers with one thread each: many small operations on two threads wait for each other.
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+coverage: $(STAMP)      ## the tests with line coverage of rasplab/, subprocesses included; fails under 93%
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov=rasplab --cov-report=term-missing:skip-covered --cov-fail-under=93
+
+docs: $(STAMP)          ## the site in docs/_build/html; notebooks are executed, warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 test-browser: $(STAMP)  ## JupyterLab in Chromium; says what to install where something is missing
 	$(BIN)/python -m pytest -rs tests/browser
@@ -67,4 +73,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv out
+	rm -rf .venv out docs/_build docs/generated

@@ -1,0 +1,238 @@
+"""Results as pages: tables and figures from experiments/results and circuits, none typed by hand.
+
+One function makes each page. A page whose file is absent says so, with the command that makes the
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+Cell = object
+
+
+def pages(root: Path) -> dict[str, str]:
+    """File name -> Markdown."""
+    results = root / "experiments" / "results"
+    return {
+        "reproduction.md": reproduction(results),
+        "trained.md": trained(root / "circuits" / "trained"),
+        "calibration.md": calibration(root / "circuits" / "calibration.json"),
+        "realistic.md": realistic(root / "circuits" / "realistic"),
+        "discovery.md": stored(
+            results / "discovery.json", "Discovery methods", DISCOVERY, "make bench-circuits"
+        ),
+        "size.md": stored(
+            results / "sizes.json", "Size of compiled models", SIZE, "make bench-compiler"
+        ),
+        "speed.md": stored(
+            results / "speed.json", "Speed of the language", SPEED, "make bench-language"
+        ),
+    }
+
+
+DISCOVERY = """Every discovery method on compiled and realistic models, against truths of the same
+ablation. Areas are mean edge AUC: ties at their average rank, and (pessimistic) counted against. No
+method can do much better than 0.70 against structural truth under `resample`: most wired edges
+carry the same on every input of a length."""
+
+SIZE = """The compact basis. Tracr's numbers are those of its last commit at its default setting;
+ratios are its dense size and compile time over ours."""
+
+SPEED = """One input of 1,000 random tokens. `cell by cell` is the definition of the language in
+plain Python; `the paper's` is the interpreter of the paper's authors."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], numbers: int = 0) -> str:
+    """A Markdown table; the last `numbers` columns are aligned to the right."""
+    rule = ["---"] * (len(head) - numbers) + ["--:"] * numbers
+    lines = [head, rule, *([shown(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def shown(cell: Cell) -> str:
+    """A value as the text of a cell."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return f"{cell:.0f}" if abs(cell) >= 1000 else f"{cell:.3g}" if cell else "0"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return str(cell).replace("|", "\\|")
+
+
+def page(title: str, *parts: str) -> str:
+    """A page of paragraphs."""
+    return "\n\n".join([f"# {title}", *parts]) + "\n"
+
+
+def absent(title: str, path: Path, command: str) -> str:
+    """A page that says what is missing."""
+    note = f"`experiments/results/{path.name}` is not there. `{command}` writes it."
+    return page(title, f":::{{warning}}\n{note}\n:::")
+
+
+def source(path: str, command: str) -> str:
+    """Where a page's numbers come from."""
+    return f"From `{path}`; measured anew by `{command}`."
+
+
+def percent(share: float) -> str:
+    """A share with two decimals."""
+    return f"{share:.2%}"
+
+
+def reproduction(results: Path) -> str:
+    """Accuracy of trained models at a program's sizes and below, in full and quick form."""
+    title = "Reproduction"
+    question = (
+        "The RASP paper's question, on its seven tasks: are a program's depth and number of heads "
+        "what a trained transformer needs? Accuracy is the share of held-out positions that are "
+        "right, the mean over seeds with its 95% interval (Student's t). `as the program`: layers "
+        "and heads that the RASP program needs; training ends at the recipe's target."
+    )
+    parts = [question]
+    for name, heading in (("full", "Three seeds each"), ("quick", "The quick form")):
+        path = results / f"{name}.json"
+        if not path.exists():
+            return absent(title, path, "make reproduce")
+        rows = [
+            (
+                row["task"],
+                f"{row['layers']}, {row['heads']}",
+                row["size"],
+                percent(row["mean"]),
+                interval(row),
+                row["target reached"],
+                row["steps"],
+            )
+            for row in json.loads(path.read_text("utf-8"))
+        ]
+        head = ("task", "layers, heads", "size", "accuracy", "95% interval", "target", "steps")
+        command = "make reproduce" if name == "full" else "make reproduce-quick"
+        parts += [f"## {heading}", table(head, rows, 1)]
+        if (results / f"{name}.svg").exists():
+            parts.append(f"![Accuracy by task and size](../../../experiments/results/{name}.svg)")
+        parts.append(source(f"experiments/results/{name}.json", command))
+    return page(title, *parts)
+
+
+def interval(row: dict[str, Any]) -> str:
+    """The 95% interval of a row, where it has one."""
+    low, high = row.get("low"), row.get("high")
+    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+def trained(folder: Path) -> str:
+    """The models of circuits/trained, from the records that they carry."""
+    rows = []
+    for path in sorted(folder.glob("*/model.json")):
+        about = json.loads(path.read_text("utf-8"))
+        config, recipe, record = about["config"], about["recipe"], about["trained"]
+        rows.append(
+            (
+                f"`{path.parent.name}`",
+                f"{config['layers']}, {config['heads']}",
+                config["d_model"],
+                config["d_mlp"],
+                f"{len(about['domain']['vocab'])}, {about['domain']['max_len']}",
+                ", ".join("=".join(pair) for pair in recipe["supervise"]),
+                record.get("step"),
+                percent(record["held_out"]) if record.get("held_out") is not None else None,
+            )
+        )
+    head = ("model", "layers, heads", "d_model", "d_mlp", "vocab, length", "supervised", "steps")
+    text = "Models trained on answers of zoo programs, with their accuracy on held-out positions."
+    where = source("circuits/trained/*/model.json", "make trained")
+    return page("Trained models", text, table((*head, "held out"), rows, 2), where)
+
+
+def calibration(path: Path) -> str:
+    """Verdicts on models whose heads are known."""
+    programs = json.loads(path.read_text("utf-8"))
+    variants = list(next(iter(programs.values())))
+    rows = [
+        [name, *(verdict_cell(row.get(variant)) for variant in variants)]
+        for name, row in programs.items()
+    ]
+    known = [v for v in variants if v != "untrained"]
+    cells = [row[v] for row in programs.values() for v in known if v in row]
+    right = sum(cell["found"] == cell["selectors"] and not cell["wrong"] for cell in cells)
+    blank = [row["untrained"] for row in programs.values() if "untrained" in row]
+    none = sum(not cell["wrong"] for cell in blank)
+    text = (
+        "Verdicts on compiled models, whose heads are known: as compiled, in a rotated basis, with "
+        "noise on every weight, with heads shuffled, beside decoys, and with weights initialised "
+        "again. A cell says for how many of the program's selectors exactly the true heads, and no "
+        "others, got `implements`; of `untrained` models a selector counts when no head got it. "
+        "`noisy` also says the largest relative noise, in powers of ten, under which 99% of inputs "
+        "come out right."
+    )
+    summary = (
+        f"In {right} of {len(cells)} compiled models exactly the true heads got `implements`, for "
+        f"every selector; in {none} of {len(blank)} untrained ones no head did."
+    )
+    where = source("circuits/calibration.json", "make calibrate")
+    return page("Calibration", text, summary, table(["program", *variants], rows), where)
+
+
+def verdict_cell(cell: dict[str, Any] | None) -> str:
+    """Right selectors of all, and the noise."""
+    if cell is None:
+        return ""
+    noise = f" at {cell['noise']:.0e}" if "noise" in cell else ""
+    return f"{cell['found']}/{cell['selectors']}{noise}"
+
+
+def realistic(folder: Path) -> str:
+    """The models of circuits/realistic, as measured on held-out pairs."""
+    recipes = tomllib.loads((folder / "index.toml").read_text("utf-8"))
+    rows = []
+    for name in recipes:
+        path = folder / name / "measured.json"
+        if path.exists():
+            row = json.loads(path.read_text("utf-8"))
+            recipe = row["recipe"]
+            rows.append(
+                (
+                    f"`{name}`",
+                    f"{len(recipe['vocab'])}, {recipe['max_len']}",
+                    percent(row["behaviour"]),
+                    percent(min(row["interchange"].values())),
+                    percent(max(row["effect"].values(), default=0.0)),
+                )
+            )
+    head = ("model", "vocab, length", "answers right", "worst site of the circuit", "worst other")
+    text = (
+        "Models with ordinary weights (GELU, no norm, one more head per layer than needed), "
+        "trained by strict interchange interventions to have a compiled model's circuit. On "
+        "held-out pairs: answers that are right; answers as the compiled model gives them when one "
+        "site of the circuit is swapped (the worst site); answers that change when any other site "
+        "is swapped (the worst)."
+    )
+    where = source("circuits/realistic/*/measured.json", "make realistic")
+    return page("Realistic models", text, table(head, rows, 3), where)
+
+
+def stored(path: Path, title: str, text: str, command: str) -> str:
+    """A page of the tables that a benchmark stored.
+
+    The file holds {"tables": {heading: [row, ...]}, ...}: rows are objects with the same keys; all
+    other entries (machine, versions, seed) are printed below.
+    """
+    if not path.exists():
+        return absent(title, path, command)
+    data = json.loads(path.read_text("utf-8"))
+    parts = [text]
+    for heading, rows in data.get("tables", {}).items():
+        head = list(rows[0])
+        parts += [f"## {heading}", table(head, ([row.get(k) for k in head] for row in rows))]
+    notes = [f"- {key}: {shown(value)}" for key, value in data.items() if key != "tables"]
+    where = source(f"experiments/results/{path.name}", command)
+    return page(title, *parts, where, "\n".join(notes))
