@@ -7,6 +7,7 @@ user.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -218,7 +219,7 @@ class Program(ProgramDoors):
         return hashlib.sha256(repr(keys).encode()).hexdigest()
 
 
-def canonical_order(nodes: tuple[Node, ...], *outputs: int) -> list[int]:
+def canonical_order(nodes: Sequence[Node], *outputs: int) -> list[int]:
     """The ids that `outputs` need, operands first, in depth-first order of operands."""
     order: list[int] = []
     seen: set[int] = set()

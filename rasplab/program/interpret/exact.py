@@ -3,7 +3,7 @@ and bools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -39,6 +39,9 @@ ILLEGAL = (
 
 Column = list[Value] | Rows
 """What a node is on an input: a value per position, or a selector's rows."""
+
+Columns = Sequence[Column] | Mapping[int, Column]
+"""Columns by node id, those of a node's operands at least."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,7 @@ class Room:
         if isinstance(values[0], str):
             self._add(sum(map(len, values)) // 8, span)
 
-    def column(
-        self, node: Node, columns: Sequence[Column], tokens: tuple, span: Span | None
-    ) -> Column:
+    def column(self, node: Node, columns: Columns, tokens: tuple, span: Span | None) -> Column:
         """One node on an input, where there is room for it."""
         self.take(node, span)
         values = column(node, columns, tokens, False, span)
@@ -153,9 +154,7 @@ class Room:
             raise RaspValueError(message, span, way_out("cells"))
 
 
-def column(
-    node: Node, columns: Sequence[Column], tokens: tuple, causal: bool, span: Span | None
-) -> Column:
+def column(node: Node, columns: Columns, tokens: tuple, causal: bool, span: Span | None) -> Column:
     """One node on an input, from the columns of its operands."""
     match node:
         case Tokens(cast):
