@@ -1,33 +1,56 @@
 """rasplab: from RASP programs to transformer weights, and from trained models back to selectors.
 
-Nine stages, one room each. A room uses only the rooms above it in this list:
+Nine stages, one package each. A package uses only those above it in this list:
 
-  base         values of settings, faults with a place, files, statistics
-  program      Program, input -> values: the graph, its exact and batched interpreters, analysis
+  base         nothing -> limits, errors with a place, atomic files, text, statistics
+  program      Program, tokens -> values: the graph, its exact and batched interpreters, analysis
   lang         text -> Program -> text: parse, load, format; the same from Python (rasplab.dsl)
-  transformer  Weights, input ids -> logits: sites, forward pass, read-out
+  transformer  Weights, token ids -> logits -> values: sites, forward pass, read-out
   compiler     Program, Domain -> Compiled: exact weights with a certificate
-  model        Compiled or folder -> LensModel: TransformerLens, verify, hooks, checkpoints
+  model        Compiled or folder -> LensModel: TransformerLens, verify, interventions, checkpoints
   circuit      LensModel, Pairs -> EdgeScores -> Score: true circuits, discovery, evaluation
   study        LensModel, Program -> Evidence: training, verdicts on heads, benchmarks
-  apps         all of it -> text, pictures, pages: command line, REPL, notebook, demo
+  apps         all of these -> text, pictures, pages: command line, REPL, notebook, demo
 
-Names below are loaded when first used: `import rasplab` imports neither torch nor numpy.
+The functions below are the front door. Each is imported when it is first used, so that
+`import rasplab` imports neither torch nor numpy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rasplab.base.errors import CompileError, RaspError
+from rasplab.base.version import __version__ as __version__
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for type checkers and editors, the names of _HOMES; a test compares the two
+    from rasplab.apps.notebook.extension import load_ipython_extension as load_ipython_extension
+    from rasplab.apps.show.side_by_side import side_by_side as side_by_side
+    from rasplab.base.limits import limit as limit
+    from rasplab.circuit.discovery.discover import discover as discover
+    from rasplab.circuit.effective import effective_circuit as effective_circuit
+    from rasplab.circuit.evaluation.score import score as score
+    from rasplab.circuit.structural import circuit_of as circuit_of
     from rasplab.compiler.compiled import Compiled
+    from rasplab.compiler.serialize import load_compiled as load_compiled
+    from rasplab.lang.loading import load as load
+    from rasplab.lang.loading import parse as parse
+    from rasplab.model.checkpoint import load_model as load_model
+    from rasplab.model.tracr import from_tracr as from_tracr
+    from rasplab.model.verify import verify as verify
+    from rasplab.program.analysis.equivalence import equal as equal
+    from rasplab.program.analysis.rasp_l import is_raspl as is_raspl
+    from rasplab.program.batch.many import evaluate_many as evaluate_many
     from rasplab.program.graph import Program
-
-__version__ = "0.1.0"
+    from rasplab.program.interpret.exact import evaluate as evaluate
+    from rasplab.program.values import Atom
+    from rasplab.study.bench.across_seeds import judge_seeds as judge_seeds
+    from rasplab.study.bench.superposition import superpose as superpose
+    from rasplab.study.heads.screen import match as match
+    from rasplab.study.heads.verdict import judge as judge
+    from rasplab.study.training.trainer import train as train
 
 _HOMES = {
     "parse": "rasplab.lang.loading",
@@ -53,25 +76,27 @@ _HOMES = {
     "from_tracr": "rasplab.model.tracr",
     "load_ipython_extension": "rasplab.apps.notebook.extension",
 }
+"""The public names, and the module of each."""
 
 __all__ = ["CompileError", "RaspError", "compile", *_HOMES]
 
 
 def compile(
     program: Program,
-    vocab: Iterable,
+    vocab: Iterable[Atom],
     max_len: int,
     *,
     basis: str = "compact",
     causal: bool = False,
 ) -> Compiled:
-    """Compile a program into transformer weights, exact on every input of 1 to max_len tokens of
-    `vocab`.
+    """Compile a program into transformer weights, exact on every input of its domain.
+
+    The domain is every sequence of 1 to `max_len` tokens of `vocab`.
 
     vocab   str, int, float or bool tokens; a string is read as its characters
-    basis   "compact": the smallest model; "one_hot": every value of a leaf is a direction of its
-            own
+    basis   "compact": the smallest model; "one_hot": a direction for every value of a leaf
     causal  every selector sees keys up to the query only
+
     Raises CompileError, with the place in the program, where no exact model exists; ValueError for
     bad arguments.
     """
@@ -81,11 +106,11 @@ def compile(
     return compile_program(program, make_domain(vocab, max_len, causal), basis)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"rasplab has no {name!r}; it has {', '.join(sorted(__all__))}")
     return getattr(import_module(_HOMES[name]), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])

@@ -1,172 +1,236 @@
-"""`rasplab demo`: the whole way once, on reverse and sort, and a report of it."""
+"""`rasplab demo`: every stage once, on reverse and sort, and a report of it.
+
+`run_demo` studies each program of `LEARNED`: interpret, compile, load into TransformerLens, verify,
+then for each trained model judge its heads and lay them beside the compiled ones. Each step prints
+a line; the results become `Study` objects, from which `show.report` makes one HTML page.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-import rasplab
 from rasplab.apps.cli.output import verification_line
 from rasplab.apps.show.heads import curve_svg, evidence_svg
-from rasplab.apps.show.report import Learned, Study, demo_report
+from rasplab.apps.show.report import Learned, MatchRow, Study, demo_report
+from rasplab.apps.show.side_by_side import side_by_side
 from rasplab.base.atomic import write_atomic
+from rasplab.base.version import __version__
+from rasplab.circuit.structural import circuit_of
+from rasplab.compiler.compiled import Compiled
+from rasplab.compiler.pipeline import compile_program
+from rasplab.lang.loading import load
+from rasplab.model.bridge import LensModel
+from rasplab.model.checkpoint import load_model
+from rasplab.model.verify import Report, verify
+from rasplab.program.domain import Domain
+from rasplab.program.graph import Program
+from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import sop_line
 from rasplab.program.zoo import Entry, entry, shipped
+from rasplab.study.heads.screen import MatchTable
+from rasplab.study.heads.verdict import Evidence, judge
+from rasplab.study.training.trainer import train
 
 LEARNED = {"reverse": ("reverse", "reverse_supervised"), "sort": ("sort",)}
-"""The programs, and the trained models that each is held against."""
+"""The programs, and the trained models that each is compared with."""
 JUDGED_PAIRS = 100
 """Pairs of inputs for each kind of swap."""
 
+Progress = Callable[[int, int], None]
+"""Called with what is done, and of how much."""
 
-class Stages:
-    """Says what is being done and how long it took: a live line in a terminal, plain lines
-    elsewhere.
-    """
 
-    def __init__(self, stream):
+def _no_progress(done: int, total: int) -> None:
+    """Where there is no bar to move."""
+
+
+@dataclass
+class Step:
+    """A step under way: `note` is its result in a line, `progress` moves its bar if it has one."""
+
+    note: str = ""
+    progress: Progress = _no_progress
+
+
+class Steps:
+    """Prints each step with its note and duration; in a terminal a bar runs meanwhile."""
+
+    def __init__(self, stream: TextIO):
         self.stream, self.live = stream, stream.isatty()
 
-    def say(self, text: str = "") -> None:
-        """Some lines."""
+    def write(self, text: str = "") -> None:
+        """Print lines."""
         print(text, file=self.stream, flush=True)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Stage]:
-        """One stage; its note is printed when it is over."""
-        stage, start = Stage(), time.perf_counter()
-        with self._bar(name) if self.live else _no_bar() as stage.progress:
-            yield stage
-        took = f"{time.perf_counter() - start:.1f} s"
-        self.say(f"  {name:<10} {stage.note}  ({took})")
+    def step(self, name: str) -> Iterator[Step]:
+        """One step; its note is printed when it is over."""
+        step, start = Step(), time.perf_counter()
+        with self._bar(name) if self.live else nullcontext(_no_progress) as step.progress:
+            yield step
+        duration = f"{time.perf_counter() - start:.1f} s"
+        self.write(f"  {name:<10} {step.note}  ({duration})")
 
     @contextmanager
-    def _bar(self, name: str):
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
+    def _bar(self, name: str) -> Iterator[Progress]:
+        from rich.progress import BarColumn, SpinnerColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
 
         columns = (SpinnerColumn(), "{task.description}", BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, transient=True) as bars:
+        with Bars(*columns, transient=True) as bars:
             task = bars.add_task(f"  {name}", total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
-class Stage:
-    """A stage under way: `note` is what it found, `progress(done, total)` moves its bar."""
-
-    note = ""
-    progress = None
-
-
-@contextmanager
-def _no_bar():
-    yield None
+NEXT = (
+    "Next:  rasplab repl                       write RASP line by line",
+    "       rasplab run sort dcab --trace      every s-op and selector of a program",
+    "       rasplab circuit hist --svg h.svg   another program's circuit",
+    "       make lab                           the notebooks",
+)
 
 
 def run_demo(
     out: str, retrain: bool = False, max_inputs: int = 200_000, device: str = "auto"
 ) -> int:
-    """Study each program, write the report to `out`; 1 if a compiled model is wrong anywhere."""
-    stages, start = Stages(sys.stdout), time.perf_counter()
+    """Study each program, write the report to `out`; returns the exit code.
+
+    retrain     train the models anew, in a folder beside `out`, instead of loading the shipped ones
+    max_inputs  inputs per program that are verified at most
+
+    The exit code is 1 if a compiled model is wrong on any input, else 0.
+    """
+    steps, start = Steps(sys.stdout), time.perf_counter()
     folder = Path(out).parent / "trained" if retrain else None
-    studies = [study(name, stages, folder, max_inputs, device) for name in LEARNED]
-    path = write_atomic(
-        out, demo_report(studies, f"Made by: rasplab demo, version {rasplab.__version__}.")
-    )
-    stages.say(f"\nDone in {time.perf_counter() - start:.0f} s. The report: {path.resolve()}")
-    stages.say("Next:  rasplab repl                       write RASP line by line")
-    stages.say("       rasplab run sort dcab --trace      every s-op and selector of a program")
-    stages.say("       rasplab circuit hist --svg h.svg   another program's circuit")
-    stages.say("       make lab                           the notebooks")
+    studies = [study_program(name, steps, folder, max_inputs, device) for name in LEARNED]
+    page = demo_report(studies, f"Made by: rasplab demo, version {__version__}.")
+    path = write_atomic(out, page)
+    duration = f"{time.perf_counter() - start:.0f} s"
+    steps.write(f"\nDone in {duration}. The report: {path.resolve()}")
+    for line in NEXT:
+        steps.write(line)
     return 0 if all(s.exact for s in studies) else 1
 
 
-def study(name: str, stages: Stages, retrain: Path | None, max_inputs: int, device: str) -> Study:
-    """One program all the way, each stage said as it goes."""
+def study_program(
+    name: str, steps: Steps, retrain: Path | None, max_inputs: int, device: str
+) -> Study:
+    """Take one program through every stage, printing each step."""
     about = entry(name)
-    stages.say(f"\n{name}: {about.summary}")
-    program, output = _interpreted(about, stages)
-    compiled, sizes = _compiled(program, about, stages)
-    model, checked = _verified(compiled, stages, max_inputs, device)
+    steps.write(f"\n{name}: {about.summary}")
+    program, output = _interpret(about, steps)
+    compiled, sizes = _compile(program, about, steps)
+    model, verification = _verify(compiled, steps, max_inputs, device)
     learned = tuple(
-        _learned(each, program, model, stages, retrain, device) for each in LEARNED[name]
+        _learned(trained, program, model, steps, retrain, device) for trained in LEARNED[name]
     )
     return Study(
-        name, about.summary, about.path.read_text(encoding="utf-8"), about.sample, output, sizes,
-        verification_line(checked), checked.mismatches == 0, rasplab.circuit_of(compiled), learned,
-    )  # fmt: skip
+        name=name,
+        summary=about.summary,
+        source=about.path.read_text(encoding="utf-8"),
+        tokens=about.sample,
+        output=output,
+        sizes=sizes,
+        verification=verification_line(verification),
+        exact=verification.mismatches == 0,
+        circuit=circuit_of(compiled),
+        learned=learned,
+    )
 
 
-def _interpreted(about: Entry, stages: Stages):
+def _interpret(about: Entry, steps: Steps) -> tuple[Program, tuple]:
     """The program, and its output on the zoo's sample."""
-    with stages.stage("interpret") as stage:
-        program = rasplab.load(str(about.path))
-        output = rasplab.evaluate(program, about.sample, causal=about.domain.causal).output
-        stage.note = sop_line(about.name, about.sample, output)
-    return program, tuple(output)
+    with steps.step("interpret") as step:
+        program = load(about.path)
+        output = tuple(evaluate(program, about.sample, causal=about.domain.causal).output)
+        step.note = sop_line(about.name, about.sample, output)
+    return program, output
 
 
-def _compiled(program, about: Entry, stages: Stages):
+def _compile(program: Program, about: Entry, steps: Steps) -> tuple[Compiled, dict[str, str]]:
     """The compiled model, and its sizes as text."""
-    with stages.stage("compile") as stage:
-        compiled = compile_at(program, about.domain)
+    with steps.step("compile") as step:
+        compiled = compile_program(program, about.domain)
         sizes = sizes_of(compiled)
-        stage.note = ", ".join(f"{k} {v}" for k, v in sizes.items() if k != "compiled in")
+        step.note = ", ".join(f"{k} {v}" for k, v in sizes.items() if k != "compiled in")
     return compiled, sizes
 
 
-def _verified(compiled, stages: Stages, max_inputs: int, device: str):
+def _verify(
+    compiled: Compiled, steps: Steps, max_inputs: int, device: str
+) -> tuple[LensModel, Report]:
     """The model in TransformerLens, and how it compares with the interpreter."""
-    with stages.stage("load") as stage:
-        model = compiled.to_model(
-            device=device
-        )  # the first time, it is libraries that take seconds
-        stage.note = f"the weights are in TransformerLens, on {model.device}"
-    with stages.stage("verify") as stage:
-        report = rasplab.verify(model, max_inputs=max_inputs, progress=stage.progress)
-        stage.note = verification_line(report)
+    with steps.step("load") as step:  # the first time this imports TransformerLens: seconds
+        model: LensModel = compiled.to_model(device=device)
+        step.note = f"the weights are in TransformerLens, on {model.device}"
+    with steps.step("verify") as step:
+        report = verify(model, max_inputs=max_inputs, progress=step.progress)
+        step.note = verification_line(report)
     return model, report
 
 
-def _learned(name: str, program, model, stages: Stages, retrain: Path | None, device: str):
-    """One trained model, held against the program and the compiled model."""
-    with stages.stage("train" if retrain else "trained") as stage:
+def _learned(
+    name: str,
+    program: Program,
+    model: LensModel,
+    steps: Steps,
+    retrain: Path | None,
+    device: str,
+) -> Learned:
+    """One trained model, compared with the program and the compiled model."""
+    with steps.step("train" if retrain else "trained") as step:
         trained = trained_model(name, retrain, device)
-        stage.note = training_line(trained)
-    with stages.stage("judge") as stage:
-        evidence = rasplab.judge(trained, program, JUDGED_PAIRS, progress=stage.progress or _no)
-        found = [f"{f.head} {f.verdict} {f.selector}" for row in evidence.findings for f in row
-                 if f.verdict != "refuted"]  # fmt: skip
-        stage.note = "; ".join(found) or "no head does what a selector of the program says"
-    table = evidence.table
-    stages.say(_indented(str(table)))
-    with stages.stage("beside") as stage:
-        if trained.domain != model.domain:
-            model = compile_at(program, trained.domain).to_model(device=device)
-        beside = rasplab.side_by_side(program, model, trained, evidence=evidence)
-        stage.note = f"{len(beside.rows)} selectors on {len(beside.inputs)} inputs"
-    curve = trained.trained.curve if trained.trained else ()
+        step.note = training_line(trained)
+    evidence = _judge(trained, program, steps)
+    with steps.step("beside") as step:
+        compiled = _for_domain(model, program, trained.domain, device)
+        beside = side_by_side(program, compiled, trained, evidence=evidence)
+        step.note = f"{len(beside.rows)} selectors on {len(beside.inputs)} inputs"
+    title, how = training_words(trained)
     return Learned(
-        *said(trained), training_line(trained), tuple(map(str, table.selectors)),
-        match_rows(table), beside, evidence_svg(evidence),
-        curve_svg(curve, "Held-out accuracy, loss"),
-    )  # fmt: skip
-
-
-def _no(done: int, total: int) -> None:
-    """No bar."""
-
-
-def compile_at(program, domain):
-    """The program compiled for a domain."""
-    return rasplab.compile(
-        program, vocab=domain.vocab, max_len=domain.max_len, causal=domain.causal
+        title=title,
+        how=how,
+        training=training_line(trained),
+        selectors=tuple(map(str, evidence.table.selectors)),
+        match=match_rows(evidence.table),
+        beside=beside,
+        verdicts=evidence_svg(evidence),
+        curve=curve_svg(trained.trained.curve if trained.trained else (), CURVE_TITLE),
     )
 
 
-def sizes_of(compiled) -> dict[str, str]:
+CURVE_TITLE = "Held-out accuracy, loss"
+
+
+def _judge(trained: LensModel, program: Program, steps: Steps) -> Evidence:
+    """The verdicts on a trained model's heads; prints those not refuted, and the match table."""
+    with steps.step("judge") as step:
+        evidence = judge(trained, program, JUDGED_PAIRS, progress=step.progress)
+        verdicts = [
+            f"{finding.head} {finding.verdict} {finding.selector}"
+            for row in evidence.findings
+            for finding in row
+            if finding.verdict != "refuted"
+        ]
+        step.note = "; ".join(verdicts) or "no head does what a selector of the program says"
+    steps.write(_indented(str(evidence.table)))
+    return evidence
+
+
+def _for_domain(model: LensModel, program: Program, domain: Domain, device: str) -> LensModel:
+    """The compiled model, compiled again where it takes other inputs than those of `domain`."""
+    if model.domain == domain:
+        return model
+    return compile_program(program, domain).to_model(device=device)
+
+
+def sizes_of(compiled: Compiled) -> dict[str, str]:
     """The sizes that the report shows, as text."""
     shape = compiled.weights.shape()
     sizes = {name: str(shape[f"n_{name}"]) for name in ("layers", "heads")}
@@ -175,15 +239,16 @@ def sizes_of(compiled) -> dict[str, str]:
     return sizes | {"compiled in": f"{compiled.seconds:.2f} s"}
 
 
-def trained_model(name: str, retrain: Path | None, device: str):
-    """The model in the repository; or one trained anew, kept in the folder `retrain`."""
+def trained_model(name: str, retrain: Path | None, device: str) -> LensModel:
+    """The shipped model; or one trained anew, written into the folder `retrain`."""
     if retrain:
-        return rasplab.train(name, out=retrain / name, device=device)
-    return rasplab.load_model(shipped("circuits") / "trained" / name, device=device)
+        return train(name, out=retrain / name, device=device)
+    return load_model(shipped("circuits") / "trained" / name, device=device)
 
 
-def said(model) -> tuple[str, str]:
+def training_words(model: LensModel) -> tuple[str, str]:
     """A trained model's title, and in words what it was trained on."""
+    assert model.recipe, "trained models have a recipe"
     task = model.recipe.task
     if not model.recipe.supervise:
         return (
@@ -200,24 +265,21 @@ def said(model) -> tuple[str, str]:
     )
 
 
-def training_line(model) -> str:
-    """What was trained, and how well it does on inputs that it has not seen."""
+def training_line(model: LensModel) -> str:
+    """What was trained, and its accuracy on held-out inputs."""
     heads = f"{model.n_heads} head{'s' * (model.n_heads > 1)}"
     text = f"{model.n_layers} layers of {heads}, {model.n_params:,} parameters"
-    came = model.trained
-    if not came:
+    if not (trained := model.trained):
         return text
-    return f"{text}, {came.held_out:.2%} of held-out positions right after {came.step:,} steps"
+    accuracy = f"{trained.held_out:.2%} of held-out positions right"
+    return f"{text}, {accuracy} after {trained.step:,} steps"
 
 
-def match_rows(table) -> tuple:
-    """The rows of the report's match table."""
+def match_rows(table: MatchTable) -> tuple[MatchRow, ...]:
+    """The rows of the report's match table: (head, (score, chance) by selector)."""
     return tuple(
-        (
-            str(head),
-            tuple(zip(map(float, table.score[i]), map(float, table.chance[i]), strict=True)),
-        )
-        for i, head in enumerate(table.heads)
+        (str(head), tuple(zip(map(float, scores), map(float, chances), strict=True)))
+        for head, scores, chances in zip(table.heads, table.score, table.chance, strict=True)
     )
 
 

@@ -20,15 +20,15 @@ def made(tmp_path_factory) -> tuple[int, str, str]:
     return code, printed.getvalue(), path.read_text(encoding="utf-8")
 
 
-def test_the_demo_says_each_stage_and_where_the_report_is(made):
-    """Each program's stages in order, the match table, and what to try next."""
+def test_the_demo_prints_each_step_and_where_the_report_is(made):
+    """Each program's steps in order, the match table, and what to try next."""
     code, printed, _ = made
     assert code == 0
     for name in demo.LEARNED:
         part = printed[printed.index(f"\n{name}: ") :]
         places = [
-            part.index(f"\n  {stage}")
-            for stage in ("interpret", "compile", "load", "verify", "trained", "judge", "beside")
+            part.index(f"\n  {step}")
+            for step in ("interpret", "compile", "load", "verify", "trained", "judge", "beside")
         ]
         assert (
             places == sorted(places) and "checked 2,000 inputs" in part and "0 mismatches" in part
@@ -81,15 +81,15 @@ def test_what_was_taught_is_found_and_said(made):
     assert re.findall(verdict, own) and "implements" not in re.findall(verdict, own)
 
 
-def test_a_live_stage_draws_a_bar(monkeypatch):
-    """In a terminal the bar moves; the note is printed when the stage is over."""
+def test_a_live_step_draws_a_bar(monkeypatch):
+    """In a terminal the bar moves; the note is printed when the step is over."""
 
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     stream = Terminal()
-    with demo.Stages(stream).stage("verify") as stage:
-        stage.progress(1, 2)
-        stage.note = "half"
+    with demo.Steps(stream).step("verify") as step:
+        step.progress(1, 2)
+        step.note = "half"
     assert "verify" in stream.getvalue() and "half" in stream.getvalue()

@@ -64,7 +64,7 @@ def add_inputs(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--vocab", metavar="V", help="characters, a comma separated list of them, or a JSON list"
     )
-    parser.add_argument("--max-len", type=count, metavar="N", help="longest input")
+    add_count(parser, "--max-len", "longest input")
     parser.add_argument(
         "--causal", action="store_true", default=None, help="let no head look to the right"
     )
@@ -88,6 +88,13 @@ def add_compilation(parser: ArgumentParser) -> None:
 def add_seed(parser: ArgumentParser, help: str = "default: 0") -> None:
     """--seed."""
     parser.add_argument("--seed", type=int, default=0, help=help)
+
+
+def add_count(
+    parser: ArgumentParser, name: str, help: str | None = None, default: int | None = None
+) -> None:
+    """An option that takes a whole number from 1 on."""
+    parser.add_argument(name, type=count, default=default, metavar="N", help=help)
 
 
 def count(text: str) -> int:

@@ -13,6 +13,7 @@ from rasplab.apps.cli.arguments import (
     Commands,
     add_command,
     add_compilation,
+    add_count,
     add_device,
     add_json,
     add_seed,
@@ -65,13 +66,7 @@ def _add_discover(commands: Commands) -> None:
     parser.add_argument(
         "--granularity", metavar="G", help="node | component | edge | position (default: edge)"
     )
-    parser.add_argument(
-        "--pairs",
-        type=count,
-        default=48,
-        metavar="N",
-        help="pairs of clean and corrupted inputs (default: 48)",
-    )
+    add_count(parser, "--pairs", "pairs of clean and corrupted inputs (default: 48)", default=48)
     parser.add_argument(
         "--lengths",
         type=count,
@@ -80,7 +75,7 @@ def _add_discover(commands: Commands) -> None:
         help="of the inputs (default: 1 to the longest)",
     )
     for name, owner in SETTINGS.items():
-        parser.add_argument(f"--{name}", type=count, metavar="N", help=f"of {owner}")
+        add_count(parser, f"--{name}", f"of {owner}")
     add_seed(parser)
     parser.add_argument("-o", "--out", metavar="F", help="write the scores to F")
     add_device(parser)
@@ -157,12 +152,7 @@ def _add_score(commands: Commands) -> None:
         action="store_true",
         help="faithfulness, completeness and minimality by size",
     )
-    parser.add_argument(
-        "--keep",
-        type=count,
-        metavar="N",
-        help="edges in the picture (default: as many as are true)",
-    )
+    add_count(parser, "--keep", "edges in the picture (default: as many as are true)")
     parser.add_argument("--svg", metavar="F", help="draw found over true: hit, missed, false")
     parser.add_argument("--html", metavar="F", help="the same as a page; heads show their patterns")
     add_device(parser)

@@ -11,12 +11,12 @@ from rasplab.apps.cli.arguments import (
     Commands,
     add_command,
     add_compilation,
+    add_count,
     add_device,
     add_file,
     add_json,
     add_seed,
     compiled_of,
-    count,
     read_tokens,
 )
 from rasplab.apps.cli.output import only_json, print_json, verification_line
@@ -96,12 +96,8 @@ def _add_verify(commands: Commands) -> None:
     parser = add_command(commands, "verify", verify_model, about)
     parser.add_argument("file", metavar="FILE|DIR", help="a program, or a compiled model's folder")
     add_compilation(parser)
-    parser.add_argument(
-        "--max-inputs",
-        type=count,
-        default=MAX_INPUTS,
-        metavar="N",
-        help="all inputs, or a sample of N (default: 200000)",
+    add_count(
+        parser, "--max-inputs", "all inputs, or a sample of N (default: 200000)", default=MAX_INPUTS
     )
     add_seed(parser, "of the sample (default: 0)")
     add_device(parser)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from rasplab.apps.cli.arguments import MAX_INPUTS, Commands, add_command, add_device, count
+from rasplab.apps.cli.arguments import (
+    MAX_INPUTS,
+    Commands,
+    add_command,
+    add_count,
+    add_device,
+)
 
 ORDER = 5
 
@@ -19,12 +25,11 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--retrain", action="store_true", help="train the models anew (some minutes)"
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--max-inputs",
-        type=count,
+        "inputs checked per program at most (default: 200000)",
         default=MAX_INPUTS,
-        metavar="N",
-        help="inputs checked per program at most (default: 200000)",
     )
     add_device(parser)
 

@@ -13,11 +13,11 @@ from rasplab.apps.cli.arguments import (
     MAX_INPUTS,
     Commands,
     add_command,
+    add_count,
     add_file,
     add_inputs,
     add_json,
     add_seed,
-    count,
     domain_of,
     program_path,
     read_tokens,
@@ -174,12 +174,11 @@ def _add_equal(commands: Commands) -> None:
     add_file(parser)
     parser.add_argument("other", metavar="OTHER", help="the other program")
     add_inputs(parser)
-    parser.add_argument(
+    add_count(
+        parser,
         "--max-inputs",
-        type=count,
+        "beyond so many, sample longer inputs (default: 200000)",
         default=MAX_INPUTS,
-        metavar="N",
-        help="beyond so many, sample longer inputs (default: 200000)",
     )
     add_seed(parser, "of the sample (default: 0)")
     add_json(parser)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rasplab.apps.cli.arguments import (
     Commands,
     add_command,
+    add_count,
     add_device,
     add_file,
     add_json,
     add_seed,
-    count,
     model_in,
     program_path,
 )
@@ -56,7 +56,7 @@ def _add_train(commands: Commands) -> None:
     )
     add_seed(parser)
     for name in SIZES:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=count, metavar="N")
+        add_count(parser, f"--{name.replace('_', '-')}")
     parser.add_argument("--norm", metavar="NAME", help="LN, LNPre, RMS, RMSPre or none")
     parser.add_argument("--act", metavar="NAME", help="gelu, gelu_new, relu or silu")
     parser.add_argument("--attn-only", action="store_true", help="no MLPs")
@@ -171,20 +171,11 @@ def _add_match(commands: Commands) -> None:
     parser.add_argument("model", metavar="MODEL", help="a trained or compiled model's folder")
     add_file(parser)
     parser.add_argument("--screen", action="store_true", help="similarity only: no verdicts")
-    parser.add_argument(
-        "--pairs",
-        type=count,
-        default=200,
-        metavar="N",
-        help="pairs of inputs for each kind of swap (default: 200)",
+    add_count(
+        parser, "--pairs", "pairs of inputs for each kind of swap (default: 200)", default=200
     )
     add_seed(parser, "of the inputs (default: 0)")
-    parser.add_argument(
-        "--seeds",
-        type=count,
-        metavar="N",
-        help="train its recipe on seeds 0 to N-1 and judge each",
-    )
+    add_count(parser, "--seeds", "train its recipe on seeds 0 to N-1 and judge each")
     parser.add_argument("-o", "--out", default="out/seeds", metavar="DIR", help="for those models")
     add_device(parser)
     add_json(parser)
@@ -240,9 +231,7 @@ def _add_atlas(commands: Commands) -> None:
     )
     parser.add_argument("--text", metavar="FILE", help="read this text, not random tokens")
     for name, default in (("sequences", 64), ("length", 40)):
-        parser.add_argument(
-            f"--{name}", type=count, default=default, metavar="N", help=f"default: {default}"
-        )
+        add_count(parser, f"--{name}", f"default: {default}", default=default)
     add_seed(parser)
     parser.add_argument("--svg", metavar="F", help="write the map of layers and heads to F")
     parser.add_argument("--html", metavar="F", help="write a page to F: the map, and every score")
@@ -289,7 +278,7 @@ def _add_sweep(commands: Commands) -> None:
     parser = add_command(commands, "sweep", sweep_runs, "many training runs from one specification")
     parser.add_argument("spec", metavar="SPEC.toml", help="tasks, seeds, [settings] and [grid]")
     parser.add_argument("-o", "--out", metavar="DIR", help="records (default: out/SPEC); goes on")
-    parser.add_argument("--workers", type=count, metavar="N", help="processes (default: cores)")
+    add_count(parser, "--workers", "processes (default: cores)")
     parser.add_argument("--pool", choices=("local", "ray"), default="local", help="default: local")
     add_json(parser)
 

@@ -1,11 +1,17 @@
-"""What may be written next, and what a name means: completion and help for notebooks and the REPL."""
+"""Completion and help for notebooks and the REPL: what may be written next, what a name means.
+
+`completions(session, text before the cursor)` -> the word begun and its candidates;
+`help_at(session, text, cursor)` and `help_on(session, name)` -> `Help`, or None.
+"""
 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from rasplab.base.errors import RaspError, Span
 from rasplab.lang.elaborate.values import (
@@ -26,6 +32,11 @@ from rasplab.program.interpret.bitrows import matrix
 from rasplab.program.interpret.exact import Column
 from rasplab.program.values import input_text, selector_grid, sop_line
 from rasplab.program.zoo import shipped
+
+if TYPE_CHECKING:
+    from rasplab.program.interpret.bitrows import Rows
+
+WORD_CHARACTERS = string.ascii_letters + string.digits + "_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ def completions(session: Session, before: str) -> tuple[str, list[str]]:
         return loaded[1], sorted(name for name in _files() if name.startswith(loaded[1]))
     if re.sub(r'"[^"]*"', "", line).count('"') or "#" in re.sub(r'"[^"]*"', "", line):
         return "", []
-    word = re.search(r"[A-Za-z_0-9]*$", line)[0]
+    word = line[len(line.rstrip(WORD_CHARACTERS)) :]
     if word[:1].isdigit():
         return "", []
     known = session.names() | tables().words.keys() | HELP.keys()
@@ -72,10 +83,10 @@ def _files() -> Iterator[str]:
 
 
 def help_at(session: Session, text: str, cursor: int) -> Help | None:
-    """Help on the name at the cursor; inside the brackets of a call, on what is called."""
-    for found in re.finditer(r"[A-Za-z_]\w*", text):
-        if found.start() <= cursor <= found.end():
-            known = help_on(session, found[0])
+    """Help on the name at `cursor`, an index into `text`; in a call's brackets, on its function."""
+    for word in re.finditer(r"[A-Za-z_]\w*", text):
+        if word.start() <= cursor <= word.end():
+            known = help_on(session, word[0])
             if known:
                 return known
     called = _called(text[:cursor])
@@ -101,7 +112,7 @@ def help_on(session: Session, name: str) -> Help | None:
         return Help(HELP[name].signature, "form", HELP[name].meaning) if name in HELP else None
     place = session.places.get(name)
     usage = HELP.get(name) or Usage(signature(name, value), _comment(place))
-    source, shown = place.text if place else "", _shown(session, name, value)
+    source, shown = place.text if place else "", _on_example(session, name, value)
     return Help(usage.signature, _kind(value), usage.meaning, source, shown)
 
 
@@ -137,8 +148,8 @@ def _comment(place: Span | None) -> str:
     return "\n".join(lines)
 
 
-def _shown(session: Session, name: str, value: Value) -> str:
-    """A value on the running example."""
+def _on_example(session: Session, name: str, value: Value) -> str:
+    """A value on the running example; the fault's message where it fails there."""
     if isinstance(value, Function | Builtin):
         return ""
     if not isinstance(value, Node):
@@ -151,7 +162,12 @@ def _shown(session: Session, name: str, value: Value) -> str:
 
 
 def node_text(name: str, node: Node, tokens: Sequence, column: Column) -> str:
-    """An s-op as a line, a selector as a grid, for eyes: columns aligned whatever the tokens."""
+    """An s-op as a line, a selector as a grid whose columns are aligned."""
     if not isinstance(node, Selector):
         return sop_line(name, tokens, column)
-    return f"{name}({input_text(tokens)})\n{selector_grid(matrix(column), tokens)}"
+    return f"{name}({input_text(tokens)})\n{column_grid(column, tokens)}"
+
+
+def column_grid(column: Column, tokens: Sequence) -> str:
+    """A selector's column, one int of bits per query, as a grid under its tokens."""
+    return selector_grid(matrix(cast("Rows", column)), tokens)

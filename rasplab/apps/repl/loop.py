@@ -1,4 +1,8 @@
-"""The REPL: a plain transcript when its output is no terminal, a friendlier loop when it is."""
+"""The REPL: a plain transcript where input or output is not a terminal, else `Terminal`.
+
+`main(stdin, stdout)` runs one session. A `Face` reads statements and lays out values and faults:
+`Transcript`, here, reproduces the reference to the byte; `Terminal` is for people.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from rasplab.program.interpret.exact import evaluate
 from rasplab.program.interpret.transcript_faults import is_host, transcript_of
 
 VERSION = "0.1"
-"""Of the language, as the banner says it."""
+"""The version of the language, as the banner gives it."""
 
 __all__ = ["Session", "main"]
 
@@ -39,19 +43,23 @@ def _terminal(session: Session) -> Face:
 
 
 class Face(Protocol):
-    """Where statements come from, and how values and faults are told."""
+    """Where statements come from, and how values and faults are laid out."""
 
     def unit(self) -> str:
         """The next whole statements. Raises EOFError at the end."""
+        ...
 
     def lines(self, view: View, result: Result) -> Iterable[str]:
-        """A value. Raises RaspError where it cannot be shown on its example."""
+        """A value as lines. Raises RaspError where it cannot be shown on its example."""
+        ...
 
     def fault(self, error: RaspError) -> str:
-        """A fault."""
+        """A fault as text."""
+        ...
 
     def unshown(self, error: RaspError) -> str:
-        """The fault of a value that could be made, and cannot be shown on the example set now."""
+        """The fault of a value that was made but cannot be shown on the current example."""
+        ...
 
 
 class Transcript:
@@ -78,13 +86,13 @@ class Transcript:
         return line.removesuffix("\n")
 
     def lines(self, view: View, result: Result) -> Iterable[str]:
-        """A value under its name, or what an s-op put to an input gives."""
+        """A value under its name, or the result of an s-op applied to an input."""
         if result.name is None and isinstance(result.value, Applied):
             return applied_lines(view, result.value)
         return named_lines(view, result.name, result.value)
 
     def fault(self, error: RaspError) -> str:
-        """A fault in the words of the reference."""
+        """A fault in the reference's words."""
         text = transcript_of(error)
         if isinstance(error, RaspSyntaxError):
             return f"\t!! antlr exception: {text} \t-- ignoring input"
@@ -95,7 +103,7 @@ class Transcript:
         return f"\t\t!!ignoring input:\n\t {text}"
 
     def unshown(self, error: RaspError) -> str:
-        """A value's fault, in the words of the reference."""
+        """A value's fault in the reference's words."""
         text = transcript_of(error)
         if is_host(error):
             place = error.span.text if error.span else "?"
@@ -104,7 +112,7 @@ class Transcript:
 
 
 def draw(name: str, program: Program, tokens: tuple) -> None:
-    """Write the picture that `draw` asks for, and say where, beside the transcript."""
+    """Write the picture that `draw` asks for; say on stderr where, apart from the transcript."""
     from rasplab.apps.show.program import write_flow
 
     print(f"drawn: {write_flow(evaluate(program, tokens), name)}", file=sys.stderr)
@@ -141,17 +149,19 @@ class _Repl:
         return True
 
     def _show(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Failed):
-            self._write([self.face.fault(outcome.error)])
-        elif isinstance(outcome, Examples):
-            self._write([f"\t{which} example: {_example_text(e)}" for which, e in outcome.pairs])
-        else:
-            self._show_value(outcome)
+        match outcome:
+            case Failed(error):
+                self._write([self.face.fault(error)])
+            case Examples(pairs):
+                self._write([f"\t{which} example: {_example_text(e)}" for which, e in pairs])
+            case Brief(result):
+                self._show_value(result, brief=True)
+            case Result():
+                self._show_value(outcome)
 
-    def _show_value(self, outcome: Outcome) -> None:
-        result = outcome.result if isinstance(outcome, Brief) else outcome
+    def _show_value(self, result: Result, brief: bool = False) -> None:
         try:
-            self._write(self.face.lines(self.session.view(isinstance(outcome, Brief)), result))
+            self._write(self.face.lines(self.session.view(brief), result))
         except RaspError as error:
             self._write([self.face.unshown(error)])
 

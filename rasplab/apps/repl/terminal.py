@@ -1,5 +1,4 @@
-"""The REPL on a terminal: colours, history, completion, editing over several lines, `name?` for
-help."""
+"""The REPL on a terminal: colours, history, completion, multi-line editing, `name?` for help."""
 
 from __future__ import annotations
 
@@ -13,11 +12,18 @@ from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.styles import Style
 
-from rasplab.apps.repl.completion import completions, help_at, help_on, node_text, value_line
+from rasplab.apps.repl.completion import (
+    column_grid,
+    completions,
+    help_at,
+    help_on,
+    node_text,
+    value_line,
+)
 from rasplab.apps.repl.highlight import RaspLexer
 from rasplab.base.errors import RaspError, render
 from rasplab.lang.elaborate.elaborator import Result
@@ -25,10 +31,10 @@ from rasplab.lang.elaborate.values import Applied, Node, Selector, kind
 from rasplab.lang.printing.transcript import View
 from rasplab.lang.session import Session
 from rasplab.lang.syntax.parser import is_unfinished
-from rasplab.program.interpret.bitrows import matrix
-from rasplab.program.values import aligned, selector_grid, sop_line
+from rasplab.program.values import aligned, sop_line
 
 INDENT = 4
+"""Spaces per open brace."""
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 STYLE = {
     "pygments.keyword": "bold",
@@ -39,11 +45,11 @@ STYLE = {
     "pygments.literal.number": "ansimagenta",
     "pygments.comment": "italic ansibrightblack",
 }
-"""Colours of the terminal's own palette, so that they read on its ground."""
+"""Colours of the terminal's palette, legible on its background whatever that is."""
 
 
 class Terminal:
-    """Reads whole statements from a terminal, and tells values and faults to eyes."""
+    """The `Face` of the REPL on a terminal: reads statements, lays out values and faults."""
 
     def __init__(self, session: Session, **options: Any):
         self.session = session
@@ -73,16 +79,16 @@ class Terminal:
 
     def _answer(self, name: str) -> bool:
         """`name?`: help, where the name is known."""
-        found = help_on(self.session, name)
-        if found:
-            print(found)
-        return bool(found)
+        help_ = help_on(self.session, name)
+        if help_:
+            print(help_)
+        return bool(help_)
 
     def hint(self, document: Document) -> str:
-        """How what stands at the cursor is written, else the running example."""
-        found = help_at(self.session, document.text, document.cursor_position)
-        if found:
-            return f" {found.signature}   {found.meaning.partition(chr(10))[0]}"
+        """The toolbar: the signature of the name at the cursor, or the running example."""
+        help_ = help_at(self.session, document.text, document.cursor_position)
+        if help_:
+            return f" {help_.signature}   {help_.meaning.partition(chr(10))[0]}"
         return f" example: {self.session.sop_example!r}   name? help   Tab names   Ctrl-D leaves"
 
     def fault(self, error: RaspError) -> str:
@@ -95,9 +101,9 @@ class Terminal:
 
     def lines(self, view: View, result: Result) -> Iterator[str]:
         """A value: s-ops as a line or under the tokens, selectors as grids, aligned."""
-        name, value = result.name, result.value
+        name, value = result.name or "", result.value
         if isinstance(value, Applied):
-            yield _applied(name or "", value)
+            yield _applied(name, value)
         elif not isinstance(value, Node):
             yield value_line(name, value)
         else:
@@ -119,11 +125,11 @@ class Terminal:
 def _applied(name: str, value: Applied) -> str:
     if not value.is_selector:
         return sop_line(name, value.tokens, value.column)
-    return selector_grid(matrix(value.column), value.tokens)
+    return column_grid(value.column, value.tokens)
 
 
 def _history() -> History:
-    """Kept between sessions, under the user's state folder, where that can be written."""
+    """The history file in the user's state folder; in memory where that cannot be written."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     file = Path(state) / "rasplab" / "history"
     try:
@@ -135,25 +141,27 @@ def _history() -> History:
 
 
 class NameCompleter(Completer):
-    """The names of a session, its library and the language."""
+    """Completes the names of a session, its library and the language."""
 
     def __init__(self, session: Session):
         self.session = session
 
-    def get_completions(self, document: Document, event: CompleteEvent) -> Iterator[Completion]:
-        """Those that begin as the word before the cursor; all of them only when asked."""
-        word, found = completions(self.session, document.text_before_cursor)
-        if word or event.completion_requested:
-            for name in found:
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterator[Completion]:
+        """The names that begin as the word before the cursor; with no word, only on Tab."""
+        word, names = completions(self.session, document.text_before_cursor)
+        if word or complete_event.completion_requested:
+            for name in names:
                 yield Completion(name, start_position=-len(word))
 
 
 def _keys() -> KeyBindings:
-    """Enter goes on with a text that is not whole, and hands over one that is."""
+    """Enter continues an unfinished statement and runs a finished one; `}` takes an indent back."""
     keys = KeyBindings()
 
     @keys.add("enter")
-    def enter(event) -> None:
+    def enter(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if buffer.text.strip() and is_unfinished(buffer.text) and not _asks(buffer.text):
             buffer.insert_text("\n" + " " * _indent(buffer.document.text_before_cursor))
@@ -161,7 +169,7 @@ def _keys() -> KeyBindings:
             buffer.validate_and_handle()
 
     @keys.add("}")
-    def close(event) -> None:
+    def close(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         line = buffer.document.current_line_before_cursor
         if line and not line.strip():
@@ -176,5 +184,5 @@ def _asks(text: str) -> bool:
 
 
 def _indent(before: str) -> int:
-    """Spaces that a new line begins with: one step for each brace that is open."""
+    """Spaces that a new line begins with: INDENT for each brace that is open."""
     return INDENT * max(0, before.count("{") - before.count("}"))

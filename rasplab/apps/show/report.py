@@ -1,4 +1,8 @@
-"""The demo's report: one HTML file that needs no network, no script, and reads light and dark."""
+"""The demo's report: one HTML file that needs no network and no script, light or dark.
+
+`demo_report` takes a `Study` for each program, which holds a `Learned` for each trained model, and
+returns the page. Everything that comes from a program or a model is escaped here.
+"""
 
 from __future__ import annotations
 
@@ -40,20 +44,27 @@ VERDICT_NOTE = (
 )
 
 
+MatchRow = tuple[str, tuple[tuple[float, float], ...]]
+"""A head's name, and for each selector its (score, chance)."""
+
+
 @dataclass(frozen=True)
 class Learned:
     """A trained model held against the program.
 
-    how       in words, what it was trained on; `training` its size and accuracy
-    match     heads x selectors: rows of (head, [(score, chance), ...])
-    verdicts, curve   pictures, as SVG: what each head implements; how training went
+    how       in words, what it was trained on
+    training  its size and accuracy, in a line
+    match     rows of the table of scores, one per head, in the order of `selectors`
+    beside    compiled and trained heads on the same inputs
+    verdicts  a picture as SVG: what each head implements
+    curve     a picture as SVG: accuracy and loss over steps
     """
 
     title: str
     how: str
     training: str
     selectors: tuple[str, ...]
-    match: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+    match: tuple[MatchRow, ...]
     beside: SideBySide
     verdicts: str
     curve: str
@@ -63,7 +74,10 @@ class Learned:
 class Study:
     """All that the report says of one program.
 
-    sizes    name -> text, in the order shown
+    tokens        the sample input; `output` is what the interpreter gives on it
+    sizes         name -> text, in the order shown
+    verification  the result in a line; `exact` where no input was wrong
+    circuit       the structural circuit
     """
 
     name: str
@@ -80,7 +94,7 @@ class Study:
 
 def demo_report(studies: Sequence[Study], footer: str = "") -> str:
     """The whole page."""
-    body = "".join(_program(study, noted=not i) for i, study in enumerate(studies))
+    body = "".join(_program(study, explained=not i) for i, study in enumerate(studies))
     return document(
         "rasplab: programs and heads",
         f'{_opening(studies)}{body}<p class="soft">{escape(footer)}</p>',
@@ -98,9 +112,9 @@ def _opening(studies: Sequence[Study]) -> str:
     )
 
 
-def _program(study: Study, noted: bool) -> str:
-    """One program and the models held against it; `noted`: with words on how to read the first."""
-    learned = "".join(_learned(each, noted and not i) for i, each in enumerate(study.learned))
+def _program(study: Study, explained: bool) -> str:
+    """One program and the models held against it; `explained`: the first with reading notes."""
+    learned = "".join(_learned(m, explained and not i) for i, m in enumerate(study.learned))
     return (
         f'<article class="program"><h2>{escape(study.name)}</h2>'
         f'<p class="lead">{escape(study.summary)}</p>'
@@ -113,7 +127,7 @@ def _program(study: Study, noted: bool) -> str:
     )
 
 
-def _learned(learned: Learned, noted: bool) -> str:
+def _learned(learned: Learned, explained: bool) -> str:
     """One trained model: how it came about, its heads beside the compiled ones, the verdicts."""
     beside = side_by_side_html(learned.beside, lambda svg, _: svg)
     parts = (
@@ -123,7 +137,7 @@ def _learned(learned: Learned, noted: bool) -> str:
         ("How it was trained", "", f'<div class="wide">{learned.curve}</div>'),
     )
     shown = "".join(
-        f"{_heading(title)}{_soft(note) if noted and note else ''}{part}"
+        f"{_heading(title)}{_soft(note) if explained and note else ''}{part}"
         for title, note, part in parts
     )
     return (

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from math import nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from rasplab.apps.show.heads import Cell, grid_svg
 from rasplab.apps.show.html import figure, wrapped
 from rasplab.apps.show.svg import LIGHT, pattern_svg, picture, text_at
 from rasplab.base.text import width
-from rasplab.study.bench.superposition import Superposed
-from rasplab.study.bench.sweep_tables import Row
+
+if TYPE_CHECKING:  # a notebook imports this module before it needs torch
+    from rasplab.study.bench.superposition import Superposed
+    from rasplab.study.bench.sweep_tables import Row
 
 # Sweeps of training -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
-from rasplab.apps.notebook.extension import Cells, Picture, page
+from rasplab.apps.notebook.cells import Cells, Picture, page
 from rasplab.apps.repl.completion import completions, help_at, help_on
 from rasplab.apps.repl.loop import main
 from rasplab.base.errors import RaspError
