@@ -152,11 +152,11 @@ def _print_coverage(args: Namespace, changes: Mapping[str, Any]) -> int:
     """Print what the examples that the recipe would train on meet."""
     from rasplab.study.tasks.coverage import coverage
     from rasplab.study.tasks.tasks import task
-    from rasplab.study.training.trainer import POOL
+    from rasplab.study.training.trainer import TRAINING_INPUTS
 
     recipe = _recipe(args, changes)
     examples = task(recipe.program(), recipe.domain, recipe.inputs)
-    sample = examples.sample(POOL, recipe.seed, lengths=recipe.trained_lengths)
+    sample = examples.sample(TRAINING_INPUTS, recipe.seed, lengths=recipe.trained_lengths)
     result = coverage(examples, sample)
     if args.json:
         print_json(task=args.task, **result.to_json())

@@ -29,9 +29,9 @@ def test_the_shipped_models_do_their_tasks(name):
     model = load_model(folder, "cpu")
     assert model.recipe == recipe(name)
     assert sum(p.stat().st_size for p in folder.iterdir()) < 1_000_000
-    todo = task(model.program, model.domain, model.recipe.inputs)
-    assert todo.classes == model.readout.values
-    assert accuracy_on(model, todo.sample(1000, seed=11, held_out=True)) >= PROMISED[name]
+    study_task = task(model.program, model.domain, model.recipe.inputs)
+    assert study_task.classes == model.readout.values
+    assert accuracy_on(model, study_task.sample(1000, seed=11, held_out=True)) >= PROMISED[name]
     assert model.trained.curve[-1][0] == model.trained.step
 
 

@@ -46,8 +46,8 @@ def test_a_swap_is_a_node_patch():
     assert torch.allclose(found[1][counted], posed.base.logits[0][counted], atol=1e-4)
     for i, site in enumerate(sites):
         mask = posed.units.only([str(site)])[None].float()
-        wanted = posed.run(mask).logits[0]
-        assert torch.allclose(found[2 + i][counted], wanted[counted], atol=1e-4), str(site)
+        made = posed.run(mask).logits[0]
+        assert torch.allclose(found[2 + i][counted], made[counted], atol=1e-4), str(site)
     assert not torch.allclose(found[2], found[1], atol=1e-3)
 
 

@@ -6,7 +6,7 @@ from support.training import task_of, tiny
 
 from rasplab.base.errors import RaspNameError, RaspValueError
 from rasplab.study.training import trainer as training
-from rasplab.study.training.supervise import targets, wanted_patterns
+from rasplab.study.training.supervise import expected_patterns, targets_of
 from rasplab.study.training.trainer import fit
 
 
@@ -27,21 +27,23 @@ def test_supervised_heads_attend_as_the_selector():
     }
     masses = []
     for supervise in ((("L1H0", "flip"),), ()):
-        wanted = tiny("reverse", **(shared | {"supervise": supervise}))
-        todo = task_of(wanted)
-        model = fit(wanted, todo, device="cpu")
+        made = tiny("reverse", **(shared | {"supervise": supervise}))
+        study_task = task_of(made)
+        model = fit(made, study_task, device="cpu")
         patterns = model.patterns_of(np.array([[0, 1, 2, 0, 1]] * 2))[0, 1, 0, 1:, 1:]
         masses.append(float(np.fliplr(patterns).trace() / 5))
     assert masses[0] > 0.7 and masses[0] > masses[1] + 0.1
 
 
-def test_wanted_patterns_end_where_inputs_end():
+def test_expected_patterns_end_where_inputs_end():
     """Rows of probabilities at tokens, nothing after the end; a width counts BOS."""
-    wanted = tiny()
-    todo = task_of(wanted)
-    batch = todo.sample(20, seed=0)
-    model = training.blank(wanted, todo, "cpu")
-    rows = wanted_patterns(todo, batch, targets(model, todo.program, (("L0H0", "same"),)))[0]
+    made = tiny()
+    study_task = task_of(made)
+    batch = study_task.sample(20, seed=0)
+    model = training.blank(made, study_task, "cpu")
+    rows = expected_patterns(
+        study_task, batch, targets_of(model, study_task.program, (("L0H0", "same"),))
+    )[0]
     inside = np.arange(batch.ids.shape[1]) < batch.lengths[:, None]
     np.testing.assert_allclose(rows.sum(-1).numpy(), inside, atol=1e-6)
     first = int(np.flatnonzero(batch.lengths > 1)[0])

@@ -23,10 +23,10 @@ def hist_task():
 
 def test_training_learns_and_repeats(hist_task):
     """Accuracy rises well above the untrained model's; equal seeds end equal."""
-    wanted = tiny(steps=100, lr=5e-3)
+    made = tiny(steps=100, lr=5e-3)
     unseen = hist_task.sample(300, seed=0, held_out=True)
-    before = accuracy_on(training.blank(wanted, hist_task, "cpu"), unseen)
-    one, two = (fit(wanted, hist_task, device="cpu") for _ in range(2))
+    before = accuracy_on(training.blank(made, hist_task, "cpu"), unseen)
+    one, two = (fit(made, hist_task, device="cpu") for _ in range(2))
     assert one.accuracy == two.accuracy > before + 0.2
     assert one.accuracy == pytest.approx(accuracy_on(one, hist_task.sample(3000, 0, held_out=True)))
 
@@ -72,8 +72,7 @@ def test_a_loss_that_is_no_number_stops_training(hist_task, tmp_path):
 
 def test_the_rate_rises_then_falls():
     """Warm-up from nearly 0 to 1, then a cosine down to a tenth."""
-    wanted = tiny(steps=100, warmup=10)
-    rates = [lr_schedule(step, wanted) for step in range(100)]
+    rates = [lr_schedule(step, steps=100, warmup=10) for step in range(100)]
     assert rates[0] == 0.1 and max(rates) == rates[9] == 1.0
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
     assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
@@ -105,14 +104,14 @@ def stop_at(step):
 def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, monkeypatch, changes):
     """Killed twice, once between two checkpoints: the same weights to the byte, the same curve."""
     monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
-    wanted = tiny(**changes)
-    todo = task_of(wanted)
+    made = tiny(**changes)
+    study_task = task_of(made)
     for step in (17, 21):
         with pytest.raises(Stopped):
-            fit(wanted, todo, tmp_path / "broken", "cpu", stop_at(step))
+            fit(made, study_task, tmp_path / "broken", "cpu", stop_at(step))
         assert (tmp_path / "broken" / STATE).is_file()
-    fit(wanted, todo, tmp_path / "broken", "cpu")
-    fit(wanted, todo, tmp_path / "whole", "cpu")
+    fit(made, study_task, tmp_path / "broken", "cpu")
+    fit(made, study_task, tmp_path / "whole", "cpu")
     one, two = ((tmp_path / d / WEIGHTS).read_bytes() for d in ("broken", "whole"))
     assert one == two
     one, two = (json.loads((tmp_path / d / RECORD).read_text()) for d in ("broken", "whole"))
@@ -124,10 +123,10 @@ def test_a_resumed_run_repeats_no_step(tmp_path, monkeypatch):
     """After a kill at step 25 the next report is of step 21."""
     monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     seen = []
-    todo = task_of(tiny())
+    study_task = task_of(tiny())
     with pytest.raises(Stopped):
-        fit(tiny(), todo, tmp_path, "cpu", stop_at(25))
-    fit(tiny(), todo, tmp_path, "cpu", lambda step, *_: seen.append(step))
+        fit(tiny(), study_task, tmp_path, "cpu", stop_at(25))
+    fit(tiny(), study_task, tmp_path, "cpu", lambda step, *_: seen.append(step))
     assert seen[0] == 21
 
 
@@ -170,8 +169,8 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatc
     monkeypatch.setattr(training, "EVAL_INTERVAL", 10)
     plain = training.lr_schedule
 
-    def exploding(step, made):
-        return plain(step, made) if step < 10 else 1e9
+    def exploding(step, steps, warmup):
+        return plain(step, steps, warmup) if step < 10 else 1e9
 
     monkeypatch.setattr(training, "lr_schedule", exploding)
     with pytest.raises(RaspError, match="diverged") as told:
@@ -183,10 +182,10 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatc
 
 def test_attention_only_models_learn_and_come_back(tmp_path):
     """d_mlp 0: no neuron runs, the checkpoint says so."""
-    wanted = tiny("hist", d_mlp=0, steps=60, lr=5e-3)
-    model = fit(wanted, task_of(wanted), tmp_path, "cpu")
+    made = tiny("hist", d_mlp=0, steps=60, lr=5e-3)
+    model = fit(made, task_of(made), tmp_path, "cpu")
     again = load_model(tmp_path, "cpu")
-    assert again.lens.cfg.attn_only and again.recipe == wanted
+    assert again.lens.cfg.attn_only and again.recipe == made
     assert again.run_batch(["abc", "aab"]) == model.run_batch(["abc", "aab"])
     assert json.loads((tmp_path / RECORD).read_text())["config"]["d_mlp"] == 0
 
@@ -198,18 +197,18 @@ def test_attention_only_models_learn_and_come_back(tmp_path):
 def test_settings_of_the_transformer_are_used(tmp_path, changes):
     """Norms, activations and direction reach the model, which trains and comes back."""
     given = {k: None if v == "none" else v for k, v in changes.items()}
-    wanted = tiny(steps=3, **given)
-    model = fit(wanted, task_of(wanted), tmp_path, "cpu")
+    made = tiny(steps=3, **given)
+    model = fit(made, task_of(made), tmp_path, "cpu")
     cfg = load_model(tmp_path, "cpu").lens.cfg
-    assert cfg.normalization_type == wanted.norm and cfg.act_fn == wanted.act
-    assert cfg.attention_dir == ("causal" if wanted.causal else "bidirectional")
+    assert cfg.normalization_type == made.norm and cfg.act_fn == made.act
+    assert cfg.attention_dir == ("causal" if made.causal else "bidirectional")
     assert not math.isnan(model.accuracy)
 
 
 def test_longer_inputs_than_trained_on_are_measured():
     """Trained up to 3 of 6 tokens: accuracies for every length, those beyond are lower."""
-    wanted = tiny(max_len=6, train_len=3, steps=150, lr=5e-3)
-    todo = task_of(wanted)
-    assert todo.sample(50, 0, lengths=wanted.trained_lengths).lengths.max() == 3
-    found = accuracy_by_length(fit(wanted, todo, device="cpu"), todo)
+    made = tiny(max_len=6, train_len=3, steps=150, lr=5e-3)
+    study_task = task_of(made)
+    assert study_task.sample(50, 0, lengths=made.trained_lengths).lengths.max() == 3
+    found = accuracy_by_length(fit(made, study_task, device="cpu"), study_task)
     assert {3, 4, 5, 6} <= set(found) and found[6] < found[3]
