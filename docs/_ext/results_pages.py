@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-Cell = object
+import bench_pages
+from tables import absent, page, percent, source, table
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -23,69 +23,8 @@ def pages(root: Path) -> dict[str, str]:
         "trained.md": trained(root / "circuits" / "trained"),
         "calibration.md": calibration(root / "circuits" / "calibration.json"),
         "realistic.md": realistic(root / "circuits" / "realistic"),
-        "discovery.md": stored(
-            results / "discovery.json", "Discovery methods", DISCOVERY, "make bench-circuits"
-        ),
-        "size.md": stored(
-            results / "sizes.json", "Size of compiled models", SIZE, "make bench-compiler"
-        ),
-        "speed.md": stored(
-            results / "speed.json", "Speed of the language", SPEED, "make bench-language"
-        ),
+        **bench_pages.pages(results),
     }
-
-
-DISCOVERY = """Every discovery method on compiled and realistic models, against truths of the same
-ablation. Areas are mean edge AUC: ties at their average rank, and (pessimistic) counted against. No
-method can do much better than 0.70 against structural truth under `resample`: most wired edges
-carry the same on every input of a length."""
-
-SIZE = """The compact basis. Tracr's numbers are those of its last commit at its default setting;
-ratios are its dense size and compile time over ours."""
-
-SPEED = """One input of 1,000 random tokens. `cell by cell` is the definition of the language in
-plain Python; `the paper's` is the interpreter of the paper's authors."""
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Cell]], numbers: int = 0) -> str:
-    """A Markdown table; the last `numbers` columns are aligned to the right."""
-    rule = ["---"] * (len(head) - numbers) + ["--:"] * numbers
-    lines = [head, rule, *([shown(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def shown(cell: Cell) -> str:
-    """A value as the text of a cell."""
-    if cell is None:
-        return ""
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, float):
-        return f"{cell:.0f}" if abs(cell) >= 1000 else f"{cell:.3g}" if cell else "0"
-    if isinstance(cell, int):
-        return f"{cell:,}"
-    return str(cell).replace("|", "\\|")
-
-
-def page(title: str, *parts: str) -> str:
-    """A page of paragraphs."""
-    return "\n\n".join([f"# {title}", *parts]) + "\n"
-
-
-def absent(title: str, path: Path, command: str) -> str:
-    """A page that says what is missing."""
-    note = f"`experiments/results/{path.name}` is not there. `{command}` writes it."
-    return page(title, f":::{{warning}}\n{note}\n:::")
-
-
-def source(path: str, command: str) -> str:
-    """Where a page's numbers come from."""
-    return f"From `{path}`; measured anew by `{command}`."
-
-
-def percent(share: float) -> str:
-    """A share with two decimals."""
-    return f"{share:.2%}"
 
 
 def reproduction(results: Path) -> str:
@@ -218,21 +157,3 @@ def realistic(folder: Path) -> str:
     )
     where = source("circuits/realistic/*/measured.json", "make realistic")
     return page("Realistic models", text, table(head, rows, 3), where)
-
-
-def stored(path: Path, title: str, text: str, command: str) -> str:
-    """A page of the tables that a benchmark stored.
-
-    The file holds {"tables": {heading: [row, ...]}, ...}: rows are objects with the same keys; all
-    other entries (machine, versions, seed) are printed below.
-    """
-    if not path.exists():
-        return absent(title, path, command)
-    data = json.loads(path.read_text("utf-8"))
-    parts = [text]
-    for heading, rows in data.get("tables", {}).items():
-        head = list(rows[0])
-        parts += [f"## {heading}", table(head, ([row.get(k) for k in head] for row in rows))]
-    notes = [f"- {key}: {shown(value)}" for key, value in data.items() if key != "tables"]
-    where = source(f"experiments/results/{path.name}", command)
-    return page(title, *parts, where, "\n".join(notes))

@@ -125,7 +125,9 @@ class Block(SphinxDirective):
         shown = [self.literal(text, language)] if language != "console" else []
         if output:
             shown.append(self.literal(output, "text" if shown else "console"))
-            shown[-1]["classes"].append("output")
+            shown[-1]["classes"] += (
+                ["output", "message"] if "raises" in self.options else ["output"]
+            )
         return shown
 
     def literal(self, text: str, language: str) -> nodes.literal_block:
