@@ -8,8 +8,9 @@ PACKAGE = Path(__file__).parents[1] / "rasplab"
 
 
 def modules_with_shapes() -> list[str]:
-    """The modules that annotate arrays with jaxtyping."""
-    files = [p for p in PACKAGE.rglob("*.py") if "from jaxtyping import" in p.read_text("utf-8")]
+    """The modules that import jaxtyping at run time, not under TYPE_CHECKING alone."""
+    line = "\nfrom jaxtyping import"
+    files = [p for p in PACKAGE.rglob("*.py") if line in p.read_text("utf-8")]
     return [".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in sorted(files)]
 
 

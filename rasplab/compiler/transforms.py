@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rasplab.base.rng import stream
 from rasplab.transformer.sites import Site
 from rasplab.transformer.weights import Weights
 
@@ -30,7 +31,7 @@ def rotated(compiled: Compiled, seed: int) -> Compiled:
 
     Exact up to rounding, for which the model is run in float64.
     """
-    w, rng = compiled.weights, np.random.default_rng((seed, 11))
+    w, rng = compiled.weights, stream(seed, "rotation")
     turn = _rotation(w.W_E.shape[1], rng)
     arrays = {name: turn.T @ getattr(w, name) for name in READS}
     arrays |= {name: getattr(w, name) @ turn for name in WRITES}
@@ -50,7 +51,7 @@ def with_noise(compiled: Compiled, sigma: float, seed: int) -> Compiled:
     No longer exact; how far off it is depends on the program. Noise of one size for all entries
     of an array would drown the small ones: compiled scores lie thousands of times above values.
     """
-    rng = np.random.default_rng((seed, 12))
+    rng = stream(seed, "weight noise")
     noisy = {
         name: a * (1 + sigma * rng.standard_normal(a.shape))
         for name, a in compiled.weights.arrays().items()
@@ -60,7 +61,7 @@ def with_noise(compiled: Compiled, sigma: float, seed: int) -> Compiled:
 
 def shuffled_heads(compiled: Compiled, seed: int) -> Compiled:
     """The same function with the heads of every layer in another order; the layout follows."""
-    w, rng = compiled.weights, np.random.default_rng((seed, 13))
+    w, rng = compiled.weights, stream(seed, "head order")
     orders = [rng.permutation(w.W_Q.shape[1]) for _ in range(w.W_Q.shape[0])]
     arrays = {
         name: np.stack([a[order] for a, order in zip(getattr(w, name), orders, strict=True)])
@@ -84,7 +85,7 @@ def with_decoys(compiled: Compiled, seed: int) -> Compiled:
 
     Twin of head h is head h + n_heads; what it writes lies in residual directions of its own.
     """
-    w, rng = compiled.weights, np.random.default_rng((seed, 14))
+    w, rng = compiled.weights, stream(seed, "decoy heads")
     layers, heads, d_model, d_head = w.W_Q.shape
     wide = {name: _grown(getattr(w, name), axis, d_head) for name, axis in (READS | WRITES).items()}
     arrays = wide | {name: np.concatenate([wide[name]] * 2, 1) for name in PER_HEAD if name in wide}

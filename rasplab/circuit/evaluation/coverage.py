@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rasplab.base.rng import stream
 from rasplab.circuit.patching.pairs import Pairs
 from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
 from rasplab.program.domain import Domain
@@ -58,7 +59,7 @@ def coverage(program: Program, domain: Domain, pairs: Pairs, seed: int = 0) -> C
     groups = [tokens[lengths == n, 1 : n + 1] - 1 for n in range(1, domain.max_len + 1)]
     counts = tuple(map(len, groups))
     mine = _seen(program, domain, [g for g in groups if len(g)])
-    rng = np.random.default_rng((seed, 11))
+    rng = stream(seed, "coverage")
     known = _seen(program, domain, even_ids(domain, REFERENCE, rng))
     parts = tuple(_part(program, i, mine[i], known[i] | mine[i]) for i in sorted(known))
     return Coverage(counts, parts, (*_length_notes(counts), *_part_notes(program, parts, known)))

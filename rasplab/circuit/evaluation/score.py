@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.stats import bootstrap_counts, percentiles
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.graph import Circuit, true_units
 
@@ -167,10 +168,10 @@ def _split(strength: np.ndarray, rng, n: int) -> tuple[np.ndarray, np.ndarray]:
 def _interval(wins: np.ndarray, rng, resamples: int) -> tuple[float, float]:
     """The middle 95% of the mean over resampled rows and columns."""
     n, m = wins.shape
-    rows = rng.multinomial(n, np.full(n, 1 / n), resamples) / n
-    columns = rng.multinomial(m, np.full(m, 1 / m), resamples) / m
+    rows = bootstrap_counts(n, resamples, rng) / n
+    columns = bootstrap_counts(m, resamples, rng) / m
     means = np.einsum("ri,ij,rj->r", rows, wins, columns)
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = percentiles(means)
     return float(low), float(high)
 
 

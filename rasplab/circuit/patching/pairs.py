@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.rng import stream
 from rasplab.circuit.patching.edge_model import Inputs
 from rasplab.program.domain import Domain
 from rasplab.program.inputs import random_rows
@@ -102,7 +103,7 @@ def draw_longer(domain: Domain, n: int, seed: int = 0, device: torch.device | st
     """About `n` random pairs whose corrupted input may be longer than the clean one, never shorter:
     so parts that depend on the length alone carry something else.
     """
-    rng, longest = np.random.default_rng((seed, 5)), domain.max_len
+    rng, longest = stream(seed, "longer pairs"), domain.max_len
     clean_lengths = rng.integers(1, longest + 1, n)
     lengths = rng.integers(clean_lengths, longest + 1)
     ids = [random_rows(len(domain.vocab), n, longest, rng) + 1 for _ in range(2)]
@@ -148,7 +149,7 @@ def pairs_of(
     lengths = np.full(len(clean), n) if lengths is None else np.asarray(lengths)
     real = np.arange(n) < lengths[:, None]
     counted = real & (np.arange(n) > 0) if counted is None else np.asarray(counted, bool)
-    shuffled = _shuffled(lengths, n, np.random.default_rng((seed, 7)))
+    shuffled = _shuffled(lengths, n, stream(seed, "shuffled positions"))
     positions = np.broadcast_to(np.arange(n), clean.shape).copy()
 
     def inputs(tokens: np.ndarray) -> Inputs:

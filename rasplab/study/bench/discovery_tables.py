@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rasplab.base.stats import bootstrap_mean
+
 DRAWS = 2000
 """Bootstrap draws over programs."""
 
@@ -28,11 +30,10 @@ def summary(rows: Sequence[dict], seed: int = 0) -> list[dict]:
 def _line(key: tuple, rows: list[dict], seed: int) -> dict:
     variant, ablation, truth, method = key
     aucs = np.array([row[truth]["auc"] for row in rows])
-    draws = np.random.default_rng(seed).choice(aucs, (DRAWS, len(aucs))).mean(1)
-    low, high = np.quantile(draws, [0.025, 0.975])
+    low, high = bootstrap_mean(aucs, DRAWS, np.random.default_rng(seed))
     return {
         "variant": variant, "ablation": ablation, "truth": truth, "method": method,
-        "programs": len(rows), "auc": float(aucs.mean()), "low": float(low), "high": float(high),
+        "programs": len(rows), "auc": float(aucs.mean()), "low": low, "high": high,
         "pessimistic": float(np.mean([row[truth]["pessimistic"] for row in rows])),
         "perfect": int((aucs == 1).sum()),
         "forwards": float(np.median([row["forwards"] for row in rows])),

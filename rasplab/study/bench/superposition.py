@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
+from rasplab.base.rng import stream
 from rasplab.model.threads import few_threads
 from rasplab.model.verify import same_values
 from rasplab.program.batch.evaluate import evaluate_batch
@@ -89,7 +90,7 @@ def superpose(
     full = compiled.weights.W_E.shape[1]
     if isinstance(d_model, bool) or not isinstance(d_model, int) or not 1 <= d_model <= full:
         raise ValueError(f"d_model is {d_model!r}; it can be 1 to {full}, what the model has")
-    rng = np.random.default_rng((seed, 21))
+    rng = stream(seed, "superposition")
     weights, scale = _even(compiled, rng)
     projection, loss = _learned(weights, d_model, compiled, rng, steps, progress)
     squeezed = _squeezed(compiled, projection, scale)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rasplab.base.stats import student_t
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -39,10 +41,6 @@ class Row:
         return float(np.mean(found)) if found else None
 
 
-STUDENT = {1: float("inf"), 2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
-"""Quantiles 0.975 of Student's t by the number of runs; beyond, the normal distribution's 1.96."""
-
-
 def rows_of(records: list[dict]) -> list[Row]:
     """The records by setting, in their order; fields that are the same in all are left out."""
     recipes = [{k: v for k, v in r["recipe"].items() if k != "seed"} for r in records]
@@ -71,12 +69,8 @@ def _row(setting: dict, of: list[dict]) -> Row:
 
 def interval(values: tuple[float, ...]) -> tuple[float, float, float]:
     """Mean and 95% interval of shares, cut to [0, 1]; nan and all of it without a value."""
-    if not values:
-        return float("nan"), 0.0, 1.0
-    mean = float(np.mean(values))
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 1.0
-    half = min(1.0, STUDENT.get(len(values), 1.96) * spread / len(values) ** 0.5)
-    return mean, max(0.0, mean - half), min(1.0, mean + half)
+    mean, low, high = student_t(values)
+    return mean, max(0.0, low), min(1.0, high)
 
 
 def markdown(rows: list[Row]) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.rng import stream
+from rasplab.base.stats import bootstrap_counts, percentiles
 from rasplab.base.text import lined_up
 from rasplab.model.open_models import AnyModel
 from rasplab.program.batch.evaluate import evaluate_batch
@@ -119,7 +121,7 @@ def atlas(
     length = min(length, model.n_ctx - 1)
     if length < 3:
         raise RaspValueError(f"{model.name} takes {model.n_ctx} tokens; an atlas needs 4 or more")
-    rng = np.random.default_rng((seed, 9))
+    rng = stream(seed, "atlas")
     if text is None:
         ids = random_sequences(model.ids, sequences, length, rng)
     else:
@@ -178,13 +180,13 @@ def _corrected(
     wrong = [overlaps(shown, c, with_bos) for c in controls(selector)]
     other = sum(o for o, _ in wrong) / max(1, len(wrong))
     counted = sum(n for _, n in wrong) / max(1, len(wrong))
-    draws = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), RESAMPLES)
+    draws = bootstrap_counts(len(own), RESAMPLES, rng)
     draws = np.concatenate([np.ones((1, len(own))), draws])
     similar = (draws @ own) / np.maximum(draws @ rows, 1e-9)[:, None]
     chance = (draws @ other) / np.maximum(draws @ counted, 1e-9)[:, None]
     room = 1 - chance
     score = np.where(room > 1e-6, (similar - chance) / np.maximum(room, 1e-6), 0.0)
-    low, high = np.quantile(score[1:], (0.025, 0.975), axis=0)
+    low, high = percentiles(score[1:])
     return score[0], low, high, similar[0], chance[0]
 
 

@@ -16,6 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.rng import stream
 from rasplab.model.verify import same_values
 from rasplab.program.batch.evaluate import BatchTrace, Column, evaluate_batch
 from rasplab.program.domain import Domain
@@ -89,7 +90,7 @@ class Swap:
 
 def candidates(domain: Domain, seed: int, draw: Drawing = random_rows) -> Iterator[Swap]:
     """Swaps of every family at several lengths, CANDIDATES pairs each; equal seeds draw equally."""
-    rng = np.random.default_rng((seed, 5))
+    rng = stream(seed, "counterfactuals")
     spread = np.linspace(min(3, domain.max_len), domain.max_len, LENGTHS)
     for n in sorted({round(n) for n in spread}):
         for family in FAMILIES:

@@ -16,6 +16,8 @@ from itertools import groupby
 import numpy as np
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.rng import stream
+from rasplab.base.stats import bootstrap_counts, percentiles, wilson
 from rasplab.model.bridge import LensModel, require_numbers
 from rasplab.model.interventions import codes_with_patterns
 from rasplab.model.verify import same_values
@@ -107,12 +109,12 @@ class Bench:
     @cached_property
     def draws(self) -> np.ndarray:
         """How often each bootstrap sample takes each pair [resample, pair]; whole families."""
-        rng = np.random.default_rng((self.seed, 6))
+        rng = stream(self.seed, "interchange bootstrap")
         weights = np.zeros((RESAMPLES, len(self.families)))
         for family in range(len(FAMILIES)):
             of = np.flatnonzero(self.families == family)
             if len(of):
-                weights[:, of] = rng.multinomial(len(of), np.full(len(of), 1 / len(of)), RESAMPLES)
+                weights[:, of] = bootstrap_counts(len(of), RESAMPLES, rng)
         return weights
 
 
@@ -138,7 +140,7 @@ def _telling_swaps(
     model: LensModel, program: Program, pairs: int, seed: int
 ) -> Iterator[tuple[Swap, Column, tuple[Prediction, ...]]]:
     """Swaps with the program's answers to them, without and with the swap."""
-    domain, readout, rng = model.domain, model.readout, np.random.default_rng((seed, 7))
+    domain, readout, rng = model.domain, model.readout, stream(seed, "interchange pairs")
     inputs = inputs_of(model)
     drawn = list(candidates(domain, seed, DRAWN[inputs]))
     share = -(-pairs * len(FAMILIES) // len(drawn))
@@ -288,8 +290,8 @@ def estimate(
     draws, hits, of = bench.draws[:, used], hits[used], of[used]
     shares = (draws @ hits) / np.maximum(draws @ of, 1)
     value = float(hits.sum() / of.sum())
-    low, high = np.quantile(shares[draws.sum(1) > 0], (0.025, 0.975))
-    below, above = _wilson(value, n)
+    low, high = percentiles(shares[draws.sum(1) > 0])
+    below, above = wilson(value, n)
     return Estimate(value, float(min(low, below)), float(max(high, above)), n)
 
 
@@ -297,13 +299,6 @@ def surely_more(bench: Bench, more: Tally, less: Tally, r: int) -> bool:
     """Whether `more` has more hits on reading r than `less`, in 97.5% of bootstrap samples."""
     gain = bench.draws @ (more.hits[:, r] - less.hits[:, r])
     return bool(np.quantile(gain, 0.025) > 0)
-
-
-def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a share of n trials."""
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def baseline(bench: Bench) -> Estimate:

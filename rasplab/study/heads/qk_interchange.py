@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from rasplab.base.rng import stream
 from rasplab.model.interventions import codes_with_operands
 from rasplab.program.batch.evaluate import BatchTrace, Column, evaluate_batch
 from rasplab.program.batch.selectors import selected
@@ -71,7 +72,7 @@ def _reordered(swap: Swap, seed: int) -> Swap:
     """The swap with its rows each once, in a random order, where they are not in place."""
     if swap.family == "input":
         return swap
-    rng = np.random.default_rng((seed, 10))
+    rng = stream(seed, "qk interchange")
     return replace(swap, rows=rng.random(swap.rows.shape).argsort(-1))
 
 

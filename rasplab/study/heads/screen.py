@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.rng import stream
 from rasplab.base.text import lined_up
 from rasplab.model.bridge import LensModel, require_numbers
 from rasplab.model.interventions import value_norms
@@ -241,7 +242,7 @@ def _groups(
     model: LensModel, program: Program, wanted: list[int], n: int, seed: int
 ) -> Iterator[_Group]:
     """About `n` inputs, by length."""
-    domain, rng = model.domain, np.random.default_rng((seed, 3))
+    domain, rng = model.domain, stream(seed, "screen")
     count = -(-n * domain.max_len // max(1, domain.max_len - 1))
     for ids in even_ids(domain, count, rng, DRAWN[inputs_of(model)]):
         if ids.shape[1] == 1 and domain.max_len > 1:

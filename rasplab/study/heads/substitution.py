@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rasplab.base.rng import stream
 from rasplab.model.interventions import attending
 from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.study.heads.head_groups import Swapped
@@ -111,7 +112,7 @@ def _previous(bench: Bench, own: list[np.ndarray]) -> list[np.ndarray]:
 
 def _random(bench: Bench, own: list[np.ndarray]) -> list[np.ndarray]:
     """As many keys per row as the selector has, anywhere that the row may look."""
-    rng = np.random.default_rng((bench.seed, 8))
+    rng = stream(bench.seed, "substitution controls")
     drawn = []
     for s in own:
         order = np.where(_mask(bench, s), rng.random(s.shape), 2).argsort(-1).argsort(-1)

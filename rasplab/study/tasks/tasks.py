@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rasplab.base.errors import RaspError, RaspValueError
+from rasplab.base.rng import stream
 from rasplab.model.bridge import LensModel
 from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.domain import Domain
@@ -80,7 +81,7 @@ class Task:
         or gives a value that is not in `classes`.
         """
         lengths = lengths or range(1, self.domain.max_len + 1)
-        rng = np.random.default_rng((seed, int(held_out)))
+        rng = stream(seed, "held-out examples" if held_out else "training examples")
         share = max(1, -(-n // len(lengths)))
         groups = [self._group(share, length, held_out, rng) for length in lengths]
         return _padded([g for g in groups if len(g[0])], lengths[-1], seed)
@@ -255,7 +256,7 @@ def second_rounds(wanted: Task, n: int, seed: int = 0) -> Examples:
     n_vocab, half = len(wanted.domain.vocab), wanted.domain.max_len // 2
     if not 1 <= half <= n_vocab:
         raise RaspValueError(f"half the length is {half}; there are {n_vocab} different tokens")
-    rng = np.random.default_rng((seed, 3))
+    rng = stream(seed, "second rounds")
     order = rng.random((2 * HELD_OUT * n, n_vocab)).argsort(1)[:, :half]
     ids = np.unique(np.tile(order, 2), axis=0)
     ids = rng.permutation(ids[is_held_out(ids)])[:n]

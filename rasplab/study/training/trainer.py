@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 
 from rasplab.base.atomic import writable
 from rasplab.base.errors import RaspError, RaspValueError
+from rasplab.base.rng import stream
 from rasplab.model.bridge import LensModel, fresh_model, plain_parameters, require_numbers
 from rasplab.model.checkpoint import save_model
 from rasplab.model.recipe import Recipe, Trained
@@ -49,9 +50,6 @@ MAX_LOSS = 5.0
 
 EVAL_INTERVAL = 100
 """Steps between measurements; each also writes a checkpoint."""
-
-BATCH_STREAM = 2
-"""The random stream of a seed from which batches are drawn."""
 
 
 def train(
@@ -164,7 +162,7 @@ class TrainingRun:
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
-        self._rng = np.random.default_rng((recipe.seed, BATCH_STREAM))
+        self._rng = stream(recipe.seed, "training batches")
         model.lens.train()
 
     @property

@@ -309,7 +309,7 @@ def test_a_damaged_record_is_told(tmp_path):
 def test_seeds_of_a_setting_share_a_row():
     """Mean and Student's interval of three runs by hand."""
     mean, low, high = interval((0.9, 0.92, 0.94))
-    assert mean == pytest.approx(0.92) and high - mean == pytest.approx(4.303 * 0.02 / 3**0.5)
+    assert mean == pytest.approx(0.92) and high - mean == pytest.approx(4.302653 * 0.02 / 3**0.5)
     assert interval((0.99, 1.0))[2] == 1.0 and low == pytest.approx(2 * mean - high)
 
 
