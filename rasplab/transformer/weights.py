@@ -1,62 +1,81 @@
-"""Weights of a decoder-style transformer as plain arrays: what the compiler makes and models load."""
+"""Weights of a decoder-style transformer as plain arrays: what the compiler makes and models load.
+
+Arrays are of numpy or of torch, all of one kind; nothing here imports torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import log2, prod
+from typing import Any, Generic, TypeVar
 
-import numpy as np
+from jaxtyping import Float
+
+Array = TypeVar("Array", bound=Any)
+"""np.ndarray or torch.Tensor; not named here, since naming the latter would import torch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """All parameters; x @ W + b everywhere. Scores are q.k / attn_scale + mask; the MLP is relu; no
-    LayerNorm.
+class Weights(Generic[Array]):
+    """All parameters of a transformer without LayerNorm; every layer computes x @ W + b.
 
-    W_E [d_vocab, d_model]     row 0 is BOS, row 1 + t is token t of the vocabulary
-    W_pos [n_ctx, d_model]     row 0 is BOS's position; RASP position i is row i + 1
-    W_Q, W_K, W_V [layer, head, d_model, d_head]    b_Q, b_K, b_V [layer, head, d_head]
-    W_O [layer, head, d_head, d_model]              b_O [layer, d_model]
-    W_in [layer, d_model, d_mlp]  b_in [layer, d_mlp]  W_out [layer, d_mlp, d_model]  b_out [layer,
-                                  d_model]
-    W_U [d_model, d_vocab_out]    no bias
+    Attention scores are q.k / attn_scale + mask; the MLP is a relu, unless a model says otherwise.
+    Row 0 of W_E is BOS and row 1 + t is token t of the vocabulary; row 0 of W_pos is the position
+    of BOS and row 1 + i is position i of RASP. The unembedding has no bias.
     """
 
-    W_E: np.ndarray
-    W_pos: np.ndarray
-    W_Q: np.ndarray
-    W_K: np.ndarray
-    W_V: np.ndarray
-    b_Q: np.ndarray
-    b_K: np.ndarray
-    b_V: np.ndarray
-    W_O: np.ndarray
-    b_O: np.ndarray
-    W_in: np.ndarray
-    b_in: np.ndarray
-    W_out: np.ndarray
-    b_out: np.ndarray
-    W_U: np.ndarray
+    W_E: Float[Array, "d_vocab d_model"]
+    W_pos: Float[Array, "n_ctx d_model"]
+    W_Q: Float[Array, "layer head d_model d_head"]
+    W_K: Float[Array, "layer head d_model d_head"]
+    W_V: Float[Array, "layer head d_model d_head"]
+    b_Q: Float[Array, "layer head d_head"]
+    b_K: Float[Array, "layer head d_head"]
+    b_V: Float[Array, "layer head d_head"]
+    W_O: Float[Array, "layer head d_head d_model"]
+    b_O: Float[Array, "layer d_model"]
+    W_in: Float[Array, "layer d_model d_mlp"]
+    b_in: Float[Array, "layer d_mlp"]
+    W_out: Float[Array, "layer d_mlp d_model"]
+    b_out: Float[Array, "layer d_model"]
+    W_U: Float[Array, "d_model d_vocab_out"]
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Float[Array, "*shape"]]:
         """Every array by name, in a fixed order."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def map(self, function: Callable[[Any], Any]) -> Weights:
+        """The weights with `function` applied to each array; shapes may not change."""
+        return Weights(**{name: function(a) for name, a in self.arrays().items()})
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the transformer."""
+        return self.W_Q.shape[0]
+
+    @property
+    def n_heads(self) -> int:
+        """Heads in each layer."""
+        return self.W_Q.shape[1]
+
     @property
     def attn_scale(self) -> float:
-        """The power of 2 nearest to sqrt(d_head), but not 1, which TransformerLens refuses: scores
-        of whole numbers stay whole.
+        """The power of 2 nearest to sqrt(d_head), at least 2: scores of whole numbers stay whole.
+
+        TransformerLens refuses a scale of 1 for d_head > 1.
         """
-        return 2.0 ** max(1, round(np.log2(max(1, self.W_Q.shape[3])) / 2))
+        return 2.0 ** max(1, round(log2(max(1, self.W_Q.shape[3])) / 2))
 
     @property
     def n_params(self) -> int:
         """Size of the dense weights."""
-        return sum(a.size for a in self.arrays().values())
+        return sum(prod(a.shape) for a in self.arrays().values())
 
     @property
     def nonzero_params(self) -> int:
         """How many of them are not 0."""
-        return sum(int(np.count_nonzero(a)) for a in self.arrays().values())
+        return sum(int((a != 0).sum()) for a in self.arrays().values())
 
     def shape(self) -> dict[str, int]:
         """n_layers, n_heads, d_head, d_model, d_mlp, d_vocab, d_vocab_out, n_ctx."""

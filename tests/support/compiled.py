@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 import rasplab
-from rasplab.compiler.layout.assemble import forward
 from rasplab.model.bridge import LensModel, fresh_model
 from rasplab.program.domain import make_domain
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.zoo import entry
+from rasplab.transformer.forward import activations
 from rasplab.transformer.readout import Readout
 
 
@@ -28,9 +28,9 @@ def same(want, got) -> bool:
 def outputs(compiled, ids) -> list:
     """What the weights say, in numpy and in the dtype of the certificate."""
     dtype = np.dtype(compiled.certificate.dtype)
-    return compiled.readout.decode(
-        forward(compiled.weights, np.array(ids)[None], compiled.domain.causal, dtype)[0]
-    )
+    weights = compiled.weights.map(lambda array: array.astype(dtype))
+    logits = activations(weights, np.array(ids)[None], compiled.domain.causal).logits[0, 1:]
+    return compiled.readout.decode(logits)
 
 
 def mismatches(compiled, inputs) -> list:

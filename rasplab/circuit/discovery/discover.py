@@ -196,9 +196,9 @@ def _health(found: PatchExperiment, chosen: Method) -> tuple[str, list[str]]:
     flat = found.metric.name in FLAT
     slopes = found.gradient(found.none)[0].abs()
     zero = float((slopes < 1e-12 * max(1.0, float(slopes.max()))).float().mean())
-    rows = torch.stack([p.amax(-1) for p in found.base.patterns])  # [layer, V, head, batch, pos]
-    counted = found.pairs.counted.expand(rows.shape[-3:])
-    saturated = float((rows[:, 0][:, counted] > 1 - 1e-6).float().mean())
+    largest = torch.cat([p[0].amax(-1) for p in found.base.patterns], 1)  # [batch, head, pos]
+    counted = found.pairs.counted[:, None].expand_as(largest)
+    saturated = float((largest[counted] > 1 - 1e-6).float().mean())
     health = (
         f"gradients at the clean run: {zero:.0%} of {len(slopes)} are 0; "
         f"softmax: {saturated:.0%} of attention rows saturated"

@@ -24,6 +24,7 @@ from torch.nn.functional import gelu, relu, silu
 
 from rasplab.base.errors import RaspValueError
 from rasplab.model.threads import few_threads
+from rasplab.transformer.forward import attention, head_outputs, hidden_keys, mlp_output, unembed
 from rasplab.transformer.sites import Edge, Port, Site
 from rasplab.transformer.weights import Weights
 
@@ -80,7 +81,7 @@ class Run:
     writes    by time: [site, V, batch, pos, d_model] of the embeddings, then of each layer's heads
               and MLP
     streams   by time: the residual stream [V, batch, pos, d_model] that sites of that time read
-    patterns  by layer: attention [V, head, batch, query, key]
+    patterns  by layer: attention [V, batch, head, query, key]
     logits    [V, batch, pos, d_vocab_out]
     """
 
@@ -113,12 +114,12 @@ class EdgeModel:
     @property
     def n_layers(self) -> int:
         """Layers of the transformer."""
-        return self.weights.W_Q.shape[0]
+        return self.weights.n_layers
 
     @property
     def n_heads(self) -> int:
         """Heads in each layer."""
-        return self.weights.W_Q.shape[1]
+        return self.weights.n_heads
 
     @cached_property
     def writers(self) -> tuple[Site, ...]:
@@ -204,7 +205,7 @@ class EdgeModel:
         else:
             writes, streams = list(base.writes[:first]), list(base.streams[:first])
             patterns, x = list(base.patterns[: first // 2]), base.streams[first]
-        hidden = self._unseen(inputs.real)
+        hidden = hidden_keys(inputs.real, self.causal)
         for time in range(first, 2 * self.n_layers + 1):
             layer, odd = divmod(time - 1, 2)
             read = self._read(time, x, writes, patch)
@@ -219,7 +220,7 @@ class EdgeModel:
             x = x + written.sum(0)
         streams.append(x)
         read = self._read(2 * self.n_layers + 1, x, writes, patch)
-        logits = self.norm_out(read[:, 0]) @ self.weights.W_U + self.b_U
+        logits = unembed(self.weights, self.norm_out(read[:, 0])) + self.b_U
         return Run(tuple(writes), tuple(streams), tuple(patterns), logits)
 
     def first_time(self, mask: Tensor) -> int:
@@ -244,34 +245,22 @@ class EdgeModel:
 
     def _heads(self, layer: int, read: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """What each head writes [head, V, batch, pos, d_model], and its pattern."""
-        w, norm = self.weights, self.norms[layer][0]
-        k, q, v = (
-            _project(norm(part), w_port[layer]) + b_port[layer][:, None, None]
-            for part, w_port, b_port in zip(
-                self._split(read), (w.W_K, w.W_Q, w.W_V), (w.b_K, w.b_Q, w.b_V), strict=True
-            )
-        )
-        scores = q @ k.transpose(-1, -2) / self.scale
-        pattern = scores.masked_fill(hidden, float("-inf")).softmax(-1)
-        return torch.einsum("vhbte,hed->hvbtd", pattern @ v, w.W_O[layer]), pattern
+        k, q, v = map(self.norms[layer][0], self._split(read))
+        z, pattern = attention(self.weights, layer, q, k, v, hidden, self.scale)
+        return head_outputs(self.weights, layer, z).movedim(2, 0), pattern
 
     def _split(self, read: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What k, q and v read: [V, head or 1, batch, pos, d_model] each."""
-        if read.shape[1] == 1:
+        """What k, q and v read: [V, batch, head or 1, pos, d_model] each."""
+        read = read.movedim(1, 2)
+        if read.shape[2] == 1:
             return read, read, read
-        return read.unflatten(1, (self.n_heads, 3)).unbind(2)
+        k, q, v = read.unflatten(2, (self.n_heads, len(PORTS))).unbind(3)
+        return k, q, v
 
     def _mlp(self, layer: int, read: Tensor) -> Tensor:
         """What the MLP writes [1, V, batch, pos, d_model]."""
-        w = self.weights
-        neurons = self.act(self.norms[layer][1](read[:, 0]) @ w.W_in[layer] + w.b_in[layer])
-        return (neurons @ w.W_out[layer] + w.b_out[layer])[None]
-
-    def _unseen(self, real: Tensor) -> Tensor:
-        """bool [batch, query, key]: keys after the end, and after the query where causal."""
-        n = real.shape[1]
-        later = torch.ones(n, n, dtype=torch.bool, device=real.device).triu(1)
-        return ~real[:, None, :] | (later if self.causal else torch.zeros_like(later))
+        x = self.norms[layer][1](read[:, 0])
+        return mlp_output(self.weights, layer, x, self.act)[None]
 
 
 def _stack(writes) -> Tensor:
@@ -287,13 +276,6 @@ def _weighted(mask: Tensor, gap: Tensor) -> Tensor:
     if gap.shape[1] == 1:
         return torch.einsum("vps,sbtd->vpbtd", mask, gap[:, 0])
     return torch.einsum("vps,svbtd->vpbtd", mask, gap.expand(-1, len(mask), -1, -1, -1))
-
-
-def _project(x: Tensor, weight: Tensor) -> Tensor:
-    """x [V, head or 1, batch, pos, d_model] by weight [head, d_model, d_head]."""
-    if x.shape[1] == 1:
-        return torch.einsum("vbtd,hde->vhbte", x[:, 0], weight)
-    return torch.einsum("vhbtd,hde->vhbte", x, weight)
 
 
 # From TransformerLens ---------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from math import isclose
 import numpy as np
 
 from rasplab.compiler.infer.values import is_number
-from rasplab.compiler.layout.assemble import run
 from rasplab.program.graph import Aggregate, Constant, Map, Select, SelectorWidth, operands
+from rasplab.transformer.forward import activations
 
 MAX_KEYS = 4
 """Attended positions that are followed up; the rest is counted."""
@@ -32,7 +32,7 @@ class _Story:
 
         self.compiled, self.program, self.tokens = compiled, compiled.program, tokens
         self.trace = evaluate(self.program, tokens, causal=compiled.domain.causal)
-        self.run = run(compiled.weights, ids[None], compiled.domain.causal)
+        self.run = activations(compiled.weights, ids[None], compiled.domain.causal)
         self.sites = {}
         for site, nodes in compiled.site_nodes().items():
             for node in nodes:
@@ -41,7 +41,7 @@ class _Story:
 
     def told(self, position: int) -> str:
         output, readout = self.program.output, self.compiled.readout
-        got = readout.decode(self.run.logits[0, :, : readout.width])[position]
+        got = readout.decode(self.run.logits[0, 1:, : readout.width])[position]
         want = self.trace.values[output][position]
         head = f"{self.program.labels[output]} at position {position} of {self._input()} is {got!r}"
         numbers = is_number(got) and is_number(want)

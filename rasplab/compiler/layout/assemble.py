@@ -1,8 +1,6 @@
-"""From a layout to dense weights, and what they compute, in numpy."""
+"""From a layout to dense weights, in numpy."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,57 +72,3 @@ def _read(matrix: np.ndarray, bias: np.ndarray, column: int, form: LinearForm) -
 
 BYTES_A_WEIGHT = 24
 """A float64 in the arrays, one on its way, one in the model."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What weights compute on a batch; position 0 is BOS.
-
-    logits    [batch, pos, d_vocab_out], at the tokens
-    stream    the residual stream before each layer and after the last: [batch, pos, d_model]
-    patterns  per layer the attention: [batch, head, query, key]
-    """
-
-    logits: np.ndarray
-    stream: tuple[np.ndarray, ...]
-    patterns: tuple[np.ndarray, ...]
-
-
-def forward(
-    weights: Weights, ids: np.ndarray, causal: bool = False, dtype=np.float64
-) -> np.ndarray:
-    """Logits [batch, pos, d_vocab_out] at the tokens (BOS dropped), for vocabulary ids [batch,
-    pos].
-    """
-    return run(weights, ids, causal, dtype).logits
-
-
-def run(weights: Weights, ids: np.ndarray, causal: bool = False, dtype=np.float64) -> Run:
-    """Everything that `weights` compute for vocabulary ids [batch, pos], without torch."""
-    w = Weights(**{name: a.astype(dtype) for name, a in weights.arrays().items()})
-    tokens = np.concatenate([np.zeros((len(ids), 1), int), ids + 1], 1)
-    n = tokens.shape[1]
-    stream, patterns = [w.W_E[tokens] + w.W_pos[:n]], []
-    mask = np.where(np.tri(n, dtype=bool) | (not causal), 0.0, -np.inf).astype(dtype)
-    for layer in range(w.W_Q.shape[0]):
-        written, pattern = _attend(w, layer, stream[-1], mask)
-        x = stream[-1] + written
-        hidden = np.maximum(x @ w.W_in[layer] + w.b_in[layer], 0)
-        stream.append(x + hidden @ w.W_out[layer] + w.b_out[layer])
-        patterns.append(pattern)
-    return Run((stream[-1] @ w.W_U)[:, 1:], tuple(stream), tuple(patterns))
-
-
-def _attend(
-    w: Weights, layer: int, x: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    total, patterns = np.zeros_like(x) + w.b_O[layer], []
-    for head in range(w.W_Q.shape[1]):
-        q = x @ w.W_Q[layer, head] + w.b_Q[layer, head]
-        k = x @ w.W_K[layer, head] + w.b_K[layer, head]
-        v = x @ w.W_V[layer, head] + w.b_V[layer, head]
-        scores = q @ k.transpose(0, 2, 1) / w.attn_scale + mask
-        weights = np.exp(scores - scores.max(-1, keepdims=True))
-        patterns.append(weights / weights.sum(-1, keepdims=True))
-        total = total + patterns[-1] @ v @ w.W_O[layer, head]
-    return total, np.stack(patterns, 1) if patterns else np.zeros((len(x), 0, *mask.shape))

@@ -22,6 +22,8 @@ from rasplab.model.threads import few_threads
 from rasplab.model.verify import same_values
 from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.inputs import even_ids
+from rasplab.transformer.forward import activations
+from rasplab.transformer.weights import Weights
 
 if TYPE_CHECKING:
     from rasplab.compiler.compiled import Compiled
@@ -107,13 +109,11 @@ def superpose_curve(
     return [superpose(compiled, k, seed, steps) for k in sizes or range(full, 0, -1)]
 
 
-def _even(compiled: Compiled, rng) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+def _even(compiled: Compiled, rng) -> tuple[Weights, np.ndarray]:
     """The weights over directions of one size, and the sizes: the largest value each takes."""
-    from rasplab.compiler.layout.assemble import run
-
     largest = np.zeros(compiled.weights.W_E.shape[1])
     for ids in even_ids(compiled.domain, MEASURED, rng):
-        stream = run(compiled.weights, ids, compiled.domain.causal).stream
+        stream = activations(compiled.weights, ids, compiled.domain.causal).stream
         largest = np.maximum(largest, np.abs(np.stack(stream)).max((0, 1, 2)))
     scale = np.where(largest > 0, largest, 1.0)
     arrays = compiled.weights.arrays()
@@ -121,7 +121,7 @@ def _even(compiled: Compiled, rng) -> tuple[dict[str, torch.Tensor], np.ndarray]
         arrays[name] = scale[:, None] * arrays[name]
     for name in WRITES:
         arrays[name] = arrays[name] / scale
-    return {name: torch.tensor(a, dtype=torch.float32) for name, a in arrays.items()}, scale
+    return Weights(**arrays).map(lambda a: torch.tensor(a, dtype=torch.float32)), scale
 
 
 def _learned(weights, size: int, compiled: Compiled, rng, steps: int, progress: bool):
@@ -174,31 +174,13 @@ def _principal(weights, batches, compiled: Compiled) -> torch.Tensor:
     return torch.linalg.eigh(points.T @ points)[1].flip(1).float()
 
 
-def _states(w: dict[str, torch.Tensor], ids, compiled: Compiled, projection) -> list:
+def _states(w: Weights, ids, compiled: Compiled, projection) -> list:
     """The stream before each layer and after the last, then the logits, over the original
     directions; squeezed through `projection` at every write where there is one.
     """
-    squeeze = (lambda x: x) if projection is None else (lambda x: x @ projection @ projection.T)
-    scale = compiled.weights.attn_scale
-    tokens = torch.cat([torch.zeros(len(ids), 1, dtype=ids.dtype), ids + 1], 1)
-    n = tokens.shape[1]
-    x = squeeze(w["W_E"][tokens] + w["W_pos"][:n])
-    hidden = torch.ones(n, n, dtype=torch.bool).triu(1) if compiled.domain.causal else None
-    states = [x]
-    for layer in range(w["W_Q"].shape[0]):
-        q, k, v = (
-            torch.einsum("bpd,hde->bhpe", x, w[f"W_{i}"][layer]) + w[f"b_{i}"][layer][:, None]
-            for i in "QKV"
-        )
-        scores = q @ k.transpose(-1, -2) / scale
-        if hidden is not None:
-            scores = scores.masked_fill(hidden, -torch.inf)
-        z = scores.softmax(-1) @ v
-        x = x + squeeze(torch.einsum("bhpe,hed->bpd", z, w["W_O"][layer]) + w["b_O"][layer])
-        neurons = (x @ w["W_in"][layer] + w["b_in"][layer]).relu()
-        x = x + squeeze(neurons @ w["W_out"][layer] + w["b_out"][layer])
-        states.append(x)
-    return [*states, x @ w["W_U"]]
+    squeeze = None if projection is None else (lambda x: x @ projection @ projection.T)
+    states = activations(w, ids, compiled.domain.causal, squeeze)
+    return [*states.stream, states.logits]
 
 
 def _squeezed(compiled: Compiled, projection: np.ndarray, scale: np.ndarray) -> Compiled:

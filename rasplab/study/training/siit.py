@@ -29,6 +29,14 @@ from rasplab.model.threads import few_threads
 from rasplab.program.domain import Domain
 from rasplab.program.zoo import entry
 from rasplab.study.training.trainer import lr_schedule
+from rasplab.transformer.forward import (
+    embed,
+    head_outputs,
+    hidden_keys,
+    mlp_output,
+    self_attention,
+    unembed,
+)
 from rasplab.transformer.sites import Site
 from rasplab.transformer.weights import Weights
 
@@ -189,31 +197,17 @@ def swapped_logits(w: Weights, causal: bool, tokens: Tensor, real: Tensor, swaps
 
     tokens, real  [group, batch, pos];  swaps [group, batch]: the site to swap, or -1
     """
-    n_heads, n = w.W_Q.shape[1], tokens.shape[-1]
-    later = torch.ones(n, n, dtype=torch.bool).triu(1) & causal
-    hidden = (~real[..., None, :] | later)[:, :, None]
-    x = w.W_E[tokens] + w.W_pos[:n]
-    for layer in range(w.W_Q.shape[0]):
+    hidden, n_heads, x = hidden_keys(real, causal), w.n_heads, embed(w, tokens)
+    for layer in range(w.n_layers):
         first = layer * (n_heads + 1)
-        written = _heads(w, layer, x, hidden)
+        z, _ = self_attention(w, layer, x, hidden, w.W_Q.shape[-1] ** 0.5)
+        written = head_outputs(w, layer, z)
         which = swaps[..., None] == first + torch.arange(n_heads)
         written = torch.where(which[..., None, None], written[:1], written)
         x = x + written.sum(2) + w.b_O[layer]
-        neurons = ACTIVATIONS["gelu"](x @ w.W_in[layer] + w.b_in[layer])
-        written = neurons @ w.W_out[layer] + w.b_out[layer]
+        written = mlp_output(w, layer, x, ACTIVATIONS["gelu"])
         x = x + torch.where((swaps == first + n_heads)[..., None, None], written[:1], written)
-    return x @ w.W_U
-
-
-def _heads(w: Weights, layer: int, x: Tensor, hidden: Tensor) -> Tensor:
-    """What heads write [group, batch, head, pos, d_model]."""
-    q, k, v = (
-        torch.einsum("gbtd,hde->gbhte", x, weight[layer]) + bias[layer][:, None]
-        for weight, bias in ((w.W_Q, w.b_Q), (w.W_K, w.b_K), (w.W_V, w.b_V))
-    )
-    scores = (q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5
-    pattern = scores.masked_fill(hidden, float("-inf")).softmax(-1)
-    return torch.einsum("gbhte,hed->gbhtd", pattern @ v, w.W_O[layer])
+    return unembed(w, x)
 
 
 def make(
