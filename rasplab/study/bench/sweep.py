@@ -1,8 +1,13 @@
-"""Sweeps: many training runs from one specification, in parallel, each kept as it comes.
+"""Sweeps: many training runs from one specification, in parallel, each recorded when it ends.
 
-A run is a function of its recipe, so it does not matter where or when it runs: a sweep that is
-stopped goes on, runs under way from their last checkpoint, and a cluster gives what one machine
-gives. A run's record is one JSON file; the index and the tables are made from these files alone.
+A specification (TOML) -> `read_spec` -> Sweep, a tuple of recipes -> `run_sweep` -> one record per
+recipe. A run is a function of its recipe, so it does not matter where or when it runs: a stopped
+sweep goes on, unfinished runs from their last checkpoint, and a cluster gives what one machine
+gives. In the sweep's folder:
+
+runs/ID.json     the record of a finished run; everything below is made from these files alone
+work/ID/         checkpoints of a run in progress
+index.sqlite     one row per record
 """
 
 from __future__ import annotations
@@ -23,12 +28,13 @@ from shutil import rmtree
 from rasplab.base.atomic import writable, write_atomic
 from rasplab.base.errors import FileError, RaspError, RaspNameError, RaspValueError
 from rasplab.model.checkpoint import versions
-from rasplab.model.recipe import Recipe, recipe
-from rasplab.study.bench.executors import POOLS
+from rasplab.model.recipe import Recipe
+from rasplab.model.recipe import recipe as recipe_of
+from rasplab.study.bench.executors import EXECUTORS
 
 RUNS, WORK, INDEX = "runs", "work", "index.sqlite"
 COLUMNS = ("task", "layers", "heads", "d_model", "d_mlp", "seed")
-"""Fields of a recipe that have a column of their own in the index; the rest is in the record."""
+"""Fields of a recipe that are columns of the index; the others are in its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,9 @@ def read_spec(path: str | Path) -> Sweep:
     seeds     whole numbers (default: 0)
     settings  fields of Recipe for all runs
     grid      fields of Recipe with a list of values each: every combination is run
-    Raises FileError for a file that is missing or no TOML, RaspError for what is no recipe.
+
+    Raises FileError for a file that is missing or not TOML, RaspValueError or RaspNameError for a
+    specification with wrong parts, unknown tasks or impossible recipes.
     """
     try:
         spec = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -55,24 +63,25 @@ def read_spec(path: str | Path) -> Sweep:
             hint="name a TOML file with " + PARTS,
         ) from None
     except ValueError as error:
-        raise FileError(f"{path} is no TOML: {error}", hint="it holds " + PARTS) from None
+        raise FileError(f"{path} is not valid TOML: {error}", hint="it holds " + PARTS) from None
     return sweep_of(spec, str(path))
 
 
 def sweep_of(spec: dict, name: str = "the specification") -> Sweep:
-    """The sweep of a specification as a table; `read_spec` says what it holds."""
+    """The sweep of a specification with the parts of `read_spec`; `name` is for messages."""
     spec = {"seeds": [0], "settings": {}, "grid": {}} | spec
-    wrong = _wrong_part(spec)
-    if wrong:
-        raise RaspValueError(f"{name} {wrong}", hint="write: " + PARTS)
-    grid = spec["grid"]
-    found = {}
-    for task, values in product(spec["tasks"], product(*grid.values())):
-        for seed in spec["seeds"]:
-            changes = spec["settings"] | dict(zip(grid, values, strict=True))
-            made = _recipe(task, seed, changes, name)
-            found[run_id(made)] = made
-    return Sweep(tuple(found.values()))
+    fault = _wrong_part(spec)
+    if fault:
+        raise RaspValueError(f"{name} {fault}", hint="write: " + PARTS)
+    grid: dict[str, list] = spec["grid"]
+    combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    recipes = [
+        _recipe(task, seed, spec["settings"] | combination, name)
+        for task in spec["tasks"]
+        for combination in combinations
+        for seed in spec["seeds"]
+    ]
+    return Sweep(tuple({run_id(recipe): recipe for recipe in recipes}.values()))
 
 
 PARTS = 'tasks = ["hist"], seeds = [0, 1], [settings] and [grid] with fields of a recipe'
@@ -80,17 +89,17 @@ PARTS = 'tasks = ["hist"], seeds = [0, 1], [settings] and [grid] with fields of 
 
 
 def _wrong_part(spec: dict) -> str | None:
-    """What is wrong with the parts of a specification, in words; None for a right one."""
+    """What is wrong with the parts of a specification, in words; None where nothing is."""
     unknown = sorted(set(spec) - {"tasks", "seeds", "settings", "grid"})
     if unknown:
-        return f"has {', '.join(unknown)} in it"
-    for part, kind, of in (("tasks", str, "tasks"), ("seeds", int, "whole numbers")):
+        return f"has unknown parts: {', '.join(unknown)}"
+    for part, kind, contents in (("tasks", str, "tasks"), ("seeds", int, "whole numbers")):
         values = spec.get(part)
         if not (isinstance(values, list) and values and all(type(v) is kind for v in values)):
-            return f"has no list of {of}" + (f": {part} = {values!r}" if part in spec else "")
+            return f"has no list of {contents}" + (f": {part} = {values!r}" if part in spec else "")
     for part in ("settings", "grid"):
         if not isinstance(spec[part], dict):
-            return f"has {part} = {spec[part]!r}, which is no table of fields"
+            return f"has {part} = {spec[part]!r}, which is not a table of fields"
     for field, values in spec["grid"].items():
         if not (isinstance(values, list) and values):
             return f"has no list of values for {field} in [grid]: {values!r}"
@@ -104,49 +113,62 @@ def _recipe(task: str, seed: int, changes: dict, name: str) -> Recipe:
     if unknown:
         known = ", ".join(f.name for f in fields(Recipe) if f.name not in ("task", "seed"))
         raise RaspValueError(
-            f"{name} sets {', '.join(sorted(unknown))}, no setting of a run", hint=f"these: {known}"
+            f"{name} sets {', '.join(sorted(unknown))}, which runs do not have",
+            hint=f"the settings of a run are: {known}",
         )
     try:
-        return recipe(task, seed=seed, **changes)
+        return recipe_of(task, seed=seed, **changes)
     except ValueError as error:
         raise RaspValueError(f"{name}: {error}") from None
     except RaspNameError as error:
         raise RaspNameError(f"{name}: {error.message}", hint=error.hint) from None
 
 
-def run_id(wanted: Recipe) -> str:
+def run_id(recipe: Recipe) -> str:
     """A name for a run: the task and a digest of the recipe."""
-    text = json.dumps(wanted.to_json(), sort_keys=True)
-    return f"{wanted.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    text = json.dumps(recipe.to_json(), sort_keys=True)
+    return f"{recipe.task}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def run_one(wanted: Recipe, folder: str) -> dict:
-    """Train one recipe, and write its record: what is in the JSON file. A run that cannot be (it
-    diverges, say) has its fault as a record, without an accuracy. Raises FileError where files
-    cannot be written or read."""
-    from rasplab.study.tasks.tasks import task
-    from rasplab.study.training.trainer import accuracy_by_length, fit
+def run_one(recipe: Recipe, folder: str) -> dict:
+    """Train one recipe in a sweep's folder; its record, as it is written to runs/ID.json.
 
-    name = run_id(wanted)
+    A run that fails (it diverges, say) is recorded with its fault and without an accuracy.
+
+    Raises FileError where files cannot be written or read: that is not a property of the run.
+    """
+    name = run_id(recipe)
     work = Path(folder) / WORK / name
-    record = {"id": name, "recipe": wanted.to_json(), "versions": versions()}
+    record = {"id": name, "recipe": recipe.to_json(), "versions": versions()}
     try:
-        todo = task(wanted.program(), wanted.domain, wanted.inputs)
-        model = fit(wanted, todo, work, "cpu")
-        came = model.trained
-        record |= {
-            "held_out": came.held_out, "step": came.step, "n_params": model.n_params,
-            "by_length": accuracy_by_length(model, todo), "seconds": round(came.seconds, 1),
-        }  # fmt: skip
+        record |= _trained_in(work, recipe)
     except FileError:
         raise
     except RaspError as error:
         record |= {"held_out": None, "fault": error.message}
-    part = writable(work) / "record.json"
-    part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    # Written beside the checkpoints and then moved: a killed run leaves nothing partial in runs/.
+    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    part = write_atomic(writable(work) / "record.json", text)
     os.replace(part, writable(Path(folder) / RUNS) / f"{name}.json")
     rmtree(work, ignore_errors=True)
     return record
+
+
+def _trained_in(folder: Path, recipe: Recipe) -> dict:
+    """Train with checkpoints in `folder`; what a record says of the model."""
+    from rasplab.study.tasks.tasks import task as task_of
+    from rasplab.study.training.trainer import accuracy_by_length, fit
+
+    task = task_of(recipe.program(), recipe.domain, recipe.inputs)
+    model = fit(recipe, task, folder, "cpu")
+    assert model.trained is not None
+    return {
+        "held_out": model.trained.held_out,
+        "step": model.trained.step,
+        "n_params": model.n_params,
+        "by_length": accuracy_by_length(model, task),
+        "seconds": round(model.trained.seconds, 1),
+    }
 
 
 def run_sweep(
@@ -156,35 +178,42 @@ def run_sweep(
     pool: str = "local",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict]:
-    """Run what has no record in `folder` yet; all records, in the sweep's order.
+    """Run the recipes that have no record in `folder` yet; all records, in the sweep's order.
 
     workers   runs at once, each a process of one thread (default: as many as there are cores)
     pool      "local", or "ray" on the cluster that the environment names (the ray extra; the folder
               must be one that its machines share)
+    progress  called with the number of finished runs and of all, first with those on file
+
     Stopping it at any moment loses no finished run; the others go on from their last checkpoint.
     A script that calls this does so under `if __name__ == "__main__":`, as processes import it.
+
+    Raises FileError for a folder that cannot be written or holds a damaged record.
     """
     folder = Path(folder).resolve()
     writable(folder / RUNS)
-    known = {r["id"] for r in records(folder)}
-    for name in known:
-        rmtree(folder / WORK / name, ignore_errors=True)  # killed right after the record
-    todo = [r for r in sweep.recipes if run_id(r) not in known]
-    done = len(sweep.recipes) - len(todo)
+    finished = {record["id"] for record in records(folder)}
+    for name in finished:  # work that a kill right after the record has left
+        rmtree(folder / WORK / name, ignore_errors=True)
+    remaining = [recipe for recipe in sweep.recipes if run_id(recipe) not in finished]
+    done = len(sweep.recipes) - len(remaining)
     progress(done, len(sweep.recipes))
-    for _ in POOLS[pool](partial(run_one, folder=str(folder)), todo, workers):
+    for _ in EXECUTORS[pool](partial(run_one, folder=str(folder)), remaining, workers):
         done += 1
         progress(done, len(sweep.recipes))
-    with suppress(OSError):
-        (folder / WORK).rmdir()  # empty, but for runs of another specification
+    with suppress(OSError):  # not empty where a run of another specification is unfinished
+        (folder / WORK).rmdir()
     rebuild_index(folder)
-    found = {r["id"]: r for r in records(folder)}
-    return [found[run_id(r)] for r in sweep.recipes]
+    by_id = {record["id"]: record for record in records(folder)}
+    return [by_id[run_id(recipe)] for recipe in sweep.recipes]
 
 
 def records(folder: str | Path) -> list[dict]:
-    """Every record in a sweep's folder, by name. Raises FileError for a damaged one."""
-    found = []
+    """Every record in a sweep's folder, in the order of their names.
+
+    Raises FileError for a damaged one.
+    """
+    intact = []
     for path in sorted((Path(folder) / RUNS).glob("*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -192,22 +221,23 @@ def records(folder: str | Path) -> list[dict]:
             assert isinstance(record["held_out"], float | None), "no accuracy"
         except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
             raise FileError(
-                f"{path} is no record of a run: {error}", hint="delete it to run it again"
+                f"{path} is not the record of a run: {error}", hint="delete it to run it again"
             ) from None
-        found.append(record)
-    return found
+        intact.append(record)
+    return intact
 
 
 def rebuild_index(folder: str | Path) -> Path:
-    """Write index.sqlite anew from the records: one row a run, its record as JSON beside."""
+    """Write index.sqlite anew from the records: one row per run, with its record as JSON."""
     path = writable(Path(folder)) / INDEX
     columns = ", ".join(COLUMNS)
     with closing(sqlite3.connect(":memory:")) as base, base:
         base.execute(f"create table runs (id primary key, {columns}, held_out, step, record)")
-        for r in records(folder):
-            row = [r["id"], *(r["recipe"][c] for c in COLUMNS), r["held_out"], r.get("step")]
+        for record in records(folder):
+            fields_shown = [record["recipe"][column] for column in COLUMNS]
+            row = [record["id"], *fields_shown, record["held_out"], record.get("step")]
             marks = ", ".join("?" * (len(row) + 1))
-            base.execute(f"insert into runs values ({marks})", [*row, json.dumps(r)])
+            base.execute(f"insert into runs values ({marks})", [*row, json.dumps(record)])
         base.commit()
         write_atomic(path, base.serialize())
     return path

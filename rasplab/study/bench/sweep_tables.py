@@ -1,4 +1,4 @@
-"""What a sweep found, as a table: one row for each setting, its seeds together."""
+"""Tables of a sweep: records in, one row per setting out, with the runs of all seeds together."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from rasplab.base.stats import student_t
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Runs that differ in their seed alone: the fields that vary in the sweep, and accuracies.
+    """Runs that differ in their seed alone.
 
-    mean, low, high  of the seeds' accuracies; the 95% interval of the mean, by Student's t
+    setting          the fields of the recipe that vary in the sweep, and the task
+    values           held-out accuracy of each run that has one, as a share of positions
+    mean, low, high  mean of the values, and its 95% interval by Student's t
     faults           of the runs without an accuracy
     by_length        mean accuracy on inputs of each length
     trained_len      the longest input trained on
@@ -37,33 +39,38 @@ class Row:
     @property
     def longer(self) -> float | None:
         """Mean accuracy over the lengths beyond those trained on; None where there are none."""
-        found = [right for n, right in self.by_length.items() if n > self.trained_len]
-        return float(np.mean(found)) if found else None
+        beyond = [accuracy for n, accuracy in self.by_length.items() if n > self.trained_len]
+        return float(np.mean(beyond)) if beyond else None
 
 
 def rows_of(records: list[dict]) -> list[Row]:
-    """The records by setting, in their order; fields that are the same in all are left out."""
-    recipes = [{k: v for k, v in r["recipe"].items() if k != "seed"} for r in records]
+    """One row per setting, in the order of the records.
+
+    A setting is a recipe without its seed; of its fields a row shows those that vary.
+    """
+    recipes = [{k: v for k, v in record["recipe"].items() if k != "seed"} for record in records]
     varying = [k for k in recipes[0] if len({repr(r[k]) for r in recipes}) > 1] if recipes else []
     shown = ["task", *(k for k in varying if k not in ("task", "vocab"))]
-    groups: dict[str, list[int]] = {}
-    for i, r in enumerate(recipes):
-        groups.setdefault(repr(sorted(r.items())), []).append(i)
+    groups: dict[str, list[int]] = {}  # keyed by text, as values may be lists
+    for i, recipe in enumerate(recipes):
+        groups.setdefault(repr(sorted(recipe.items())), []).append(i)
     return [
-        _row({k: recipes[of[0]][k] for k in shown}, [records[i] for i in of])
-        for of in groups.values()
+        _row({k: recipes[group[0]][k] for k in shown}, [records[i] for i in group])
+        for group in groups.values()
     ]
 
 
-def _row(setting: dict, of: list[dict]) -> Row:
-    done = [r for r in of if r["held_out"] is not None]
-    values = tuple(r["held_out"] for r in done)
-    tables = [{int(n): v for n, v in r.get("by_length", {}).items()} for r in done]
+def _row(setting: dict, runs: list[dict]) -> Row:
+    """The row of the runs of one setting."""
+    scored = [run for run in runs if run["held_out"] is not None]
+    values = tuple(run["held_out"] for run in scored)
+    # lengths are strings in a record that was read from its file
+    tables = [{int(n): v for n, v in run.get("by_length", {}).items()} for run in scored]
     by_length = {
         n: float(np.mean([t[n] for t in tables if n in t])) for n in sorted(set().union(*tables))
     }
-    faults = tuple(r.get("fault", "no accuracy") for r in of if r["held_out"] is None)
-    longest = of[0]["recipe"].get("train_len") or of[0]["recipe"].get("max_len", 0)
+    faults = tuple(run.get("fault", "no accuracy") for run in runs if run["held_out"] is None)
+    longest = runs[0]["recipe"].get("train_len") or runs[0]["recipe"].get("max_len", 0)
     return Row(setting, values, *interval(values), faults, by_length, longest)
 
 
@@ -84,11 +91,11 @@ def markdown(rows: list[Row]) -> str:
         cells += ["-" if row.longer is None else f"{row.longer:.2%}"] if longer else []
         failed = f", {len(row.faults)} failed" if row.faults else ""
         lines.append("| " + " | ".join([*cells, f"{len(row.values)}{failed}"]) + " |")
-    why = [f"{row.name}: {fault}" for row in rows for fault in dict.fromkeys(row.faults)]
-    return "\n".join([*lines, *([""] if why else []), *why]) + "\n"
+    faults = [f"{row.name}: {fault}" for row in rows for fault in dict.fromkeys(row.faults)]
+    return "\n".join([*lines, *([""] if faults else []), *faults]) + "\n"
 
 
 def _numbers(row: Row) -> list[str]:
-    """Mean and interval; one run has no interval."""
+    """The cells of mean and interval; one run has no interval."""
     mean = f"{row.mean:.2%}" if row.values else "-"
     return [mean, f"{row.low:.2%} to {row.high:.2%}" if len(row.values) > 1 else "-"]

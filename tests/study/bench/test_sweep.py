@@ -47,18 +47,18 @@ layers = [1, 2]
 """
 
 
-def here(work, todo, workers):
-    """A pool without processes."""
-    for wanted in todo:
-        yield work(wanted)
+def here(work, jobs, workers):
+    """An executor without processes."""
+    for job in jobs:
+        yield work(job)
 
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, request):
     """Most tests need no processes of their own; all can do without."""
-    monkeypatch.setitem(sweeps.POOLS, "here", here)
+    monkeypatch.setitem(sweeps.EXECUTORS, "here", here)
     if "processes" not in request.keywords:
-        monkeypatch.setitem(sweeps.POOLS, "local", here)
+        monkeypatch.setitem(sweeps.EXECUTORS, "local", here)
 
 
 def without_time(record):
@@ -76,16 +76,16 @@ def test_a_specification_is_every_combination_once(tmp_path):
 
 
 WRONG = [
-    ("tasks = [", "no TOML"),
+    ("tasks = [", "not valid TOML"),
     ("seeds = [1]", "no list of tasks"),
     ('tasks = "hist"', "no list of tasks"),
-    ('tasks = ["hist"]\nlayer = 2', "layer in it"),
-    ('tasks = ["hist"]\n[grid]\nlayer = [2]', "layer, no setting"),
+    ('tasks = ["hist"]\nlayer = 2', "unknown parts: layer"),
+    ('tasks = ["hist"]\n[grid]\nlayer = [2]', "layer, which runs do not have"),
     ('tasks = ["hsit"]', "s.toml: no program 'hsit'"),
     ('tasks = ["hist"]\nseeds = 3', "no list of whole numbers: seeds = 3"),
     ('tasks = ["hist"]\nseeds = "ab"', "no list of whole numbers"),
     ('tasks = ["hist"]\nseeds = [-1]', "seed must be a whole number of at least 0"),
-    ('tasks = ["hist"]\nsettings = [1]', "no table of fields"),
+    ('tasks = ["hist"]\nsettings = [1]', "not a table of fields"),
     ('tasks = ["hist"]\n[grid]\nheads = []', "no list of values for heads"),
     ('tasks = ["hist"]\n[grid]\nheads = [5]', "heads must divide"),
     ('tasks = ["hist"]\n[settings]\nheads = 1\n[grid]\nheads = [2]', "heads twice"),
@@ -130,18 +130,18 @@ def test_a_stopped_sweep_goes_on(tmp_path, monkeypatch):
     """Stopped after two of four runs: these are not run again, and the end is the same."""
     ran = []
 
-    def stopping(work, todo, workers):
-        for wanted in todo:
+    def stopping(work, jobs, workers):
+        for job in jobs:
             if len(ran) == 2:
                 raise KeyboardInterrupt
-            ran.append(wanted)
-            yield work(wanted)
+            ran.append(job)
+            yield work(job)
 
-    monkeypatch.setitem(sweeps.POOLS, "local", stopping)
+    monkeypatch.setitem(sweeps.EXECUTORS, "local", stopping)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep_of(SPEC), tmp_path / "broken")
     assert len(list((tmp_path / "broken" / RUNS).glob("*.json"))) == 2
-    monkeypatch.setitem(sweeps.POOLS, "local", here)
+    monkeypatch.setitem(sweeps.EXECUTORS, "local", here)
     broken = run_sweep(sweep_of(SPEC), tmp_path / "broken")
     whole = run_sweep(sweep_of(SPEC), tmp_path / "whole")
     assert list(map(without_time, broken)) == list(map(without_time, whole))
