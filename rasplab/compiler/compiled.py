@@ -32,7 +32,7 @@ class CompiledDoors(
         "with_noise": "rasplab.compiler.transforms:with_noise",
         "shuffled_heads": "rasplab.compiler.transforms:shuffled_heads",
         "with_decoys": "rasplab.compiler.transforms:with_decoys",
-        "to_model": "rasplab.model.bridge:to_model",
+        "to_model": "rasplab.model.native:to_model",
     },
 ):
     """The methods of Compiled that other files and higher rooms provide."""

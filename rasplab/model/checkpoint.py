@@ -17,7 +17,8 @@ from typing import Any
 
 from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError, RaspValueError
-from rasplab.model.bridge import LensModel, fresh_model, plain_parameters, require_numbers
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import fresh_model, plain_parameters, require_numbers
 from rasplab.model.recipe import Trained
 from rasplab.program.domain import Domain
 from rasplab.transformer.readout import Readout

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from rasplab.model.bridge import LensModel, pattern_hook, plain_parameters
+from rasplab.model.bridge import LensModel, pattern_hook
+from rasplab.model.native import plain_parameters
 from rasplab.program.values import Atom
 from rasplab.transformer.decode import CodeTable
 from rasplab.transformer.sites import Site

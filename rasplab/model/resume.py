@@ -12,7 +12,8 @@ import torch
 
 from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError
-from rasplab.model.bridge import LensModel, plain_parameters
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import plain_parameters
 from rasplab.model.recipe import Recipe, Trained
 
 STATE = "resume.safetensors"

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rasplab.model.bridge import LensModel, load_weights
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import load_weights
 from rasplab.program.domain import make_domain
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights

@@ -1,67 +1,50 @@
-"""Decoding logits to values by the million: codes into a table of distinct values."""
+"""Numbers to the nearest values that can occur, by the million: arrays -> codes into a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from torch import Tensor
+from jaxtyping import Float, Int
 
 from rasplab.program.values import Value
-from rasplab.transformer.readout import Readout
 
 
 @dataclass(frozen=True, eq=False)
 class CodeTable:
-    """Values of many positions: position holds values[code].
+    """Values of many positions: a position with code c holds values[c]."""
 
-    codes  integers [batch, pos]
-    """
-
-    codes: np.ndarray
+    codes: Int[np.ndarray, "*batch pos"]
     values: tuple[Value, ...]
 
 
-def decode_logits(readout: Readout, logits: Iterable[Tensor]) -> CodeTable:
-    """The values that logits [batch, pos, d_vocab_out] mean, given in parts along the batch."""
-    if not readout.number:
-        chosen = [part.argmax(-1).cpu().numpy() for part in logits]
-        return CodeTable(np.concatenate(chosen), readout.values)
-    numbers = [part[..., 0].double().cpu().numpy() for part in logits]
-    return decode(readout, np.concatenate(numbers))
-
-
-def decode(readout: Readout, numbers: np.ndarray) -> CodeTable:
-    """What Readout.decode gives for the single logits `numbers` [batch, pos] of a number readout,
-    vectorised."""
-    if readout.values is not None:
-        return _nearest_listed(readout.values, numbers)
-    return _nearest_fraction(readout, numbers)
-
-
-def _nearest_listed(values: tuple[Value, ...], numbers: np.ndarray) -> CodeTable:
-    """The nearest of `values`; a tie goes to the smaller, as in Readout."""
-    ordered = tuple(sorted(values, key=float))
-    known = np.array([float(v) for v in ordered])
-    if len(known) == 1:
+def nearest_listed(
+    values: tuple[Value, ...], numbers: Float[np.ndarray, "*batch pos"]
+) -> CodeTable:
+    """The nearest of `values`, which are numbers; a tie goes to the smaller."""
+    floats = np.array(values, np.float64)
+    order = np.argsort(floats, kind="stable")
+    ordered, listed = tuple(values[i] for i in order), floats[order]
+    if len(ordered) == 1:
         return CodeTable(np.zeros(numbers.shape, np.int64), ordered)
-    above = np.clip(np.searchsorted(known, numbers), 1, len(known) - 1)
-    nearer_below = numbers - known[above - 1] <= known[above] - numbers
+    above = np.clip(np.searchsorted(listed, numbers), 1, len(listed) - 1)
+    nearer_below = numbers - listed[above - 1] <= listed[above] - numbers
     return CodeTable(np.where(nearer_below, above - 1, above), ordered)
 
 
-def _nearest_fraction(readout: Readout, numbers: np.ndarray) -> CodeTable:
-    """The nearest multiple of unit/k, k <= denominator.
+def nearest_fraction(
+    unit: Fraction, denominator: int, numbers: Float[np.ndarray, "*batch pos"]
+) -> CodeTable:
+    """The nearest multiple of unit/k over all k <= denominator; an int where it is whole.
 
-    Small k come first and only a strictly nearer fraction replaces one,
-    so each comes in lowest terms.
+    What `Fraction.limit_denominator` gives for numbers / unit, vectorised. Small k come first and
+    only a strictly nearer fraction replaces one, so each comes in lowest terms.
     """
-    scaled = numbers / float(readout.unit)
+    scaled = numbers / float(unit)
     top, bottom = np.rint(scaled), np.ones_like(scaled)
     error = np.abs(scaled - top)
-    for k in range(2, readout.denominator + 1):
+    for k in range(2, denominator + 1):
         candidate = np.rint(scaled * k)
         distance = np.abs(scaled - candidate / k)
         # a gain below rounding error is the same fraction seen through another division
@@ -69,7 +52,7 @@ def _nearest_fraction(readout: Readout, numbers: np.ndarray) -> CodeTable:
         top, bottom = np.where(nearer, candidate, top), np.where(nearer, k, bottom)
         error = np.where(nearer, distance, error)
     pairs, codes = np.unique(np.stack([top.ravel(), bottom.ravel()]), axis=1, return_inverse=True)
-    values = tuple(_number(Fraction(int(n), int(k)) * readout.unit) for n, k in pairs.T)
+    values = tuple(_number(Fraction(int(n), int(k)) * unit) for n, k in pairs.T)
     return CodeTable(codes.reshape(numbers.shape), values)
 
 

@@ -1,17 +1,18 @@
-"""Readout: what the logits of a finite model mean."""
+"""Readout: what the logits of a finite model mean; logits -> values."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
 
 from rasplab.program.values import Value
-
-if TYPE_CHECKING:
-    import numpy as np
+from rasplab.transformer.decode import CodeTable, nearest_fraction, nearest_listed
+from rasplab.transformer.weights import Array
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,35 @@ class Readout:
     denominator: int = 1
 
     @property
+    def classes(self) -> tuple[Value, ...]:
+        """The listed values; a readout has them unless it is of numbers too many to list."""
+        assert self.values is not None, "the values of this readout are not listed"
+        return self.values
+
+    @property
     def width(self) -> int:
         """How many logits it reads."""
-        return 1 if self.number else len(self.values)
+        return 1 if self.number else len(self.classes)
 
-    def decode(self, logits: np.ndarray) -> list:
-        """The values of a [pos, d_vocab_out] array, one per position."""
+    def decode(self, logits: Float[np.ndarray, "pos d_vocab_out"]) -> list[Value]:
+        """The value at each position of one input."""
+        table = self.table([logits[None]])
+        return [table.values[code] for code in table.codes[0]]
+
+    def table(self, parts: Iterable[Float[Array, "part pos d_vocab_out"]]) -> CodeTable:
+        """The values at all positions of many inputs.
+
+        parts  logits in pieces along the batch, of numpy or of torch on any device
+        """
         if not self.number:
-            return [self.values[c] for c in logits.argmax(axis=-1)]
-        return [self._nearest(float(x)) for x in logits[..., 0]]
-
-    @cached_property
-    def _sorted(self) -> tuple[list[float], list]:
-        ordered = sorted(self.values, key=float)
-        return [float(v) for v in ordered], ordered
-
-    def _nearest(self, x: float) -> Value:
+            codes = np.concatenate([_numpy(part.argmax(-1)) for part in parts])
+            return CodeTable(codes, self.classes)
+        numbers = np.concatenate([_numpy(part[..., 0]).astype(np.float64) for part in parts])
         if self.values is not None:
-            numbers, ordered = self._sorted
-            i = min(bisect_left(numbers, x), len(numbers) - 1)
-            return ordered[i - 1] if i and x - numbers[i - 1] <= numbers[i] - x else ordered[i]
-        value = Fraction(x / float(self.unit)).limit_denominator(self.denominator) * self.unit
-        return int(value) if value.denominator == 1 else float(value)
+            return nearest_listed(self.values, numbers)
+        return nearest_fraction(self.unit, self.denominator, numbers)
+
+
+def _numpy(array: Any) -> np.ndarray:
+    """An array of numpy, or a tensor of torch, as an array of numpy."""
+    return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()

@@ -178,7 +178,7 @@ def test_a_number_readout_takes_mse_and_logit():
 
 def one_number():
     """A random model with a single logit."""
-    from rasplab.model.bridge import fresh_model
+    from rasplab.model.native import fresh_model
     from rasplab.program.domain import make_domain
     from rasplab.transformer.readout import Readout
 

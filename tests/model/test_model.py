@@ -9,7 +9,8 @@ from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights
 
 torch = pytest.importorskip("torch")
-from rasplab.model.bridge import fresh_model, load_weights, resolve_device  # noqa: E402
+from rasplab.model.bridge import resolve_device
+from rasplab.model.native import fresh_model, load_weights  # noqa: E402
 
 LETTERS = Domain(("a", "b", "c"), 5)
 

@@ -1,6 +1,5 @@
 """The check of a model against the interpreter finds what is wrong, and only that."""
 
-from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +19,6 @@ from rasplab.program.graph import (
     Tokens,
 )
 from rasplab.program.inputs import all_ids, sampled_ids
-from rasplab.transformer.decode import decode
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights
 
@@ -28,7 +26,7 @@ from rasplab.transformer.weights import Weights
 def embedding_model(program, domain, table, readout):
     """A model without attention: token t gives the logits table[t];
     `program` is what it is said to compute."""
-    from rasplab.model.bridge import load_weights
+    from rasplab.model.native import load_weights
 
     n, out = len(domain.vocab), len(table[0])
     zeros = {
@@ -107,32 +105,6 @@ def test_values_are_compared_by_kind():
     assert same(np.arange(4), np.arange(4)).tolist() == [True, False, True, True]
 
 
-@pytest.mark.parametrize(
-    "readout",
-    [
-        Readout((0, 0.5, 1 / 3, 4), number=True),
-        Readout((7,), number=True),
-        Readout(None, number=True, unit=Fraction(1), denominator=9),
-        Readout(None, number=True, unit=Fraction(1, 2), denominator=30),
-    ],
-    ids=["listed", "one", "ninths", "halves"],
-)
-def test_numbers_decode_as_the_readout_does(readout):
-    """The vectorised decoding of numbers equals Readout.decode, near fractions and between them."""
-    rng = np.random.default_rng(0)
-    near = (
-        rng.integers(-30, 30, 500)
-        / rng.integers(1, readout.denominator + 1, 500)
-        * float(readout.unit)
-    )
-    numbers = np.concatenate(
-        [near + rng.normal(size=500) * 1e-6, rng.normal(size=500) * 3]
-    ).reshape(10, 100)
-    table = decode(readout, numbers)
-    for row, codes in zip(numbers, table.codes, strict=True):
-        assert [table.values[c] for c in codes] == readout.decode(row[:, None])
-
-
 def test_every_input_comes_once():
     """all_ids is Domain.inputs, in order."""
     rows = [tuple(ABC.vocab[i] for i in row) for ids in all_ids(ABC) for row in ids]
@@ -153,7 +125,7 @@ def test_a_compiled_model_is_exact_and_a_damaged_one_is_found():
     """Reverse over three letters: 0 mismatches; with one row of W_U moved, some."""
     from dataclasses import replace
 
-    from rasplab.model.bridge import load_weights
+    from rasplab.model.native import load_weights
 
     compiled = rasplab.compile(reverse(), vocab="abc", max_len=5)
     assert verify(compiled.to_model("cpu")).mismatches == 0
@@ -182,7 +154,7 @@ def reverse_with_a_late_fault(where: int):
     """A compiled reverse whose position embedding is zeroed from position `where` on."""
     from dataclasses import replace
 
-    from rasplab.model.bridge import load_weights
+    from rasplab.model.native import load_weights
     from rasplab.program.zoo import entry
 
     compiled = rasplab.compile(rasplab.load(entry("reverse").path), "abcdefgh", 7)

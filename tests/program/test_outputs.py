@@ -55,7 +55,7 @@ def test_outputs_share_what_they_have_in_common(program):
 
 def test_a_wrong_further_output_is_found(program):
     """With the logits of the last output zeroed, verify names its values."""
-    from rasplab.model.bridge import load_weights
+    from rasplab.model.native import load_weights
 
     compiled = rasplab.compile(program, "abc", 4)
     unembed = compiled.weights.W_U.copy()

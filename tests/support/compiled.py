@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 import rasplab
-from rasplab.model.bridge import LensModel, fresh_model
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import fresh_model
 from rasplab.program.domain import make_domain
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.zoo import entry

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
-from rasplab.model.bridge import LensModel, reinitialised
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import reinitialised
 from rasplab.model.verify import verify
 from rasplab.program.zoo import Entry
 from rasplab.study.heads.interchange import MIN_PAIRS

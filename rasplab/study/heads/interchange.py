@@ -18,8 +18,9 @@ import numpy as np
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.stats import bootstrap_counts, percentiles, wilson
-from rasplab.model.bridge import LensModel, require_numbers
+from rasplab.model.bridge import LensModel
 from rasplab.model.interventions import codes_with_patterns
+from rasplab.model.native import require_numbers
 from rasplab.model.verify import same_values
 from rasplab.program.batch.evaluate import Column, evaluate_batch
 from rasplab.program.graph import Program

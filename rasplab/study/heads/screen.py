@@ -14,8 +14,9 @@ import numpy as np
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.text import lined_up
-from rasplab.model.bridge import LensModel, require_numbers
+from rasplab.model.bridge import LensModel
 from rasplab.model.interventions import value_norms
+from rasplab.model.native import require_numbers
 from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.graph import Program, effective_selectors
 from rasplab.program.inputs import even_ids

@@ -18,7 +18,8 @@ from math import isnan
 from typing import Literal
 
 from rasplab.base.text import lined_up
-from rasplab.model.bridge import LensModel, reinitialised
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import reinitialised
 from rasplab.model.threads import few_threads
 from rasplab.program.graph import Program
 from rasplab.study.heads.head_groups import Swapped, best_group

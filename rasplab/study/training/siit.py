@@ -23,7 +23,8 @@ from rasplab.circuit.patching.pairs import Pairs, draw_longer
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
-from rasplab.model.bridge import LensModel, fresh_model, plain_parameters
+from rasplab.model.bridge import LensModel
+from rasplab.model.native import fresh_model, plain_parameters
 from rasplab.model.recipe import Trained
 from rasplab.model.threads import few_threads
 from rasplab.program.domain import Domain
@@ -244,7 +245,7 @@ def _tensors(model: LensModel) -> Weights:
 
 
 def _put(model: LensModel, weights: Weights) -> None:
-    from rasplab.model.bridge import parameters_of
+    from rasplab.model.native import parameters_of
 
     arrays = Weights(**{n: a.detach().numpy() for n, a in weights.arrays().items()})
     parameters = plain_parameters(model.lens)

@@ -7,8 +7,8 @@ import pytest
 
 import rasplab
 from rasplab.base.errors import RaspValueError
-from rasplab.model.bridge import fresh_model
 from rasplab.model.interventions import attending, with_pattern
+from rasplab.model.native import fresh_model
 from rasplab.program import zoo
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (

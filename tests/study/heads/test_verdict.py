@@ -10,8 +10,8 @@ from support.compiled import compiled as compiled_zoo
 
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.lang.loading import load
-from rasplab.model.bridge import reinitialised
 from rasplab.model.checkpoint import load_model
+from rasplab.model.native import reinitialised
 from rasplab.program import zoo
 from rasplab.study.bench.calibration import true_heads
 from rasplab.study.heads.verdict import judge
