@@ -23,6 +23,7 @@ version = release = rasplab.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "run_blocks", "plain_docstrings"]
 exclude_patterns = [
     "generated/deviations.md",
+    "generated/rooms.md",
     "_build",
     "_ext",
     "_static",

@@ -8,12 +8,15 @@ deviations.md                             from tests/conformance/deviations.toml
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import api_pages
 import cli_pages
 import results_pages
+
+import rasplab
 
 
 def write_all(folder: Path, root: Path) -> None:
@@ -22,6 +25,7 @@ def write_all(folder: Path, root: Path) -> None:
         **{f"api/{name}": text for name, text in api_pages.pages().items()},
         **{f"cli/{name}": text for name, text in cli_pages.pages().items()},
         **{f"results/{name}": text for name, text in results_pages.pages(root).items()},
+        "rooms.md": rooms(),
         "deviations.md": deviations(root / "tests" / "conformance" / "deviations.toml"),
     }
     for stale in {p for p in folder.rglob("*") if p.is_file()} - {folder / name for name in pages}:
@@ -31,6 +35,13 @@ def write_all(folder: Path, root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
+
+
+def rooms() -> str:
+    """The rooms of the package, top floor first, as a table."""
+    lines = re.findall(r"^  (\w+) {2,}(.*?) -> (.*?): (.*)$", rasplab.__doc__ or "", re.M)
+    rows = [f"| `{room}` | {a} → {b.replace('->', '→')} | {text} |" for room, a, b, text in lines]
+    return "\n".join(["| room | in → out | what it does |", "|---|---|---|", *reversed(rows), ""])
 
 
 def deviations(path: Path) -> str:
