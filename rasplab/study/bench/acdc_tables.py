@@ -1,4 +1,6 @@
-"""Published numbers beside our own: ACDC's Tracr rows, and how scores hang on the ablation.
+"""ACDC's published Tracr rows beside our own, and how scores depend on the ablation of the truth.
+
+`replicate` measures the rows, `replicate_markdown` writes them as a table.
 
 What differs from ACDC (Conmy et al. 2023, Tables 2 and 3): the models are compiled here, not by
 Tracr; edges go into q, k and v ports; token and position embeddings are two sites; the area counts
@@ -12,11 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rasplab.circuit.discovery.discover import discover
+from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.effective import effective_units
 from rasplab.circuit.evaluation.score import Truth, score
-from rasplab.circuit.patching.pairs import draw_pairs
+from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
+from rasplab.model.bridge import LensModel
 from rasplab.program.domain import Domain
 from rasplab.program.zoo import entry
 
@@ -27,23 +31,26 @@ MODELS = {
 """ACDC's task, the program here, and the inputs."""
 
 PUBLISHED = {
-    ("xproportion", "acdc"): (1.000, 0.679), ("xproportion", "hisp"): (0.679, 0.679),
-    ("xproportion", "pruning"): (0.829, 0.525), ("reverse", "acdc"): (1.000, 0.200),
-    ("reverse", "hisp"): (0.577, 0.577), ("reverse", "pruning"): (0.801, 0.193),
-}  # fmt: skip
-"""Edge AUC with zero ablation, and with corrupted activations."""
+    ("xproportion", "acdc"): (1.000, 0.679),
+    ("xproportion", "hisp"): (0.679, 0.679),
+    ("xproportion", "pruning"): (0.829, 0.525),
+    ("reverse", "acdc"): (1.000, 0.200),
+    ("reverse", "hisp"): (0.577, 0.577),
+    ("reverse", "pruning"): (0.801, 0.193),
+}
+"""By task and method: edge AUC with zero ablation, and with corrupted activations."""
 
 PAIRS = 48
+"""Pairs of inputs per model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method on one task, by ablation of the scores.
+    """Edge AUC of one method on one task, for scores by zero and by resample ablation.
 
-    against_zero  AUC of scores by zero, and by resample, against the zero-effective truth, as ACDC
-                  has it: the second compares unlike things
-    against_own   the same scores, each against the effective truth of its own ablation
-    published     ACDC's numbers for zero and corrupted
+    against_zero  both against the edges that matter under zero ablation, as in ACDC's tables
+    against_own   each against the edges that matter under its own ablation
+    published     ACDC's numbers, with zero ablation and with corrupted activations
     """
 
     task: str
@@ -55,29 +62,38 @@ class Row:
 
 def replicate(seed: int = 0) -> list[Row]:
     """The rows of ACDC's Tables 2 and 3 for its two Tracr tasks, on our own models."""
-    rows = []
-    for task, (program, domain) in MODELS.items():
-        model = compile_program(load(entry(program).path), domain).to_model(device="cpu")
-        pairs = draw_pairs(domain, PAIRS, seed)
-        truths = {
-            a: Truth(effective_units(model, pairs, a, "edge"), a, "edge")
-            for a in ("zero", "resample")
-        }
-        for method in ("acdc", "hisp", "pruning"):
-            metric = "logit" if method == "hisp" else "mse"
-            found = {a: discover(model, method, pairs, a, metric, seed=seed) for a in truths}
-            zero = tuple(_auc(found[a], truths["zero"], seed) for a in truths)
-            own = tuple(_auc(found[a], truths[a], seed) for a in truths)
-            rows.append(Row(task, method, zero, own, PUBLISHED[task, method]))
-    return rows
+    return [
+        _row(task, method, model, pairs, truths, seed)
+        for task, (program, domain) in MODELS.items()
+        for model in [compile_program(load(entry(program).path), domain).to_model(device="cpu")]
+        for pairs in [draw_pairs(domain, PAIRS, seed)]
+        for truths in [{a: _truth(model, pairs, a) for a in ("zero", "resample")}]
+        for method in ("acdc", "hisp", "pruning")
+    ]
 
 
-def _auc(found, truth: Truth, seed: int) -> float:
-    return score(found, truth, mixed=True, seed=seed, resamples=10).auc
+def _truth(model: LensModel, pairs: Pairs, ablation: str) -> Truth:
+    return Truth(effective_units(model, pairs, ablation, "edge"), ablation, "edge")
+
+
+def _row(
+    task: str, method: str, model: LensModel, pairs: Pairs, truths: dict[str, Truth], seed: int
+) -> Row:
+    metric = "logit" if method == "hisp" else "mse"
+    zero, resample = (discover(model, method, pairs, a, metric, seed=seed) for a in truths)
+    zero_auc = _auc(zero, truths["zero"], seed)
+    against_zero = (zero_auc, _auc(resample, truths["zero"], seed))
+    against_own = (zero_auc, _auc(resample, truths["resample"], seed))
+    return Row(task, method, against_zero, against_own, PUBLISHED[task, method])
+
+
+def _auc(scores: EdgeScores, truth: Truth, seed: int) -> float:
+    # mixed: scores of one ablation against the truth of another are refused otherwise
+    return score(scores, truth, mixed=True, seed=seed, resamples=10).auc
 
 
 def replicate_markdown(rows: list[Row]) -> str:
-    """The rows as a Markdown table, with what differs."""
+    """The rows as a Markdown table, with the differences from ACDC's setting below."""
     head = "| task | method | zero | resample | resample, own truth | published zero | corrupted |"
     lines = ["## ACDC's Tracr rows, and the ablation of the truth", "", head, "|---" * 7 + "|"]
     for r in rows:

@@ -1,5 +1,9 @@
-"""One recipe trained on several seeds, each model judged: a verdict that one model gives may be an
-accident of its seed."""
+"""One recipe trained on several seeds, each model judged against the program.
+
+A verdict on one model may be an accident of its seed; here a selector is accepted when some head
+implements it on every one of MIN_SEEDS seeds or more. A recipe and seeds -> `judge_seeds` -> Seeds,
+which has the evidence of each.
+"""
 
 from __future__ import annotations
 
@@ -19,38 +23,41 @@ from rasplab.study.heads.screen import Selector
 from rasplab.study.heads.verdict import Evidence, Finding, judge
 from rasplab.study.training.trainer import trained
 
-FEWEST_SEEDS = 3
-"""Seeds on which a selector must be implemented to be accepted."""
+MIN_SEEDS = 3
+"""Seeds on which a selector must be implemented to be accepted, at least."""
 
 ORDER = ("implements", "consistent", "undecided", "refuted")
+"""Verdicts, the strongest first."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """The evidence of each seed, in the order of `seeds`; heads of different seeds have nothing to
-    do with each other, so selectors are compared."""
+    """The evidence of each seed, in the order of `seeds`.
+
+    Selectors are compared, not heads: L0H0 of one seed has no relation to L0H0 of another.
+    """
 
     seeds: tuple[int, ...]
     evidence: tuple[Evidence, ...]
 
     @property
     def selectors(self) -> tuple[Selector, ...]:
-        """The program's."""
+        """The selectors of the program."""
         return self.evidence[0].table.selectors
 
     def best(self, selector: str | int) -> tuple[Finding, ...]:
-        """On each seed, the head that does best: by verdict, then by interchange accuracy."""
+        """The best head of each seed: by verdict, then by interchange accuracy."""
         return tuple(
             min((e.of(h, selector) for h in e.table.heads), key=_rank) for e in self.evidence
         )
 
     def accepted(self, selector: str | int) -> bool:
-        """Whether some head implements the selector on every seed, of FEWEST_SEEDS or more."""
+        """Whether some head implements the selector on every seed, of MIN_SEEDS or more."""
         verdicts = [f.verdict for f in self.best(selector)]
-        return len(verdicts) >= FEWEST_SEEDS and set(verdicts) == {"implements"}
+        return len(verdicts) >= MIN_SEEDS and set(verdicts) == {"implements"}
 
     def to_json(self) -> dict:
-        """Everything, as plain values."""
+        """The seeds, the accepted selectors and all evidence, as plain values."""
         return {
             "seeds": list(self.seeds),
             "accepted": {str(s): self.accepted(s.node) for s in self.selectors},
@@ -60,58 +67,62 @@ class Seeds:
     def __str__(self) -> str:
         rows = [["selector", *(f"seed {s}" for s in self.seeds), ""]]
         for s in self.selectors:
-            found = [f"{f.head} {f.verdict} {f.accuracy.worst}" for f in self.best(s.node)]
-            rows.append([str(s), *found, "accepted" if self.accepted(s.node) else ""])
-        lines = lined_up(rows)
-        right = ", ".join(f"{e.accuracy.value:.2f}" for e in self.evidence)
-        return "\n".join(
-            [*lines, f"best head of each seed; the models are right on {right} of positions; "
-             f"accepted: a head implements it on each of {FEWEST_SEEDS} seeds or more"]
-        )  # fmt: skip
+            best = [f"{f.head} {f.verdict} {f.accuracy.worst}" for f in self.best(s.node)]
+            rows.append([str(s), *best, "accepted" if self.accepted(s.node) else ""])
+        accuracies = ", ".join(f"{e.accuracy.value:.2f}" for e in self.evidence)
+        legend = (
+            f"best head of each seed; the models are right on {accuracies} of positions; "
+            f"accepted: a head implements it on each of {MIN_SEEDS} seeds or more"
+        )
+        return "\n".join([*lined_up(rows), legend])
 
 
-def _rank(finding: Finding) -> tuple:
+def _rank(finding: Finding) -> tuple[int, float]:
+    """What `best` sorts by: the verdict, then the accuracy in the worst family, downwards."""
     worst = finding.accuracy.worst
     return ORDER.index(finding.verdict), -worst.value if worst.pairs else 1.0
 
 
 def judge_seeds(
-    wanted: Recipe,
+    recipe: Recipe,
     program: Program,
     seeds: Sequence[int] = (0, 1, 2),
     folder: str | Path = "out/seeds",
     pairs: int = 200,
     progress: bool = True,
 ) -> Seeds:
-    """Train `wanted` on every seed and judge each model against `program`.
+    """Train `recipe` on every seed and judge each model against `program`.
 
     folder    of the models, one for each recipe: those that are there are not trained again, one
               that was stopped goes on
+    pairs     of inputs per family of interchanges, as in `judge`
     progress  a bar for each training
-    Raises RaspValueError for fewer than two seeds or one twice, and what `train` and `judge` raise.
+
+    Raises RaspValueError for fewer than two seeds or equal ones, and as `train` and `judge` do.
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise RaspValueError(
-            f"different seeds are compared, two or more; got {list(seeds)}",
-            hint=f"a selector is accepted on {FEWEST_SEEDS}: --seeds {FEWEST_SEEDS}",
+            f"two or more different seeds are compared, got {list(seeds)}",
+            hint=f"a selector is accepted on {MIN_SEEDS}: --seeds {MIN_SEEDS}",
         )
-    found = []
-    for seed in seeds:
-        found.append(judge(_model(replace(wanted, seed=seed), folder, progress), program, pairs))
-    return Seeds(tuple(seeds), tuple(found))
+    evidence = tuple(
+        judge(_model(replace(recipe, seed=seed), Path(folder), progress), program, pairs)
+        for seed in seeds
+    )
+    return Seeds(tuple(seeds), evidence)
 
 
-def _model(wanted: Recipe, folder: str | Path, progress: bool) -> LensModel:
+def _model(recipe: Recipe, folder: Path, progress: bool) -> LensModel:
     """The model of a recipe, from `folder` or trained into it."""
-    place = Path(folder) / run_id(wanted)
-    if finished(place, wanted):
+    place = folder / run_id(recipe)
+    if finished(place, recipe):
         return load_model(place, "cpu")
-    return trained(wanted, place, "cpu", progress)
+    return trained(recipe, place, "cpu", progress)
 
 
-def finished(folder: Path, wanted: Recipe) -> bool:
+def finished(folder: Path, recipe: Recipe) -> bool:
     """Whether `folder` holds the model of a recipe, trained to the end."""
     try:
-        return load_model(folder, "cpu").recipe == wanted and not (folder / STATE).exists()
+        return load_model(folder, "cpu").recipe == recipe and not (folder / STATE).exists()
     except FileError:
         return False

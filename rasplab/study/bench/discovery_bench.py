@@ -1,16 +1,18 @@
-"""The benchmark of discovery methods: known circuits, plain and in disguise.
+"""The benchmark of discovery methods: models whose circuit is known -> one row of areas per case.
 
-Programs are those whose compiled circuits have depth, several heads, selectors that share work or
-stand in for each other, and parts that only positions reach; none is a lone MLP. Each row is one
-method on one model under one ablation, written down as soon as it is known.
+`cases` lists what to run (program, variant, ablation, method); `run_bench` runs each on its
+`Subject` (model, pairs of inputs, truths) and appends the row to rows.jsonl as soon as it is
+measured. The programs are those whose compiled circuits have depth, several heads, selectors that
+share work or stand in for each other, and parts that only positions reach.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.circuit.discovery.discover import discover
@@ -21,33 +23,84 @@ from rasplab.circuit.patching.edge_model import edge_model_of
 from rasplab.circuit.patching.pairs import draw_longer, draw_pairs
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
+from rasplab.model.bridge import LensModel
 from rasplab.program.zoo import entry
 from rasplab.study.training.siit_zoo import load_realistic, recipes
 
 PROGRAMS = (
-    "reverse", "double_hist", "sort", "sort_by_freq", "most_freq", "dyck1", "dyck2",
-    "shuffle_dyck2", "induction", "detect_abc", "associative_recall", "balanced", "place_in_run",
-    "median", "run_length", "running_maximum", "between_equal", "maximum", "sort_down",
-    "palindrome", "hamming_to_reverse", "starts_and_ends_alike", "peaks", "run_number", "argmax",
-    "minimum", "mirror", "swap_ends", "count_runs", "is_sorted", "mirror_match", "bracket_depth",
-    "contains_ab", "a_before_b", "rotate_left", "count_distinct", "copy_last", "all_distinct",
+    "reverse",
+    "double_hist",
+    "sort",
+    "sort_by_freq",
+    "most_freq",
+    "dyck1",
+    "dyck2",
+    "shuffle_dyck2",
+    "induction",
+    "detect_abc",
+    "associative_recall",
+    "balanced",
+    "place_in_run",
+    "median",
+    "run_length",
+    "running_maximum",
+    "between_equal",
+    "maximum",
+    "sort_down",
+    "palindrome",
+    "hamming_to_reverse",
+    "starts_and_ends_alike",
+    "peaks",
+    "run_number",
+    "argmax",
+    "minimum",
+    "mirror",
+    "swap_ends",
+    "count_runs",
+    "is_sorted",
+    "mirror_match",
+    "bracket_depth",
+    "contains_ab",
+    "a_before_b",
+    "rotate_left",
+    "count_distinct",
+    "copy_last",
+    "all_distinct",
     "first_position_of",
-)  # fmt: skip
-"""Two heads or more, eleven edges or more; from the zoo and its tasks."""
+)
+"""Programs of the zoo and its tasks with two heads or more and eleven edges or more."""
 
 QUICK = ("reverse", "sort", "detect_abc")
+"""The programs of a quick run."""
+
 VARIANTS = ("plain", "rotated", "realistic")
+"""Compiled; compiled, in another basis of the residual stream; trained to have the circuit."""
+
 ABLATIONS = ("zero", "resample")
 METHODS = (
-    "exact", "acdc", "path", "eap", "eap_ig", "eap_ig_activations", "mask_ig", "pruning", "hisp",
-)  # fmt: skip
+    "exact",
+    "acdc",
+    "path",
+    "eap",
+    "eap_ig",
+    "eap_ig_activations",
+    "mask_ig",
+    "pruning",
+    "hisp",
+)
 PAIRS = 24
-"""Pairs of inputs per model: enough for every length twice."""
+"""Pairs of inputs per model: every length at least twice."""
+
+RESAMPLES = 200
+"""Bootstrap resamples behind the interval of one area."""
+
+KEPT = ("auc", "pessimistic", "low", "high", "ap", "n_true")
+"""Fields of a Score that a row keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One row to be: which method on which model, under which ablation."""
+    """One row to measure: a method on a model, under an ablation."""
 
     program: str
     variant: str
@@ -56,7 +109,7 @@ class Case:
 
     @property
     def key(self) -> str:
-        """Names the row."""
+        """The name of the row."""
         return "/".join((self.program, self.variant, self.ablation, self.method))
 
 
@@ -65,7 +118,10 @@ def cases(
     variants: Iterable[str] = VARIANTS,
     methods: Iterable[str] = METHODS,
 ) -> list[Case]:
-    """Every case, model by model; realistic models only where one is shipped, by node.
+    """Every case, model by model.
+
+    Realistic models are there only for programs that have one, and without path patching: they are
+    scored by node, and path patching scores edges.
 
     Raises RaspNameError for a program that is not in the zoo.
     """
@@ -83,22 +139,23 @@ def cases(
 
 def run_bench(
     out: Path,
-    wanted: list[Case],
+    cases: Sequence[Case],
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict]:
-    """Every case's row; rows that `out` holds of the same models are not made again.
+    """The row of every case; rows that `out` holds for the same model and seed are not redone.
 
-    out  a folder; rows.jsonl in it gets one line per row, as soon as there is one
+    out       a folder; rows.jsonl in it gets one line per row as soon as it is measured
+    progress  called with the number of rows done and of all
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "rows.jsonl"
     known = {(row["key"], row["seed"], row.get("model")): row for row in read_rows(path)}
     subject, rows = None, []
     with path.open("a+", encoding="utf-8") as file:
-        _whole_lines(path, file)
-        for done, case in enumerate(wanted, 1):
-            if subject is None or subject.place != (case.program, case.variant):
+        _end_cut_line(path, file)
+        for done, case in enumerate(cases, 1):
+            if subject is None or subject.name != (case.program, case.variant):
                 subject = Subject(case.program, case.variant, seed)
             row = known.get((case.key, seed, subject.digest))
             if row is None:
@@ -107,19 +164,19 @@ def run_bench(
                 file.flush()
             rows.append(row)
             if progress:
-                progress(done, len(wanted))
+                progress(done, len(cases))
     return rows
 
 
-def _whole_lines(path: Path, file) -> None:
-    """End a line that a stop has cut short."""
+def _end_cut_line(path: Path, file: TextIO) -> None:
+    """End a last line that a stop has cut short, so that the next row gets its own line."""
     text = path.read_text(encoding="utf-8")
     if text and not text.endswith("\n"):
         file.write("\n")
 
 
 def read_rows(path: Path) -> Iterator[dict]:
-    """The rows of a file; a last line cut short by a stop is left out."""
+    """The rows of a file, none where it is missing; lines cut short by a stop are left out."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     for line in lines:
         try:
@@ -129,71 +186,98 @@ def read_rows(path: Path) -> Iterator[dict]:
 
 
 class Subject:
-    """A model with its pairs and its truths, for all cases on it."""
+    """A model with its pairs of inputs and its truths, for all cases on it.
+
+    name         program and variant
+    granularity  "node" for realistic models, which were trained site by site, else "edge"
+    circuit      the compiled model that has its structure; of a plain one, the model itself
+    """
 
     def __init__(self, program: str, variant: str, seed: int):
-        self.seed, self.place = seed, (program, variant)
+        self.seed, self.name = seed, (program, variant)
         self.granularity = "node" if variant == "realistic" else "edge"
         self.model, self.circuit = model_of(program, variant, seed)
         self.digest = edge_model_of(self.model.lens).digest
-        drawn = draw_longer if variant == "realistic" else draw_pairs  # as it was trained
-        self.pairs = drawn(self.model.domain, PAIRS, seed)
-        self.truths: dict[str, Truth] = {}
+        # realistic models were trained on swaps from inputs that may be longer
+        draw = draw_longer if variant == "realistic" else draw_pairs
+        self.pairs = draw(self.model.domain, PAIRS, seed)
+        self._truths: dict[str, Truth] = {}
 
     def truth(self, ablation: str) -> Truth:
-        """Structural, as its program's compiled model has it, or effective on the same pairs."""
-        if ablation not in self.truths:
+        """The structural truth of the compiled model, or the effective one on the same pairs."""
+        if ablation not in self._truths:
             if ablation == STRUCTURAL:
-                self.truths[ablation] = truth_of(self.circuit, STRUCTURAL, self.granularity)
+                self._truths[ablation] = truth_of(self.circuit, STRUCTURAL, self.granularity)
             else:
-                found = effective_units(self.model, self.pairs, ablation, self.granularity)
-                self.truths[ablation] = Truth(found, ablation, self.granularity)
-        return self.truths[ablation]
+                units = effective_units(self.model, self.pairs, ablation, self.granularity)
+                self._truths[ablation] = Truth(units, ablation, self.granularity)
+        return self._truths[ablation]
 
     def row(self, case: Case) -> dict:
-        """What the method scores on this model. A realistic model's truth is the circuit that it
-        was trained to have: in it every site has some small effect, so none is by effect.
-        """
-        found = discover(
-            self.model, case.method, self.pairs, case.ablation, seed=self.seed,
-            granularity=self.granularity, max_seconds=None,
-        )  # fmt: skip
-        row = {
-            "key": case.key, "seed": self.seed, "model": self.digest, "program": case.program,
-            "variant": case.variant, "ablation": case.ablation, "method": case.method,
-            "granularity": self.granularity,
-        }  # fmt: skip
-        cost = {name: getattr(found, name) for name in ("forwards", "backwards", "seconds")}
-        row |= cost | {"units": len(found.names), "health": found.health}
-        row["structural"] = self._scored(found, STRUCTURAL)
-        row["effective"] = (
-            None if case.variant == "realistic" else self._scored(found, case.ablation)
-        )
-        return row
+        """The areas and the cost of one method on this model.
 
-    def _scored(self, found, ablation: str) -> dict | None:
-        """The areas against one truth; None where it has nothing to rank."""
+        A realistic model is held against its structural truth alone, the circuit that it was
+        trained to have: every site of it has some small effect, so an effective truth has none out.
+        """
+        scores = discover(
+            self.model,
+            case.method,
+            self.pairs,
+            case.ablation,
+            seed=self.seed,
+            granularity=self.granularity,
+            max_seconds=None,
+        )
+        realistic = case.variant == "realistic"
+        return {
+            "key": case.key,
+            "seed": self.seed,
+            "model": self.digest,
+            "program": case.program,
+            "variant": case.variant,
+            "ablation": case.ablation,
+            "method": case.method,
+            "granularity": self.granularity,
+            "forwards": scores.forwards,
+            "backwards": scores.backwards,
+            "seconds": scores.seconds,
+            "units": len(scores.names),
+            "health": scores.health,
+            "structural": self._areas(scores, STRUCTURAL),
+            "effective": None if realistic else self._areas(scores, case.ablation),
+        }
+
+    def _areas(self, scores: EdgeScores, ablation: str) -> dict | None:
+        """The areas against one truth; None where all units are in it, or none is."""
         truth = self.truth(ablation)
         if self.granularity == "node":
-            found, truth = _trained(found, truth)
+            scores, truth = _without_embeddings(scores, truth)
         try:
-            row = score(found, truth, seed=self.seed, resamples=200).to_json()
+            areas = score(scores, truth, seed=self.seed, resamples=RESAMPLES).to_json()
         except RaspValueError:
             return None
-        kept = ("auc", "pessimistic", "low", "high", "ap", "n_true")
-        return {name: round(row[name], 4) for name in kept}
+        return {name: round(areas[name], 4) for name in KEPT}
 
 
-def _trained(found: EdgeScores, truth: Truth) -> tuple[EdgeScores, Truth]:
-    """Scores and truth of heads and MLPs: embeddings are always there, and were never swapped."""
-    kept = [i for i, name in enumerate(found.names) if not name.endswith("_embed")]
-    names, scores = (tuple(row[i] for i in kept) for row in (found.names, found.scores))
+def _without_embeddings(scores: EdgeScores, truth: Truth) -> tuple[EdgeScores, Truth]:
+    """Scores and truth of heads and MLPs alone: embeddings were never swapped in training."""
+    ranked = [
+        (name, value)
+        for name, value in zip(scores.names, scores.scores, strict=True)
+        if not name.endswith("_embed")
+    ]
     units = frozenset(name for name in truth.units if not name.endswith("_embed"))
-    return replace(found, names=names, scores=scores), replace(truth, units=units)
+    names, values = tuple(name for name, _ in ranked), tuple(value for _, value in ranked)
+    return replace(scores, names=names, scores=values), replace(truth, units=units)
 
 
-def model_of(program: str, variant: str, seed: int = 0):
-    """A benchmark model, and the compiled model that says its structure."""
+def model_of(program: str, variant: str, seed: int = 0) -> tuple[LensModel, LensModel]:
+    """A benchmark model, and the compiled model that has its structure.
+
+    seed  of the rotation of a rotated model
+
+    Raises RaspNameError for an unknown program, RaspError for an unknown variant.
+    """
     about = entry(program)
     if variant == "realistic":
         model = load_realistic(program)
@@ -204,4 +288,4 @@ def model_of(program: str, variant: str, seed: int = 0):
         return compiled.rotated(seed).to_model(device="cpu"), plain
     if variant == "plain":
         return plain, plain
-    raise RaspError(f"{variant!r} is no variant", hint=f"it can be {', '.join(VARIANTS)}")
+    raise RaspError(f"unknown variant {variant!r}; the variants are {', '.join(VARIANTS)}")

@@ -1,4 +1,4 @@
-"""The benchmark's rows as Markdown, JSON and a picture."""
+"""Summaries of the discovery benchmark: rows in, means over programs and Markdown tables out."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ DRAWS = 2000
 """Bootstrap draws over programs."""
 
 TRUTHS = ("effective", "structural")
+"""What areas are measured against, as a row names them."""
 
 
 def summary(rows: Sequence[dict], seed: int = 0) -> list[dict]:
-    """One line per method, variant, ablation and truth: mean AUC over programs, its 95% bootstrap
-    interval over them, the pessimistic mean, and the median cost.
+    """One line per method, variant, ablation and truth.
+
+    Each has the mean AUC over programs, its 95% bootstrap interval over them, the mean of the
+    pessimistic AUC, the programs with a perfect AUC, and the median cost.
     """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
@@ -24,7 +27,7 @@ def summary(rows: Sequence[dict], seed: int = 0) -> list[dict]:
             if row.get(truth):
                 key = (row["variant"], row["ablation"], truth, row["method"])
                 groups.setdefault(key, []).append(row)
-    return [_line(key, found, seed) for key, found in groups.items()]
+    return [_line(key, group, seed) for key, group in groups.items()]
 
 
 def _line(key: tuple, rows: list[dict], seed: int) -> dict:
@@ -32,13 +35,19 @@ def _line(key: tuple, rows: list[dict], seed: int) -> dict:
     aucs = np.array([row[truth]["auc"] for row in rows])
     low, high = bootstrap_mean(aucs, DRAWS, np.random.default_rng(seed))
     return {
-        "variant": variant, "ablation": ablation, "truth": truth, "method": method,
-        "programs": len(rows), "auc": float(aucs.mean()), "low": low, "high": high,
+        "variant": variant,
+        "ablation": ablation,
+        "truth": truth,
+        "method": method,
+        "programs": len(rows),
+        "auc": float(aucs.mean()),
+        "low": low,
+        "high": high,
         "pessimistic": float(np.mean([row[truth]["pessimistic"] for row in rows])),
         "perfect": int((aucs == 1).sum()),
         "forwards": float(np.median([row["forwards"] for row in rows])),
         "seconds": float(np.median([row["seconds"] for row in rows])),
-    }  # fmt: skip
+    }
 
 
 def markdown(rows: Sequence[dict], seed: int = 0) -> str:
@@ -47,29 +56,32 @@ def markdown(rows: Sequence[dict], seed: int = 0) -> str:
     table = summary(rows, seed)
     for variant in dict.fromkeys(row["variant"] for row in table):
         for ablation in dict.fromkeys(row["ablation"] for row in table):
-            some = [r for r in table if (r["variant"], r["ablation"]) == (variant, ablation)]
-            if some:
-                lines += [f"## {variant} models, {ablation} ablation", "", *_methods(some), ""]
+            lines_shown = [r for r in table if (r["variant"], r["ablation"]) == (variant, ablation)]
+            if lines_shown:
+                title = f"## {variant} models, {ablation} ablation"
+                lines += [title, "", *_methods(lines_shown), ""]
     note = "(realistic models: heads and MLPs, against the circuit that they were trained to have)"
     lines += ["## Every program: AUC against effective truth", "", note, "", *_programs(rows)]
     return "\n".join(lines) + "\n"
 
 
 def _methods(table: list[dict]) -> list[str]:
+    """The table of methods for one variant and ablation."""
     head = "| method | programs | effective AUC [95%] | pessimistic | structural AUC [95%] "
     lines = [head + "| pessimistic | forwards | s |", "|---" * 8 + "|"]
     for method in dict.fromkeys(row["method"] for row in table):
-        found = {row["truth"]: row for row in table if row["method"] == method}
-        cells = [c for truth in TRUTHS for c in _area(found.get(truth))]
-        any_ = next(iter(found.values()))
+        by_truth = {row["truth"]: row for row in table if row["method"] == method}
+        cells = [cell for truth in TRUTHS for cell in _area(by_truth.get(truth))]
+        cost = next(iter(by_truth.values()))
         lines.append(
-            f"| {method} | {any_['programs']} | {' | '.join(cells)} | "
-            f"{any_['forwards']:.0f} | {any_['seconds']:.2f} |"
+            f"| {method} | {cost['programs']} | {' | '.join(cells)} | "
+            f"{cost['forwards']:.0f} | {cost['seconds']:.2f} |"
         )
     return lines
 
 
 def _area(row: dict | None) -> tuple[str, str]:
+    """The cells of the mean AUC with its interval, and of the pessimistic mean."""
     if row is None:
         return "–", "–"
     interval = f"{row['auc']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
@@ -77,17 +89,14 @@ def _area(row: dict | None) -> tuple[str, str]:
 
 
 def _programs(rows: Sequence[dict]) -> list[str]:
+    """The table of models: the AUC of every method on each."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     lines = [f"| model | units | true | {' | '.join(methods)} |", "|---" * (3 + len(methods)) + "|"]
-    models = dict.fromkeys(map(_model, rows))
-    for model in models:
-        mine = {
-            r["method"]: r for r in rows if (r["program"], r["variant"], r["ablation"]) == model
-        }
-        some = next((r for r in mine.values() if _truth(r)), None)
-        true = _truth(some)["n_true"] if some else "–"
-        units = next((r["units"] for r in mine.values() if "units" in r), "–")
-        cells = [_cell(mine.get(m)) for m in methods]
+    for model in dict.fromkeys(map(_model, rows)):
+        by_method = {row["method"]: row for row in rows if _model(row) == model}
+        true = next((areas["n_true"] for areas in map(_areas, by_method.values()) if areas), "–")
+        units = next((row["units"] for row in by_method.values() if "units" in row), "–")
+        cells = [_cell(by_method.get(method)) for method in methods]
         lines.append(f"| {', '.join(model)} | {units} | {true} | {' | '.join(cells)} |")
     return lines
 
@@ -96,10 +105,11 @@ def _model(row: dict) -> tuple[str, str, str]:
     return row["program"], row["variant"], row["ablation"]
 
 
-def _truth(row: dict) -> dict | None:
-    """The areas that the table of programs shows."""
+def _areas(row: dict) -> dict | None:
+    """The areas that the table of models shows; None where the truth ranks nothing."""
     return row["structural" if row["variant"] == "realistic" else "effective"]
 
 
 def _cell(row: dict | None) -> str:
-    return f"{_truth(row)['auc']:.2f}" if row and _truth(row) else "–"
+    areas = _areas(row) if row else None
+    return f"{areas['auc']:.2f}" if areas else "–"

@@ -54,7 +54,7 @@ def test_seeds_that_tell_nothing_are_refused(tmp_path):
     """One seed, or one twice."""
     program, wanted = rasplab.load(zoo.entry("hist").path), recipe("hist", **TINY)
     for seeds in ((0,), (1, 1)):
-        with pytest.raises(RaspValueError, match="different seeds"):
+        with pytest.raises(RaspValueError, match="two or more different seeds"):
             judge_seeds(wanted, program, seeds, tmp_path)
 
 

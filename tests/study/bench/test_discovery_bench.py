@@ -119,7 +119,7 @@ def test_every_variant_is_a_model_with_its_structure():
     rotated, plain = model_of("reverse", "rotated", seed=1)
     assert rotated.run("abca") == plain.run("abca") and plain.compiled is not None
     assert Case("a", "plain", "zero", "eap").key == "a/plain/zero/eap"
-    with pytest.raises(rasplab.RaspError, match="no variant"):
+    with pytest.raises(rasplab.RaspError, match="unknown variant 'noisy'"):
         model_of("reverse", "noisy")
 
 
