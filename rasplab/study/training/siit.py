@@ -261,7 +261,9 @@ def _descend(
     """Adam on plain answers, answers under swaps in the circuit, and under swaps outside."""
     leaves = list(weights.arrays().values())
     optimizer = torch.optim.Adam(leaves, lr=recipe.lr, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_schedule(step, recipe))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: lr_schedule(step, recipe.steps, recipe.warmup)
+    )
     generator = torch.Generator().manual_seed(recipe.seed)
     sites = sites_of(model)
     inside = torch.tensor([sites.index(site) for site in circuit])
