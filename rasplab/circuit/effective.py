@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from rasplab.circuit.graph import Circuit
-from rasplab.circuit.patching.edge_model import check_edge_model, edge_model_of
 from rasplab.circuit.patching.experiment import ABLATIONS, PatchExperiment, patch_experiment
+from rasplab.circuit.patching.from_bridge import check_edge_model, edge_model_of
 from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 
 if TYPE_CHECKING:

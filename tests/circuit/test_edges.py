@@ -10,8 +10,9 @@ from support.compiled import compiled, fresh
 import rasplab
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.graph import true_units
-from rasplab.circuit.patching.edge_model import Inputs, Patch, check_edge_model, edge_model_of
+from rasplab.circuit.patching.edge_model import Inputs, Patch
 from rasplab.circuit.patching.experiment import ABLATIONS, patch_experiment
+from rasplab.circuit.patching.from_bridge import check_edge_model, edge_model_of
 from rasplab.circuit.patching.pairs import draw_pairs, pairs_of
 from rasplab.circuit.patching.units import units_of
 from rasplab.program.domain import make_domain

@@ -195,7 +195,7 @@ def read_scores(path: str) -> EdgeScores:
 
 def _check_same_model(scores: EdgeScores, model: LensModel) -> None:
     """Raises RaspValueError where the scores are of another model."""
-    from rasplab.circuit.patching.edge_model import edge_model_of
+    from rasplab.circuit.patching.from_bridge import edge_model_of
 
     if edge_model_of(model.lens).digest != scores.model:
         raise RaspValueError(

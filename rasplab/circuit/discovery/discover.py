@@ -14,8 +14,8 @@ from rasplab.base.errors import RaspValueError
 from rasplab.circuit.discovery import attribution, pruning
 from rasplab.circuit.discovery import exact_path_acdc as patching
 from rasplab.circuit.discovery.edge_scores import EdgeScores
-from rasplab.circuit.patching.edge_model import check_edge_model, edge_model_of
 from rasplab.circuit.patching.experiment import PatchExperiment, patch_experiment
+from rasplab.circuit.patching.from_bridge import check_edge_model, edge_model_of
 from rasplab.circuit.patching.metrics import FLAT
 from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 

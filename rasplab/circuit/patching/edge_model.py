@@ -1,28 +1,30 @@
-"""A transformer as sites that write and ports that read, every edge between them with a switch.
+"""EdgeModel: a transformer as sites that write and ports that read, with a mask on every edge.
 
-The residual stream is a sum, so what a port reads is the sum of what every earlier site writes.
-Each edge e has a mask m in [0, 1]; its reader gets (1 - m) of what the source writes in this run
-and m of a replacement. All patching, ablation, attribution and pruning is this one function of the
-masks, and torch differentiates it. With LayerNorm it is still exact: each port has its own norm.
+The residual stream is a sum, so a port reads the sum of what all earlier sites write. Edge e, from
+site s into port p, has a mask m_e in [0, 1]:
 
-Axes: variant (V, masks side by side), batch, pos, head, d_model. Edges are ordered by reader, then
-by writer, as `Edge` sorts, so the edges into one port lie together.
+    port p reads  sum over e into p of  (1 - m_e) * write(s) + m_e * replacement(s)
+
+Patching, ablation, attribution and pruning all evaluate or differentiate this one function of the
+masks. LayerNorm does not break it: each port applies the norm of its layer to its own sum.
+
+Axes: variant (rows of masks that run side by side), batch, pos, head, d_model. Edges are ordered by
+reader, then by writer, as `Edge` sorts, so the edges into one port are contiguous.
+
+Read `EdgeModel.run` first, then `_read`, which applies the masks.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import gelu, relu, silu
 
-from rasplab.base.errors import RaspValueError
 from rasplab.model.threads import few_threads
 from rasplab.transformer.forward import attention, head_outputs, hidden_keys, mlp_output, unembed
 from rasplab.transformer.sites import Edge, Port, Site
@@ -31,67 +33,57 @@ from rasplab.transformer.weights import Weights
 PORTS = ("k", "q", "v")
 """A head's ports, in the order in which edges sort."""
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": relu,
-    "gelu": gelu,
-    "gelu_new": lambda x: gelu(x, approximate="tanh"),
-    "silu": silu,
-}
-"""TransformerLens' names for what an MLP does to its neurons."""
-
-CLOSE = 1e-3
-"""How far logits may lie from TransformerLens' own, relative to their size, in float32."""
-
-
-def identity(x: Tensor) -> Tensor:
-    """No norm."""
-    return x
+TensorFunction = Callable[[Tensor], Tensor]
+"""A norm or an activation: any shape to the same shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a run starts from, each [batch, pos] of the model's own ids.
+    """What a run starts from, in the model's own ids.
 
-    positions  which position embedding stands where
-    real       False after the end of a shorter input: no head sees a key there
+    positions  which position embedding each token gets
+    real       False after the end of a shorter input: no head attends to a key there
     """
 
-    tokens: Tensor
-    positions: Tensor
-    real: Tensor
+    tokens: Int[Tensor, "batch pos"]
+    positions: Int[Tensor, "batch pos"]
+    real: Bool[Tensor, "batch pos"]
+
+    def __getitem__(self, rows: slice | Tensor) -> Inputs:
+        """The inputs at `rows` of the batch."""
+        return Inputs(self.tokens[rows], self.positions[rows], self.real[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Masks [variant, edge] or [variant, edge, pos], and what replaces what the sources write.
+    """Masks of all edges, and what replaces the writes of their sources.
 
-    values   [site, variant or 1, batch, pos, d_model]: what a masked edge carries instead
-    offsets  the same shape: what a masked edge carries in addition; given instead of `values`
+    mask     in [0, 1], one for all positions or one for each
+    values   what a masked edge carries instead; the axis of variants may be 1
+    offsets  what a masked edge carries in addition; given instead of `values`
     """
 
-    mask: Tensor
-    values: Tensor | None = None
-    offsets: Tensor | None = None
+    mask: Float[Tensor, "variant edge *pos"]
+    values: Float[Tensor, "site _variant batch _pos d_model"] | None = None
+    offsets: Float[Tensor, "site _variant batch _pos d_model"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """What happened in one run; V is 1 where no patch made the variants differ.
+class EdgeRun:
+    """The activations of one run; `variant` is 1 up to the first edge that a patch changes.
 
-    writes    by time: [site, V, batch, pos, d_model] of the embeddings, then of each layer's heads
-              and MLP
-    streams   by time: the residual stream [V, batch, pos, d_model] that sites of that time read
-    patterns  by layer: attention [V, batch, head, query, key]
-    logits    [V, batch, pos, d_vocab_out]
+    writes    by time: what the embeddings, then each layer's heads and MLP write
+    streams   by time: the residual stream that sites of that time read
+    patterns  by layer: the attention
     """
 
-    writes: tuple[Tensor, ...]
-    streams: tuple[Tensor, ...]
-    patterns: tuple[Tensor, ...]
-    logits: Tensor
+    writes: tuple[Float[Tensor, "_site _variant batch pos d_model"], ...]
+    streams: tuple[Float[Tensor, "_variant batch pos d_model"], ...]
+    patterns: tuple[Float[Tensor, "_variant batch head query key"], ...]
+    logits: Float[Tensor, "variant batch pos d_vocab_out"]
 
-    def stacked(self) -> Tensor:
-        """Every site's write [site, V, batch, pos, d_model], in the order of `EdgeModel.writers`."""
+    def stacked(self) -> Float[Tensor, "site variant batch pos d_model"]:
+        """The writes of every site, in the order of `EdgeModel.writers`."""
         return _stack(self.writes)
 
 
@@ -99,26 +91,27 @@ class Run:
 class EdgeModel:
     """The weights of a transformer (tensors in `weights`), and runs of it with patched edges.
 
-    scale     scores are q.k / scale
-    norms     (before the heads, before the MLP) of each layer; norm_out: before the unembedding
+    scale     attention scores are q.k / scale
+    norms     of each layer, before its heads and before its MLP; norm_out: before the unembedding
+    b_U       bias of the logits
     """
 
     weights: Weights
     scale: float
-    act: Callable[[Tensor], Tensor]
+    act: TensorFunction
     causal: bool
-    norms: tuple[tuple[Callable, Callable], ...]
-    norm_out: Callable
-    b_U: Tensor | float = 0.0
+    norms: tuple[tuple[TensorFunction, TensorFunction], ...]
+    norm_out: TensorFunction
+    b_U: Float[Tensor, " d_vocab_out"] | float = 0.0
 
     @property
     def n_layers(self) -> int:
-        """Layers of the transformer."""
+        """Number of layers."""
         return self.weights.n_layers
 
     @property
     def n_heads(self) -> int:
-        """Heads in each layer."""
+        """Heads per layer."""
         return self.weights.n_heads
 
     @cached_property
@@ -141,12 +134,12 @@ class EdgeModel:
 
     @cached_property
     def index(self) -> dict[Edge, int]:
-        """The place of each edge in `edges`, and so in masks."""
+        """The index of each edge in `edges`, and so in masks."""
         return {edge: i for i, edge in enumerate(self.edges)}
 
     @cached_property
     def dead(self) -> frozenset[Site]:
-        """Sites that write nothing on any input: all the weights that they write through are 0."""
+        """Sites that write 0 on every input, since all the weights they write through are 0."""
         w = self.weights
         silent = {Site("tok_embed"): not w.W_E.any(), Site("pos_embed"): not w.W_pos.any()}
         for layer in range(self.n_layers):
@@ -158,7 +151,7 @@ class EdgeModel:
 
     @cached_property
     def digest(self) -> str:
-        """Of all weights: equal for equal models."""
+        """The first 16 hex digits of the SHA-256 of all weights in float64."""
         total = hashlib.sha256()
         for name, tensor in self.weights.arrays().items():
             total.update(name.encode() + tensor.detach().cpu().double().numpy().tobytes())
@@ -179,7 +172,7 @@ class EdgeModel:
 
     @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
-        """By time: where in `edges` those into the ports of that time lie."""
+        """By time: the start and stop in `edges` of those into the ports of that time."""
         spans, start = [(0, 0)], 0
         for time in range(1, 2 * self.n_layers + 2):
             stop = start + len(self._ports(time)) * self._n_before(time)
@@ -187,24 +180,21 @@ class EdgeModel:
             start = stop
         return tuple(spans)
 
-    def run(self, inputs: Inputs, patch: Patch | None = None, base: Run | None = None) -> Run:
-        """Run with every masked edge patched; `base`, the run without, saves what comes before.
+    def run(
+        self, inputs: Inputs, patch: Patch | None = None, base: EdgeRun | None = None
+    ) -> EdgeRun:
+        """Run with every masked edge patched.
 
-        The replacement enters at the reader's port only: later sites are recomputed from it.
+        A replacement enters at the reader's port only; later sites are recomputed from it.
+
+        base  the run of the same inputs without a patch: what comes before the first masked edge is
+              copied from it, not computed again
         """
         with few_threads(self.weights.W_E.shape[1]):
             return self._run(inputs, patch, base)
 
-    def _run(self, inputs: Inputs, patch: Patch | None, base: Run | None) -> Run:
-        first = self.first_time(patch.mask) if patch is not None and base is not None else 0
-        if first == 0:
-            w = self.weights
-            embedded = torch.stack([w.W_E[inputs.tokens], w.W_pos[inputs.positions]])[:, None]
-            writes, streams, patterns = [embedded], [embedded.sum(0)], []
-            x, first = embedded.sum(0), 1
-        else:
-            writes, streams = list(base.writes[:first]), list(base.streams[:first])
-            patterns, x = list(base.patterns[: first // 2]), base.streams[first]
+    def _run(self, inputs: Inputs, patch: Patch | None, base: EdgeRun | None) -> EdgeRun:
+        first, writes, streams, patterns, x = self._start(inputs, patch, base)
         hidden = hidden_keys(inputs.real, self.causal)
         for time in range(first, 2 * self.n_layers + 1):
             layer, odd = divmod(time - 1, 2)
@@ -221,10 +211,23 @@ class EdgeModel:
         streams.append(x)
         read = self._read(2 * self.n_layers + 1, x, writes, patch)
         logits = unembed(self.weights, self.norm_out(read[:, 0])) + self.b_U
-        return Run(tuple(writes), tuple(streams), tuple(patterns), logits)
+        return EdgeRun(tuple(writes), tuple(streams), tuple(patterns), logits)
 
-    def first_time(self, mask: Tensor) -> int:
-        """When the first edge with a mask that is not 0 is read; after the last reader if none."""
+    def _start(
+        self, inputs: Inputs, patch: Patch | None, base: EdgeRun | None
+    ) -> tuple[int, list[Tensor], list[Tensor], list[Tensor], Tensor]:
+        """The first time to compute; writes, streams, patterns before it; the stream it reads."""
+        first = self.first_time(patch.mask) if patch is not None and base is not None else 0
+        if base is None or first == 0:
+            w = self.weights
+            embedded = torch.stack([w.W_E[inputs.tokens], w.W_pos[inputs.positions]])[:, None]
+            x = embedded.sum(0)
+            return 1, [embedded], [x], [], x
+        before = list(base.writes[:first]), list(base.streams[:first])
+        return first, *before, list(base.patterns[: first // 2]), base.streams[first]
+
+    def first_time(self, mask: Float[Tensor, "variant edge *pos"]) -> int:
+        """The time of the first reader with a mask that is not 0; of the unembedding if none."""
         used = mask.detach().flatten(2).any(-1) if mask.dim() > 2 else mask.detach() != 0
         used = used.any(0)
         times = range(1, 2 * self.n_layers + 2)
@@ -240,8 +243,13 @@ class EdgeModel:
             return x[:, None]
         n = self._n_before(time)
         shape = (len(part), (stop - start) // n, n, *part.shape[2:])
-        gap = patch.values[:n] - _stack(writes) if patch.offsets is None else patch.offsets[:n]
-        return x[:, None] + _weighted(part.reshape(shape), gap)
+        if patch.offsets is not None:
+            delta = patch.offsets[:n]
+        else:
+            assert patch.values is not None, "a patch has values or offsets"
+            delta = patch.values[:n] - _stack(writes)
+        # sum of (1 - m) * write + m * replacement  =  stream + sum of m * (replacement - write)
+        return x[:, None] + _weighted(part.reshape(shape), delta)
 
     def _heads(self, layer: int, read: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """What each head writes [head, V, batch, pos, d_model], and its pattern."""
@@ -263,96 +271,19 @@ class EdgeModel:
         return mlp_output(self.weights, layer, x, self.act)[None]
 
 
-def _stack(writes) -> Tensor:
+def _stack(writes: Sequence[Tensor]) -> Tensor:
     """Groups of writes as one tensor; variants are spread where only some groups have them."""
     n = max(w.shape[1] for w in writes)
     return torch.cat([w.expand(-1, n, -1, -1, -1) for w in writes])
 
 
-def _weighted(mask: Tensor, gap: Tensor) -> Tensor:
-    """Sum over sites of mask x gap: [V, port, batch, pos, d_model]."""
+def _weighted(mask: Tensor, delta: Tensor) -> Tensor:
+    """Sum over sites of mask x delta: [variant, port, batch, pos, d_model].
+
+    mask   [variant, port, site(, pos)];  delta  [site, variant or 1, batch, pos, d_model]
+    """
     if mask.dim() == 4:
-        return torch.einsum("vpst,svbtd->vpbtd", mask, gap.expand(-1, len(mask), -1, -1, -1))
-    if gap.shape[1] == 1:
-        return torch.einsum("vps,sbtd->vpbtd", mask, gap[:, 0])
-    return torch.einsum("vps,svbtd->vpbtd", mask, gap.expand(-1, len(mask), -1, -1, -1))
-
-
-# From TransformerLens ---------------------------------------------------------------------------
-
-
-def edge_model_of(lens: Any, dtype: torch.dtype = torch.float64) -> EdgeModel:
-    """The flow of a TransformerBridge: compiled, trained or booted.
-
-    Raises RaspValueError, with the reason, for a transformer whose residual stream is no sum of
-    what sites write, or whose parts differ from those known here.
-    """
-    cfg = lens.cfg
-    _refuse_unknown(cfg)
-    device = next(lens.parameters()).device
-    with torch.no_grad():
-        arrays = {
-            name: getattr(lens, name).detach().to(device, dtype, copy=True)
-            for name in Weights.__dataclass_fields__
-        }
-        b_U = lens.b_U.detach().to(device, dtype, copy=True)
-    norms = tuple((_norm(b.ln1, dtype), _norm(b.ln2, dtype)) for b in lens.blocks)
-    return EdgeModel(
-        Weights(**arrays),
-        cfg.attn_scale if cfg.use_attn_scale and cfg.attn_scale > 0 else cfg.d_head**0.5,
-        ACTIVATIONS[cfg.act_fn],
-        cfg.attention_dir == "causal",
-        norms,
-        _norm(lens.ln_final, dtype) if hasattr(lens, "ln_final") else identity,
-        b_U,
-    )
-
-
-def _refuse_unknown(cfg: Any) -> None:
-    """Raise for what `EdgeModel.run` does not compute."""
-    position = (getattr(cfg, "positional_embedding_type", None) or "standard").lower()
-    reasons = {
-        f"its MLP is {cfg.act_fn!r}": cfg.act_fn not in ACTIVATIONS,
-        "its MLP is gated": getattr(cfg, "gated_mlp", False),
-        "it has no MLP": getattr(cfg, "attn_only", False),
-        f"its positions are {position}": position != "standard",
-        "heads share keys": getattr(cfg, "n_key_value_heads", None) not in (None, cfg.n_heads),
-        "attention and MLP read the same stream": getattr(cfg, "parallel_attn_mlp", False),
-        "its scores are capped": (getattr(cfg, "attn_scores_soft_cap", -1) or -1) > 0,
-    }
-    wrong = [reason for reason, holds in reasons.items() if holds]
-    if wrong:
-        raise RaspValueError(
-            f"edges of this model cannot be patched: {'; '.join(wrong)}",
-            hint="take a model with absolute positions, plain heads and a relu, gelu or silu MLP",
-        )
-
-
-def _norm(bridge: Any, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """A norm of its own, without hooks, in `dtype`."""
-    module = getattr(bridge, "_original_component", None)
-    if module is None or isinstance(module, torch.nn.Identity):
-        return identity
-    return copy.deepcopy(module).to(dtype).requires_grad_(False)
-
-
-@torch.no_grad()
-def check_edge_model(edge_model: EdgeModel, lens: Any, inputs: Inputs, counted: Tensor) -> None:
-    """Hold the flow's logits against the bridge's own forward pass, where `counted` [batch, pos].
-
-    Raises RaspValueError where they differ: then the model does something that is not known here.
-    """
-    whole = inputs.real.all(-1)
-    some = Inputs(*(getattr(inputs, f)[whole][:8] for f in inputs.__dataclass_fields__))
-    where = counted[whole][:8]
-    if not where.any():
-        return
-    wanted = lens(some.tokens)[where].to(torch.float64)
-    got = edge_model.run(some).logits[0][where].to(torch.float64)
-    gap, size = float((wanted - got).abs().max()), float(wanted.abs().max())
-    if not gap <= CLOSE * max(1.0, size):
-        raise RaspValueError(
-            f"the sum over edges gives other logits than the model itself (by {gap:.2g}, "
-            f"of {size:.2g})",
-            hint="the model has an unknown part: a scaled stream, a norm after a site",
-        )
+        return torch.einsum("vpst,svbtd->vpbtd", mask, delta.expand(-1, len(mask), -1, -1, -1))
+    if delta.shape[1] == 1:
+        return torch.einsum("vps,sbtd->vpbtd", mask, delta[:, 0])
+    return torch.einsum("vps,svbtd->vpbtd", mask, delta.expand(-1, len(mask), -1, -1, -1))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
-from rasplab.circuit.patching.edge_model import EdgeModel, Patch, Run
+from rasplab.circuit.patching.edge_model import EdgeModel, EdgeRun, Patch
 from rasplab.circuit.patching.metrics import Metric, metric_of
 from rasplab.circuit.patching.pairs import Pairs
 from rasplab.circuit.patching.units import Units, units_of
@@ -57,7 +57,7 @@ class PatchExperiment:
     metric: Metric
     units: Units
     values: Tensor
-    base: Run
+    base: EdgeRun
     meter: Meter
 
     @torch.no_grad()
@@ -70,7 +70,7 @@ class PatchExperiment:
         damage = torch.cat(parts)
         return damage if per_input else damage.mean(1)
 
-    def run(self, masks: Tensor, values: Tensor | None = None) -> Run:
+    def run(self, masks: Tensor, values: Tensor | None = None) -> EdgeRun:
         """The run of each variant, from the first edge on that differs from the clean run."""
         mask = self.units.spread(masks.to(self.values.dtype))
         patch = Patch(mask, self.values if values is None else values)
@@ -155,7 +155,7 @@ def patch_experiment(
 
 
 @torch.no_grad()
-def replacements(edge_model: EdgeModel, pairs: Pairs, ablation: str, base: Run) -> Tensor:
+def replacements(edge_model: EdgeModel, pairs: Pairs, ablation: str, base: EdgeRun) -> Tensor:
     """What patched edges carry [site, 1, batch, pos, d_model]."""
     writes = base.stacked()
     match ablation:

@@ -19,7 +19,7 @@ from rasplab.circuit.discovery.discover import discover
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.effective import effective_units
 from rasplab.circuit.evaluation.score import STRUCTURAL, Truth, score, truth_of
-from rasplab.circuit.patching.edge_model import edge_model_of
+from rasplab.circuit.patching.from_bridge import edge_model_of
 from rasplab.circuit.patching.pairs import draw_longer, draw_pairs
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load

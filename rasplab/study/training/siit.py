@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rasplab.base.errors import RaspError
-from rasplab.circuit.patching.edge_model import ACTIVATIONS, edge_model_of
 from rasplab.circuit.patching.experiment import patch_experiment
+from rasplab.circuit.patching.from_bridge import ACTIVATIONS, edge_model_of
 from rasplab.circuit.patching.pairs import Pairs, draw_longer
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
