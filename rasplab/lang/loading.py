@@ -1,4 +1,8 @@
-"""Files and texts to programs: `parse(text)`, `load(path)`."""
+"""Texts and files to programs: `parse(text)`, `load(path)` -> Program.
+
+In order: the text is parsed to syntax, an elaborator with the library executes its statements, and
+the s-op or selector that is asked for, or the last one, becomes the output of the program.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from rasplab.base.errors import (
     FileError,
@@ -15,55 +20,62 @@ from rasplab.base.errors import (
     Source,
     Span,
 )
-from rasplab.lang.elaborate.elaborator import Elaborator, Result
+from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
 from rasplab.lang.elaborate.values import Node, Selector, a_kind, is_atom
-from rasplab.lang.syntax.ast import COMMANDS, Leave
-from rasplab.lang.syntax.grammar_tables import PACKAGE
+from rasplab.lang.syntax.ast import COMMANDS, Leave, Module
 from rasplab.lang.syntax.parser import parse_module
 from rasplab.program.graph import Program
 from rasplab.program.interpret.transcript_faults import with_transcript
+from rasplab.program.zoo import shipped
 
 SUFFIX = ".rasp"
 MAX_NESTED_LOADS = 50
+"""How deep files may load files: deeper, they load each other."""
 
 
 def parse(text: str, output: str | Sequence[str] | None = None, name: str = "<text>") -> Program:
     """The program of a RASP text.
 
-    output   the name of its output, or several names; else the s-op or selector last assigned or
-             written as a statement of its own
-    name     what to call the text in messages
-    Raises   RaspError with the place: syntax, names, kinds; RaspValueError if there is no output
+    output  the name of its output, or several names; by default the s-op or selector last assigned
+            or written as a statement of its own
+    name    what to call the text in messages
+
+    Raises RaspError, placed, for faults of syntax, names and kinds, and where there is no output.
     """
     return _program(Source(name, text), output, Path.cwd())
 
 
 def load(path: str | PathLike, output: str | Sequence[str] | None = None) -> Program:
-    """The program of a RASP file, as `parse`. Raises FileError if it cannot be read."""
+    """The program of a RASP file; `output` as for `parse`.
+
+    Raises what `parse` raises, and FileError if the file cannot be read.
+    """
     return _program(read_source(Path(path)), output, Path(path).resolve().parent)
 
 
 def load_selectors(path: str | PathLike) -> dict[str, Program]:
-    """Every selector that the RASP text in a file names, each as a program with it as output.
+    """Every selector that a RASP file names, as a program with that selector as its output.
 
-    Raises what `load` raises, and RaspValueError for a text that names none.
+    Raises what `load` raises, and RaspValueError if the file names no selector.
     """
     source, loader = read_source(Path(path)), _Loader()
-    scope = loader.elaborator.text_scope(source.name)
-    loader.run(source, scope, Path(path).parent)
-    found = {n: v for n, v in scope.variables.items() if isinstance(v, Selector)}
-    if not found:
+    scope = loader.run_text(source, Path(path).parent)
+    selectors = {n: v for n, v in scope.variables.items() if isinstance(v, Selector)}
+    if not selectors:
         raise RaspValueError(
             f"{source.name} names no selector",
             hint="assign one: same = select(tokens, tokens, ==);",
         )
-    return {name: loader.elaborator.program(value, scope) for name, value in found.items()}
+    return {name: loader.elaborator.program(value, scope) for name, value in selectors.items()}
 
 
 def read_source(path: Path) -> Source:
-    """A file's text. Raises FileError if it is missing or not UTF-8."""
+    """The text of a file.
+
+    Raises FileError if it is missing or not UTF-8.
+    """
     try:
         return Source(str(path), path.read_text(encoding="utf-8"))
     except UnicodeDecodeError:
@@ -80,11 +92,12 @@ def _near_files(path: Path) -> str | None:
 
 
 def find(name: str, folder: Path, span: Span) -> Path:
-    """The file that `load "name";` means: beside the loading file, in the working directory, or a
-    shipped circuit."""
-    shipped = PACKAGE / "_circuits"
-    circuits = shipped if shipped.is_dir() else PACKAGE.parent / "circuits"
-    for place in (folder, Path.cwd(), circuits):
+    """The file that `load "name";` means.
+
+    It is looked for in `folder`, that of the loading file, then in the working directory, then
+    among the shipped circuits. Raises FileError, placed at `span`, if it is in none of them.
+    """
+    for place in (folder, Path.cwd(), shipped("circuits")):
         path = place / f"{name}{SUFFIX}"
         if path.is_file():
             return path
@@ -95,55 +108,60 @@ def find(name: str, folder: Path, span: Span) -> Path:
 
 
 class _Loader:
-    """Runs texts, each in its own scope over the library."""
+    """Executes texts with one elaborator; each text has a scope of its own over the library."""
 
     def __init__(self):
         self.elaborator = with_library(Elaborator(None, self.load))
         self.folders: list[Path] = []
 
-    def run(self, source: Source, scope: Scope, folder: Path) -> None:
-        """Execute a text in `scope`; its loads start from `folder`."""
+    def run_text(self, source: Source, folder: Path) -> Scope:
+        """Execute a text, whose loads start from `folder`, in a new scope; that scope."""
+        module = parse_module(source)
+        scope = self.elaborator.text_scope(source.name)
+        self._run(module, scope, folder)
+        return scope
+
+    def load(self, name: str, scope: Scope, span: Span) -> list[Any]:
+        """Execute the file that `load "name";` means; its public names go to `scope` too."""
+        path = find(name, self.folders[-1], span)
+        module = parse_module(read_source(path))
+        self._run(module, self.elaborator.text_scope(name, exports=scope), path.parent)
+        return []
+
+    def _run(self, module: Module, scope: Scope, folder: Path) -> None:
         if len(self.folders) > MAX_NESTED_LOADS:
-            raise FileError(
-                f"loads are {MAX_NESTED_LOADS} deep at {source.name}: files load each other"
-            )
+            name = module.source.name
+            raise FileError(f"loads are {MAX_NESTED_LOADS} deep at {name}: files load each other")
         self.folders.append(folder)
-        for item in parse_module(source).items:
+        for item in module.items:
             if isinstance(item, Leave):
                 break
-            if not isinstance(item, COMMANDS):  # what the REPL shows is nothing to a program
+            if not isinstance(item, COMMANDS):  # commands only change what a REPL shows
                 self.elaborator.run(item, scope)
         self.folders.pop()
-
-    def load(self, name: str, scope: Scope, span: Span) -> list[Result]:
-        """`load "name";` within `scope`."""
-        path = find(name, self.folders[-1], span)
-        self.run(read_source(path), self.elaborator.text_scope(name, exports=scope), path.parent)
-        return []
 
 
 def _program(source: Source, output: str | Sequence[str] | None, folder: Path) -> Program:
     loader = _Loader()
     elaborator = loader.elaborator
-    scope = elaborator.text_scope(source.name)
-    loader.run(source, scope, folder)
+    scope = loader.run_text(source, folder)
     names = [output] if isinstance(output, str) else list(output or [])
     if output is not None and not names:
-        raise ValueError("output names no s-op; leave it out for the last one")
-    nodes = [_named(name, scope, elaborator) for name in names] or [elaborator.last]
-    if nodes[0] is None:
+        raise ValueError("output is empty; name an s-op, or leave it out for the last one")
+    first, *others = [_node(name, scope, elaborator) for name in names] or [elaborator.last]
+    if first is None:
         span = Span(source, 0, 0) if not source.text.strip() else None
         raise RaspValueError("this text makes no s-op", span, "assign one: result = indices;")
-    return elaborator.program(nodes[0], scope, nodes[1:])
+    return elaborator.program(first, scope, [node for node in others if node])
 
 
-def _named(output: str, scope: Scope, elaborator: Elaborator) -> Node:
+def _node(output: str, scope: Scope, elaborator: Elaborator) -> Node:
     """The s-op or selector called `output`; a constant becomes an s-op."""
     try:
         value = scope.get(output)
     except RaspNameError:
-        made = [name for name, value in scope.variables.items() if isinstance(value, Node)]
-        near = get_close_matches(output, made, n=3) or made
+        nodes = [name for name, value in scope.variables.items() if isinstance(value, Node)]
+        near = get_close_matches(output, nodes, n=3) or nodes
         hint = f"it has: {', '.join(near)}" if near else None
         raise RaspNameError(f"the text makes no s-op called {output!r}", hint=hint) from None
     if isinstance(value, Node):

@@ -1,5 +1,9 @@
-"""A session of RASP: one scope that grows, and a running example on which everything is tried as it
-is made."""
+"""A session of RASP: a scope that grows, and a running example that everything is evaluated on.
+
+`Session.run(text)` -> Results is for notebooks; the REPL takes one parsed statement or command at
+a time by `step`. A session goes on after an error, and files that it loads do too, as in the
+reference.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +47,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """What `show example` asks for: (which, example) pairs."""
+    """The answer to `show example`: pairs of "s-op" or "selector" and its example."""
 
     pairs: tuple[tuple[str, str | list], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """`exit`."""
+    """The end of the session: `exit` or `quit`."""
 
 
 Outcome = Result | Brief | Failed | Examples | Left
@@ -60,10 +64,17 @@ class Session:
     """Runs RASP texts one after the other: `Session("hello").run("a = indices + 1;")`.
 
     example  the running example: s-ops and selectors that fail on it are refused
-    folder   where `load` looks first
+    folder   where `load` looks first; by default the working directory
     draw     makes the picture of `draw`: draw(name, program, tokens)
-    kinds    faults of kinds are told in the words of `parse`, not in those of the reference
-    places   name -> the statement that last gave it a value, the library's included
+    kinds    whether errors of kinds have the texts that `parse` gives them, not the reference's
+
+    Attributes:
+    scope             the names and their values
+    places            name -> the statement that last gave it a value, the library's included
+    sop_example       what s-ops are shown on, and checked on
+    selector_example  what selectors are shown on
+    show_sops         whether s-ops are shown on the example; `show_selectors` likewise
+    full              whether s-ops are shown on two lines
     """
 
     def __init__(
@@ -88,9 +99,9 @@ class Session:
     # for notebooks
 
     def run(self, text: str, name: str = "<cell>") -> list[Result]:
-        """Execute a text; what it assigned and expressed, in order.
+        """Execute a text; the results of its statements, in order.
 
-        Raises RaspError at the first fault, placed; what ran before it stays.
+        Raises RaspError, placed, at the first error; what ran before it stays.
         """
         outcomes: list[Outcome] = []
         for item in parse_module(Source(name, text)).items:
@@ -103,7 +114,7 @@ class Session:
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """What runs inside is undone when it raises: names, `out`, the running examples."""
+        """Undo what runs inside when it raises: names, `out`, the running examples."""
         names, out, tokens = dict(self.scope.variables), self.scope.out, self.check.tokens
         attributes = vars(self) | {"places": dict(self.places)}
         try:
@@ -114,9 +125,9 @@ class Session:
             raise
 
     def program(self, name: str) -> Program:
-        """The program whose output is the s-op or selector called `name` (or "out").
+        """The program whose output is the s-op or selector called `name`, or "out" for the last.
 
-        Raises RaspNameError or RaspTypeError.
+        Raises RaspNameError for an unknown name, RaspTypeError for another kind of value.
         """
         value = self.scope.get(name)
         if not isinstance(value, Node):
@@ -130,15 +141,21 @@ class Session:
     # one statement or command at a time
 
     def step(self, item: s.Statement | s.Command) -> list[Outcome]:
-        """Execute one statement or command. Raises RaspError."""
+        """Execute one statement or command.
+
+        Raises RaspError, placed.
+        """
+        return self._step(item, self.scope)
+
+    def _step(self, item: s.Statement | s.Command, scope: Scope) -> list[Outcome]:
         if isinstance(item, s.COMMANDS):
-            return self._command(item, self.scope)
-        outcomes = self.elaborator.run(item, self.scope)
+            return self._command(item, scope)
+        outcomes: list[Outcome] = self.elaborator.run(item, scope)
         self.places |= dict.fromkeys(assigned_names(item), item.span)
         return outcomes
 
     def view(self, brief: bool = False) -> View:
-        """How values are shown now."""
+        """How values are shown now; `brief` is without the example."""
         sops = self.sop_example if self.show_sops and not brief else None
         selectors = self.selector_example if self.show_selectors and not brief else None
         return View(sops, selectors, self.full, self.check.column)
@@ -154,7 +171,7 @@ class Session:
                 self.full = on
             case s.ShowExample(which):
                 pairs = (("s-op", self.sop_example), ("selector", self.selector_example))
-                return [Examples(tuple([p for p in pairs if which in ("both", p[0])]))]
+                return [Examples(tuple(p for p in pairs if which in ("both", p[0])))]
             case s.Leave():
                 return [Left()]
         return []
@@ -163,9 +180,7 @@ class Session:
         if isinstance(value, dict):
             value = list(value)
         if not isinstance(value, str | list):
-            error = RaspTypeError(
-                f"an example is a string or a list, and this is {a_kind(value)}", span
-            )
+            error = RaspTypeError(f"an example is a string or a list, not {a_kind(value)}", span)
             raise with_transcript(error, f"example not iterable: {plain_text(value)}")
         check_length(value, span)
         if which in ("both", "s-op"):
@@ -176,11 +191,11 @@ class Session:
     # loading
 
     def _load(self, name: str, scope: Scope, span: Span) -> list[Outcome]:
-        """`load "name";`: run a file, statement by statement; a fault does not stop it."""
+        """Execute the file that `load "name";` means; an error in it ends only its statement."""
         path = find(name, self.folders[-1], span)
         if len(self.folders) > MAX_NESTED_LOADS:
             raise with_transcript(
-                FileError(f"{name} loads itself, directly or around a corner", span),
+                FileError(f"{name} loads itself, directly or through other files", span),
                 "load error: circle",
             )
         source, outer = read_source(path), self._stored
@@ -203,16 +218,12 @@ class Session:
             try:
                 if isinstance(item, RaspError):
                     raise item
-                self._stored += self._file_step(item, scope)
+                for outcome in self._step(item, scope):
+                    if _reaches_top(outcome):
+                        is_result = isinstance(outcome, Result)
+                        self._stored.append(Brief(outcome) if is_result else outcome)
             except RaspError as error:
                 self._stored.append(Failed(error))
-
-    def _file_step(self, item: s.Statement | s.Command, scope: Scope) -> list[Outcome]:
-        if isinstance(item, s.COMMANDS):
-            return self._command(item, scope)
-        found = self.elaborator.run(item, scope)
-        self.places |= dict.fromkeys(assigned_names(item), item.span)
-        return [Brief(r) if isinstance(r, Result) else r for r in found if _reaches_top(r)]
 
 
 def _reaches_top(outcome: Outcome) -> bool:
@@ -224,22 +235,24 @@ def _reaches_top(outcome: Outcome) -> bool:
 
 
 def _last_of_each_name(stored: list[Outcome]) -> list[Outcome]:
-    """Without results whose name comes again; all of them when something failed."""
-    if any([isinstance(o, Failed) for o in stored]):
+    """The outcomes without results whose name comes again later; all of them if one failed."""
+    if any(isinstance(o, Failed) for o in stored):
         return stored
-    kept, seen = [], set()
+    last, seen = [], set()
     for outcome in reversed(stored):
         if isinstance(outcome, Brief):
             if outcome.result.name in seen:
                 continue
             seen.add(outcome.result.name)
-        kept.append(outcome)
-    return kept[::-1]
+        last.append(outcome)
+    return last[::-1]
 
 
 def _items(source: Source) -> Iterator[s.Statement | s.Command | RaspError]:
-    """The statements of a file; where it does not parse, unit by unit of lines, with the faults
-    among them."""
+    """The statements of a file, with the errors among them where it does not parse.
+
+    A file with a syntax error is read in units: the fewest lines that are not unfinished.
+    """
     try:
         yield from parse_module(source).items
         return

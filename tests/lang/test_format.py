@@ -13,11 +13,12 @@ from rasplab.apps.cli import parser as cli
 from rasplab.base.errors import RaspError, RaspSyntaxError, Source
 from rasplab.lang.loading import parse
 from rasplab.lang.printing.format import format_text
-from rasplab.lang.syntax.grammar_tables import grammar_folder, tables
+from rasplab.lang.syntax.grammar_tables import tables
 from rasplab.lang.syntax.parser import tokenize
+from rasplab.program.zoo import shipped
 
 CIRCUITS = Path(__file__).parents[2] / "circuits"
-FILES = [*sorted(CIRCUITS.glob("*.rasp")), grammar_folder() / "prelude.rasp"]
+FILES = [*sorted(CIRCUITS.glob("*.rasp")), shipped("grammars") / "prelude.rasp"]
 
 UNTIDY = """
 
@@ -176,6 +177,5 @@ def test_fmt_refuses(tmp_path, capsys):
 def test_shipped_programs_are_laid_out():
     """`rasplab fmt --check` finds nothing to change under circuits/."""
     from rasplab.apps.cli.parser import main
-    from rasplab.program.zoo import shipped
 
     assert main(["fmt", "--check", *map(str, shipped("circuits").rglob("*.rasp"))]) == 0

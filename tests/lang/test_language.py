@@ -18,6 +18,7 @@ from rasplab.lang.syntax import grammar_tables as tables
 from rasplab.lang.syntax.parser import is_unfinished, parse_module
 from rasplab.program.graph import SelectorWidth
 from rasplab.program.interpret.exact import evaluate
+from rasplab.program.zoo import shipped
 
 CIRCUITS = Path(__file__).parents[2] / "circuits"
 
@@ -297,7 +298,7 @@ def test_stored_tables_are_those_of_the_grammar():
     """They are built anew with `python -m rasplab.lang.syntax.grammar_tables` when the grammar changes."""
     import json
 
-    folder = tables.grammar_folder()
+    folder = shipped("grammars")
     grammar = (folder / "rasp.lark").read_text(encoding="utf-8")
     stored = json.loads((folder / "rasp.tables.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(tables.build(grammar)))

@@ -73,7 +73,7 @@ def test_graphs_that_no_text_makes():
     ("text", "reason"),
     [
         ("x = chr(-1) + tokens;", "there is no character -1"),
-        ('x = chr("a") + tokens;', "chr takes an int, and this is a str"),
+        ('x = chr("a") + tokens;', "chr takes an int, not a str"),
         ("x = constant(full_s);", "a selector cannot be an s-op"),
     ],
 )

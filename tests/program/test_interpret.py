@@ -149,7 +149,7 @@ def test_long_chains_need_no_recursion():
 @pytest.mark.parametrize("name", ["sort", "hist", "sort_by_freq", "dyck2"])
 def test_a_thousand_tokens_are_fast(name):
     """The circuits on 1,000 tokens take less than 0.3 s each."""
-    from rasplab.lang.syntax.grammar_tables import PACKAGE
+    from rasplab.program.zoo import PACKAGE
 
     program = load(PACKAGE.parent / "circuits" / f"{name}.rasp")
     tokens = random.Random(0).choices("(){}abcdef", k=1000)

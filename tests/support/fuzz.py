@@ -25,8 +25,8 @@ from rasplab.apps.repl.loop import main as repl
 from rasplab.base.errors import RaspError
 from rasplab.base.limits import limit
 from rasplab.lang.loading import parse
-from rasplab.lang.syntax.grammar_tables import grammar_folder
 from rasplab.program.interpret.exact import evaluate
+from rasplab.program.zoo import shipped
 
 HERE = Path(__file__).parents[1]
 WORD = re.compile(r'"[^"\n]*"|\w+|\s+|\S')
@@ -63,7 +63,7 @@ WORDS = {
 @cache
 def rules() -> dict[str, list[list[tuple[str, bool]]]]:
     """Nonterminal -> its expansions, as (symbol, is terminal) lists."""
-    grammar = (grammar_folder() / "rasp.lark").read_text(encoding="utf-8")
+    grammar = (shipped("grammars") / "rasp.lark").read_text(encoding="utf-8")
     built = Lark(grammar, parser="lalr", lexer="basic")
     found: dict[str, list] = {}
     for rule in built.rules:
@@ -161,7 +161,7 @@ def part(rng: random.Random, kind: str, depth: int) -> str:
 def corpus() -> tuple[str, ...]:
     """The zoo's texts, the library, and those of the golden faults."""
     zoo = sorted((HERE.parent / "circuits").glob("*.rasp"))
-    texts = [path.read_text(encoding="utf-8") for path in (*zoo, grammar_folder() / "prelude.rasp")]
+    texts = [path.read_text(encoding="utf-8") for path in (*zoo, shipped("grammars") / "prelude.rasp")]
     blocks = (HERE / "golden" / "faults.txt").read_text(encoding="utf-8").split("=" * 40 + "\n")
     return (*texts, *(block.partition("\n" + "-" * 40)[0] for block in blocks[1:]))
 

@@ -5,47 +5,78 @@
     flip = select(indices, length - 1 - indices, "==").named("flip")
     reverse = program(aggregate(flip, tokens), name="reverse")
 
-Arithmetic, comparisons and `&`, `|`, `~` (for and, or, not: mind that they bind tighter than
-comparisons) make new s-ops; functions of the library are functions here. `program` elaborates what
-was built, in the way the text's expressions are: the same graph, the same checks, the same faults,
-placed at the line of Python.
+Arithmetic, comparisons and `&`, `|`, `~` make new s-ops; `&`, `|`, `~` mean and, or, not, and bind
+tighter than comparisons in Python. Functions of the library are functions here. `program`
+elaborates what was built like the expressions of a text: the same graph, checks and errors, placed
+at the line of Python.
 
-`==` makes an s-op, so it cannot also say whether two objects are the same. Every use that would
-need a yes or no, such as `if a == b` or `a in [b]`, raises TypeError; hashing is by identity, so
-sets and dicts hold s-ops as distinct objects. To compare what was built, compare digests:
-`program(a).digest == program(b).digest`.
+`==` makes an s-op, so it cannot also compare two objects. Every use that needs True or False, such
+as `if a == b` or `a in [b]`, raises TypeError; hashing is by identity, so sets and dicts hold
+s-ops as distinct objects. To compare what was built, compare digests: `program(a).digest ==
+program(b).digest`.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from rasplab.base.errors import Span
-from rasplab.lang.dsl.operators import PREDICATES, Selector, SOp, make, program, text_of
+from rasplab.lang.dsl.operators import COMPARISONS, Made, Selector, SOp, make, program, text_of
 from rasplab.lang.syntax import ast as s
 from rasplab.lang.syntax.vocabulary import BUILT_IN, prelude
 
 __all__ = [
-    "SOp", "Selector", "aggregate", "average", "constant", "contains", "count", "full_s",
-    "has_focus", "indicator", "indices", "isin", "length", "load_from_location", "lookup",
-    "mark_first_instance", "mark_last_instance", "program", "select", "select_from_first",
-    "select_from_last", "select_next_identical", "selector_width", "shift", "sort", "tokens",
-    "tokens_asis", "tokens_bool", "tokens_float", "tokens_int", "tokens_str", "where",
-]  # fmt: skip
-# max and min are here too, but `from rasplab.dsl import *` leaves Python's own alone
+    "SOp",
+    "Selector",
+    "aggregate",
+    "average",
+    "constant",
+    "contains",
+    "count",
+    "full_s",
+    "has_focus",
+    "indicator",
+    "indices",
+    "isin",
+    "length",
+    "load_from_location",
+    "lookup",
+    "mark_first_instance",
+    "mark_last_instance",
+    "program",
+    "select",
+    "select_from_first",
+    "select_from_last",
+    "select_next_identical",
+    "selector_width",
+    "shift",
+    "sort",
+    "tokens",
+    "tokens_asis",
+    "tokens_bool",
+    "tokens_float",
+    "tokens_int",
+    "tokens_str",
+    "where",
+]
+# Without max and min, so that `from rasplab.dsl import *` does not hide Python's.
 
 
 def select(keys: Any, queries: Any, predicate: Any = "==") -> Selector:
     """The selector that is True where `key predicate query`.
 
-    predicate  "==", "!=", "<", "<=", ">", ">=", or the function of Python's `operator` module
+    keys, queries  s-ops, or atoms
+    predicate      "==", "!=", "<", "<=", ">", ">=", or a comparison of Python's `operator` module
+
+    Raises ValueError for another predicate.
     """
-    predicate = PREDICATES.get(predicate, predicate)
-    if predicate not in PREDICATES.values():
-        wanted = ", ".join(PREDICATES.values())
-        raise ValueError(f"the predicate is {predicate!r}; it is one of {wanted}")
+    predicate = COMPARISONS.get(predicate, predicate)
+    if predicate not in COMPARISONS.values():
+        names = ", ".join(COMPARISONS.values())
+        raise ValueError(f"unknown predicate {predicate!r}; the predicates are {names}")
     text = f"select({text_of(keys)}, {text_of(queries)}, {predicate})"
     return make(Selector, partial(_select_form, predicate), (keys, queries), text)
 
@@ -55,25 +86,29 @@ def _select_form(predicate: str, keys: s.Expr, queries: s.Expr, span: Span) -> s
 
 
 def aggregate(selector: Selector, values: Any, default: Any = 0) -> SOp:
-    """Per query: `default` where nothing is selected, the value where one key is, else the mean."""
+    """Per query the mean of the selected values; `default` where no key is selected.
+
+    values   an s-op; strings and bools are allowed where at most one key is selected
+    default  an atom
+    """
     tail = "" if type(default) is int and default == 0 else f", {text_of(default)}"
     text = f"aggregate({text_of(selector)}, {text_of(values)}{tail})"
     return make(SOp, s.AggregateForm, (selector, values, default), text)
 
 
 def where(condition: SOp, then: Any, other: Any) -> SOp:
-    """`then if condition else other`, position by position."""
+    """The s-op `then if condition else other`, position by position."""
     text = f"({text_of(then)} if {text_of(condition)} else {text_of(other)})"
     return make(SOp, s.IfElse, (then, condition, other), text)
 
 
 def indicator(a: SOp) -> SOp:
-    """1 where `a` is true, else 0."""
+    """The s-op that is 1 where `a` is true, else 0."""
     return make(SOp, partial(s.Unary, "indicator"), (a,), f"indicator({text_of(a)})")
 
 
 def isin(item: Any, container: Any) -> SOp:
-    """Whether the s-op's value is in a list; or whether an atom is anywhere in an s-op."""
+    """Whether an s-op's value is in a list, or an atom anywhere in an s-op."""
     return make(
         SOp,
         partial(s.Binary, "in"),
@@ -83,21 +118,21 @@ def isin(item: Any, container: Any) -> SOp:
 
 
 def lookup(container: Any, at: SOp) -> SOp:
-    """`container[at]`: a list or string at the s-op's positions, a dict at its keys."""
+    """The s-op `container[at]`: items of a list or string by position, values of a dict by key."""
     return make(SOp, s.Index, (container, at), f"{text_of(container)}[{text_of(at)}]")
 
 
-def _leaf(cls: type, name: str) -> Any:
-    """What the language calls `name`."""
+def _leaf(cls: type[Made], name: str) -> Made:
+    """The s-op or selector that the language calls `name`."""
     return cls(partial(s.Name, name), (), name, None)
 
 
-def _library(name: str, cls: type = SOp) -> Any:
-    """A function of the library, under its own name and parameters."""
+def _library(cls: type[Made], name: str) -> Callable[..., Made]:
+    """A function of the library, with the parameters that it has there."""
     defined = {d.name: d.parameters for d in prelude().items if isinstance(d, s.Define)}
     names = defined.get(name) or (BUILT_IN[name],)
 
-    def call(*arguments: Any, **named: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Made:
         bound = signature.bind(*arguments, **named).args
         return make(
             cls, partial(_call_form, name), bound, f"{name}({', '.join(map(text_of, bound))})"
@@ -107,7 +142,7 @@ def _library(name: str, cls: type = SOp) -> Any:
     signature = inspect.Signature([inspect.Parameter(n, kind) for n in names])
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"The library's {name}({', '.join(names)}): {cls.word}."
-    call.__signature__ = signature
+    setattr(call, "__signature__", signature)  # noqa: B010 (functions declare no such attribute)
     return call
 
 
@@ -125,19 +160,19 @@ indices = _leaf(SOp, "indices")
 length = _leaf(SOp, "length")
 full_s = _leaf(Selector, "full_s")
 
-selector_width = _library("selector_width")
-constant = _library("constant")
-has_focus = _library("has_focus")
-count = _library("count")
-contains = _library("contains")
-max = _library("max")
-min = _library("min")
-average = _library("average")
-load_from_location = _library("load_from_location")
-shift = _library("shift")
-mark_last_instance = _library("mark_last_instance")
-mark_first_instance = _library("mark_first_instance")
-select_from_last = _library("select_from_last", Selector)
-select_from_first = _library("select_from_first", Selector)
-sort = _library("sort")
-select_next_identical = _library("select_next_identical", Selector)
+selector_width = _library(SOp, "selector_width")
+constant = _library(SOp, "constant")
+has_focus = _library(SOp, "has_focus")
+count = _library(SOp, "count")
+contains = _library(SOp, "contains")
+max = _library(SOp, "max")
+min = _library(SOp, "min")
+average = _library(SOp, "average")
+load_from_location = _library(SOp, "load_from_location")
+shift = _library(SOp, "shift")
+mark_last_instance = _library(SOp, "mark_last_instance")
+mark_first_instance = _library(SOp, "mark_first_instance")
+select_from_last = _library(Selector, "select_from_last")
+select_from_first = _library(Selector, "select_from_first")
+sort = _library(SOp, "sort")
+select_next_identical = _library(Selector, "select_next_identical")

@@ -1,7 +1,8 @@
-"""What Python builds: s-ops and selectors as objects with operators, and the program they make.
+"""S-ops and selectors that Python builds, and `program`, which makes a Program of one.
 
-Each holds the syntax form that the text would have, over its operands; `program` lets the
-elaborator evaluate them in order, so graph, checks and faults are those of the text.
+Each object holds the syntax node that a RASP text would have, over its operands. `program` has the
+elaborator evaluate them, operands first, so graph, checks and errors are those of the text, placed
+at the line of Python that built the object.
 """
 
 from __future__ import annotations
@@ -10,34 +11,41 @@ import linecache
 import operator
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any, Self
+from types import FrameType
+from typing import Any, ClassVar, Self, TypeVar
 
 from rasplab.base.errors import RaspError, Source, Span
 from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
+from rasplab.lang.elaborate.scope import Scope
 from rasplab.lang.printing.unparse import is_assignable, value_text
 from rasplab.lang.syntax import ast as s
-from rasplab.lang.syntax.grammar_tables import PACKAGE
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import Atom
+from rasplab.program.zoo import PACKAGE
 
-PREDICATES = {
-    operator.eq: "==", operator.ne: "!=", operator.lt: "<",
-    operator.le: "<=", operator.gt: ">", operator.ge: ">=",
-}  # fmt: skip
+COMPARISONS: dict[Any, str] = {
+    operator.eq: "==",
+    operator.ne: "!=",
+    operator.lt: "<",
+    operator.le: "<=",
+    operator.gt: ">",
+    operator.ge: ">=",
+}
+"""Python's comparison functions -> how RASP writes them."""
 
 MAX_TEXT = 60
-"""Characters of an expression in messages; longer ones are "s-op" or "selector"."""
+"""Characters of an expression in messages; longer ones are shown as "s-op" or "selector"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a Python file something was built: lines from 1, columns in bytes from 0."""
+    """Where in a Python file an object was built: lines from 1, columns in bytes from 0."""
 
     file: str
     line: int
@@ -48,29 +56,35 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Built:
-    """An s-op or selector that Python builds: a syntax form over operands.
+    """An s-op or selector that Python builds: a syntax node over operands.
 
-    form      what makes its syntax: form(*operands as syntax, span=...)
+    form      makes its syntax node: form(*operands as syntax, span=...)
     operands  s-ops, selectors, atoms, lists, dicts
-    text      how it is written in RASP
+    text      how RASP writes it
+    place     where Python built it, where that is known
+    name      the name that its program gives it
     """
 
-    form: Any
-    operands: tuple
+    word: ClassVar[str] = "s-op or selector"
+    __array_ufunc__: ClassVar[None] = None  # numpy's scalars leave `scalar + s-op` to __radd__
+
+    form: Callable[..., s.Expr]
+    operands: tuple[Any, ...]
     text: str
     place: Place | None
     name: str | None = None
 
-    __array_ufunc__ = None  # so that numpy's scalars leave operators to us
-
     def named(self, name: str) -> Self:
-        """The same under a name, which the program then has. Raises ValueError for no name."""
+        """The same s-op or selector under a name, which its program then has.
+
+        Raises ValueError for what RASP cannot assign: keywords, `indices`, what is no identifier.
+        """
         if not is_assignable(name):
-            raise ValueError(f"{name!r} is not a name that RASP can give")
+            raise ValueError(f"{name!r} is not a name that RASP can assign; use another")
         return replace(self, name=name, text=name)
 
     def __call__(self, tokens: Sequence[Atom]) -> Any:
-        """The value on an input: a list, or a selector's bool matrix [query, key]."""
+        """The value on an input: an s-op's list, or a selector's bool matrix [query, key]."""
         return evaluate(program(self), tokens).output
 
     def __repr__(self) -> str:
@@ -78,16 +92,16 @@ class Built:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"{self!r} is neither true nor false: it has a value per position. Write a & b, a | b, "
+            f"{self!r} is neither true nor false: it has a value per position; write a & b, a | b, "
             "~a for and, or, not, and where(c, a, b) for a choice"
         )
 
     def __iter__(self) -> Iterator:
-        raise TypeError(f"{self!r} has no items before it has an input")
+        raise TypeError(f"{self!r} cannot be iterated; call it with an input for its values")
 
 
 class Selector(Built):
-    """True or False for every query and key; combines by `&`, `|`, `~`."""
+    """True or False for every query and key; selectors combine by `&`, `|` and `~`."""
 
     __slots__ = ()
     word = "selector"
@@ -102,35 +116,44 @@ class Selector(Built):
         return _unary("not", self)
 
 
-def _operators(cls: type) -> type:
-    """Give a class the operators of elementwise functions."""
-
-    def two_sided(op: str, forward: str, backward: str | None) -> None:
-        def apply(self, other):
-            return _binary(op, self, other) if _is_operand(other) else NotImplemented
-
-        def applied(self, other):
-            return _binary(op, other, self) if _is_operand(other) else NotImplemented
-
-        setattr(cls, f"__{forward}__", apply)
-        if backward:
-            setattr(cls, f"__{backward}__", applied)
-
-    for op, name in (("+", "add"), ("-", "sub"), ("*", "mul"), ("/", "truediv"), ("%", "mod"),
-                     ("^", "pow"), ("and", "and"), ("or", "or")):  # fmt: skip
-        two_sided(op, name, f"r{name}")
-    for function, op in PREDICATES.items():  # Python turns `1 < x` into `x > 1` by itself
-        two_sided(op, function.__name__, None)
-    cls.__hash__ = object.__hash__
-    return cls
+Method = Callable[["SOp", Any], Any]
 
 
-@_operators
+def _forward(op: str) -> Method:
+    """A method for `self op other`."""
+    return lambda self, other: _binary(op, self, other) if _is_operand(other) else NotImplemented
+
+
+def _both(op: str) -> tuple[Method, Method]:
+    """Methods for `self op other` and `other op self`."""
+
+    def backward(self: SOp, other: Any) -> Any:
+        return _binary(op, other, self) if _is_operand(other) else NotImplemented
+
+    return _forward(op), backward
+
+
 class SOp(Built):
-    """A value per position."""
+    """A value per position; operators apply position by position, `&`, `|`, `~` for and, or, not."""
 
     __slots__ = ()
     word = "s-op"
+
+    __add__, __radd__ = _both("+")
+    __sub__, __rsub__ = _both("-")
+    __mul__, __rmul__ = _both("*")
+    __truediv__, __rtruediv__ = _both("/")
+    __mod__, __rmod__ = _both("%")
+    __pow__, __rpow__ = _both("^")
+    __and__, __rand__ = _both("and")
+    __or__, __ror__ = _both("or")
+    # Python itself turns `1 < x` into `x > 1`.
+    __eq__, __ne__ = _forward("=="), _forward("!=")
+    __lt__, __le__ = _forward("<"), _forward("<=")
+    __gt__, __ge__ = _forward(">"), _forward(">=")
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     def __neg__(self) -> SOp:
         return _unary("-", self)
@@ -147,7 +170,7 @@ class SOp(Built):
     def __getitem__(self, position: int) -> SOp:
         """The value at one position, everywhere; from the end when negative."""
         if not isinstance(position, int):
-            raise TypeError(f"an s-op is indexed by an int, not {position!r}; see lookup")
+            raise TypeError(f"an s-op is indexed by an int, not by {position!r}; see lookup")
         return make(SOp, s.Index, (self, position), f"{self.text}[{position}]")
 
     def __contains__(self, item: Any) -> bool:
@@ -159,7 +182,7 @@ def _is_operand(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """An operand: s-ops and selectors as they are, tuples as lists, numpy's scalars as Python's."""
+    """An operand with tuples as lists and numpy's scalars as Python's."""
     if hasattr(value, "item"):
         return value.item()
     if isinstance(value, Built | int | float | str):
@@ -168,17 +191,26 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, dict):
         return {_plain(k): _plain(v) for k, v in value.items()}
-    raise TypeError(f"{value!r} is no s-op, selector, number, string, bool, list or dict")
+    kinds = "an s-op, selector, number, string, bool, list or dict"
+    raise TypeError(f"an operand is {kinds}, not {value!r}")
 
 
-def make(cls: type, form: Any, operands: tuple, text: str) -> Any:
-    """An s-op or selector of a form; `text` is how it is written, if that is short."""
+Made = TypeVar("Made", bound=Built)
+
+
+def make(
+    cls: type[Made], form: Callable[..., s.Expr], operands: tuple[Any, ...], text: str
+) -> Made:
+    """An s-op or selector of a form, as `text` if that is short.
+
+    Raises TypeError for an operand that RASP has no kind for.
+    """
     operands = tuple(_plain(o) for o in operands)
     return cls(form, operands, text if len(text) <= MAX_TEXT else cls.word, _place())
 
 
 def text_of(operand: Any) -> str:
-    """An operand as RASP text."""
+    """An operand as RASP text, or its kind where that is long."""
     if isinstance(operand, Built):
         return operand.text
     plain = _plain(operand)
@@ -189,40 +221,44 @@ def text_of(operand: Any) -> str:
     return value_text(plain)
 
 
-def _unary(op: str, operand: Built) -> Any:
+def _unary(op: str, operand: Made) -> Made:
     text = f"round({operand.text})" if op == "round" else f"({op} {operand.text})"
     return make(type(operand), partial(s.Unary, op), (operand,), text)
 
 
 def _binary(op: str, left: Any, right: Any) -> Any:
-    cls = Selector if isinstance(left, Selector) else SOp
+    cls: type[Built] = Selector if isinstance(left, Selector) else SOp
     text = f"({text_of(left)} {op} {text_of(right)})"
     return make(cls, partial(s.Binary, op), (left, right), text)
 
 
 def _place() -> Place | None:
-    """The place in Python that is building: the nearest frame outside the package."""
-    frame = sys._getframe(1)
+    """The place in Python that is building: the innermost frame outside the package."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(str(PACKAGE)):
         frame = frame.f_back
     if frame is None:
         return None
-    positions = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
-    if None in positions:
-        return None
+    # One entry for each instruction of two bytes; entries are None where Python kept no positions.
+    instruction = frame.f_lasti // 2
+    positions = next(islice(frame.f_code.co_positions(), instruction, None), (None,) * 4)
     line, end_line, column, end_column = positions
+    if line is None or end_line is None or column is None or end_column is None:
+        return None
     return Place(frame.f_code.co_filename, line, end_line, column, end_column)
 
 
-def program(output: SOp | Selector, name: str | None = None) -> Program:
-    """The program of an s-op or selector: the very graph that its text has.
+def program(output: Built, name: str | None = None) -> Program:
+    """The program of an s-op or selector: the same graph as that of its RASP text.
 
-    name    of the output; other names are those given by `named`
-    Raises  RaspError where the text would be refused, placed at the line of Python that built it;
-            ValueError where two different things have one name
+    name  the name of the output; other names are those given by `named`
+
+    Raises RaspError where the text would be refused, placed at the line of Python that built the
+    object, and ValueError where two different objects have one name.
     """
     if not isinstance(output, Built):
-        raise TypeError(f"{output!r} is no s-op or selector; a constant is one by constant(...)")
+        hint = "constant(...) makes an s-op of an atom"
+        raise TypeError(f"the output is an s-op or selector, not {output!r}; {hint}")
     output = output if name is None else output.named(name)
     elaborator = with_library(Elaborator(None, _no_load))
     scope = elaborator.text_scope("<python>")
@@ -245,11 +281,11 @@ def program(output: SOp | Selector, name: str | None = None) -> Program:
     return elaborator.builder.program(values[id(output)].id, names)
 
 
-def _no_load(*_: Any) -> list:
+def _no_load(*_: Any) -> list[Any]:
     raise AssertionError("no statement here loads a file")
 
 
-def _name(scope, name: str, value: Any) -> None:
+def _name(scope: Scope, name: str, value: Any) -> None:
     if scope.variables.get(name, value).id != value.id:
         raise ValueError(f"two different things are named {name!r}")
     scope.variables[name] = value
@@ -257,7 +293,9 @@ def _name(scope, name: str, value: Any) -> None:
 
 def _in_order(output: Built) -> list[Built]:
     """Everything that `output` needs, operands first, each once."""
-    order, seen, stack = [], set(), [(output, False)]
+    order: list[Built] = []
+    seen: set[int] = set()
+    stack = [(output, False)]  # Python may have built it in a loop, deeper than its own stack
     while stack:
         part, ready = stack.pop()
         if ready:
@@ -270,10 +308,10 @@ def _in_order(output: Built) -> list[Built]:
 
 
 IN_NOTEBOOK = re.compile(r"ipykernel_\d+|^<ipython-input")
-"""In the names of the files that a notebook's cells are to Python."""
+"""Names that Python gives the cells of notebooks as files."""
 
 WRITTEN = "<written>"
-"""The name of sources that hold an operand's RASP text, for messages only."""
+"""The name of sources that only hold RASP text for messages, and are no file."""
 
 
 def _operand(operand: Any, values: dict[int, Any]) -> s.Literal:
@@ -284,12 +322,12 @@ def _operand(operand: Any, values: dict[int, Any]) -> s.Literal:
 
 
 def _forget(spans: list[Span | None]) -> None:
-    """Drop places that are no places in a file: nodes then have their user's."""
+    """Drop spans that are not in a file; errors at such nodes are placed at their users."""
     spans[:] = [None if span and span.source.name == WRITTEN else span for span in spans]
 
 
 def _span(place: Place | None, text: str, sources: dict[str, Source]) -> Span:
-    """A place of Python as a span; the RASP text itself where the file cannot be read."""
+    """A place in Python as a span; over the RASP text where the file cannot be read."""
     lines = linecache.getlines(place.file) if place else []
     if not place or place.end_line > len(lines):
         return Span(Source(WRITTEN, text), 0, len(text))
@@ -300,6 +338,6 @@ def _span(place: Place | None, text: str, sources: dict[str, Source]) -> Span:
 
 
 def _offset(lines: list[str], line: int, column: int) -> int:
-    """Characters before a column given in bytes."""
+    """The characters before a place in a file, given by line and column in bytes."""
     before = sum(len(text) for text in lines[: line - 1])
     return before + len(lines[line - 1].encode()[:column].decode(errors="ignore"))

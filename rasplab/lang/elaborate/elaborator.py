@@ -1,9 +1,9 @@
-"""Syntax to program graph: `Elaborator` executes the statements of RASP; s-ops and selectors become
-nodes.
+"""Syntax to program graph: `Elaborator` executes statements; s-ops and selectors become nodes.
 
-Functions are inlined by running their bodies; loops and comprehensions run over lists and dicts.
-Where there is a running example (the REPL, a notebook) each s-op is checked on it when it is made;
-otherwise only kinds are.
+Functions are inlined by running their bodies; loops run over lists and dicts. In a session (the
+REPL, a notebook) each s-op is evaluated on the running example when it is made; in a text only
+kinds are checked. Expressions are in `expressions`, the operations on values in `operators` and
+`containers`, names in `scope`.
 """
 
 from __future__ import annotations
@@ -35,40 +35,39 @@ from rasplab.lang.elaborate.values import (
 )
 from rasplab.lang.syntax import ast as s
 from rasplab.program.graph import Indices, Program, Tokens, canonical_order
-from rasplab.program.interpret.exact import Room, read_tokens
+from rasplab.program.interpret.exact import Column, Room, read_tokens
 from rasplab.program.interpret.transcript_faults import with_transcript
 
 STEPS_PER_CALL = 5
-"""What calling a function counts beside the expressions in it."""
+"""Steps that a call of a function counts, beside those of the expressions in it."""
 
 MAX_FRAMES = 1 << 30
-"""What Python's recursion limit can be set to."""
+"""The highest recursion limit that Python accepts."""
 
 ASSIGNABLE = frozenset({"tokens", "constant", "chr"})
-"""Names of the library that a session may assign all the same: in the reference they are free."""
+"""Names of the library that a session may assign: the reference does not reserve them."""
 
 FRAMES_PER_CALL = 40
-"""Python frames that one RASP call may take, generously; they live on the heap, not on the C
-stack."""
+"""An upper bound on the Python frames of one RASP call; they live on the heap, not the C stack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a statement gave: a name and its value; the name is None for an s-op put to an input."""
+    """What a statement computed: a name and its value; None names an s-op applied to an input."""
 
     name: str | None
     value: Value
 
     @property
     def kind(self) -> str:
-        """ "s-op", "selector", "function" or "value"."""
+        """The kind of the value: "s-op", "selector", "function" or "value"."""
         word = kind(self.value)
         return word if word in ("s-op", "selector", "function") else "value"
 
 
 @contextmanager
 def deep_recursion(calls: int) -> Iterator[None]:
-    """Let Python recurse as deep as so many RASP calls need."""
+    """Let Python recurse as deep as `calls` nested RASP calls need."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, min(calls * FRAMES_PER_CALL, MAX_FRAMES)))
     try:
@@ -80,80 +79,97 @@ def deep_recursion(calls: int) -> Iterator[None]:
 class Elaborator(Expressions):
     """Executes statements over one builder.
 
-    check   the running example, or None
-    kinds   whether what fails on every input for its kinds is refused for that, before any example
-    load    what `load "path";` does: load(path, scope, span) -> results
-    draw    what `draw(sop, input);` does besides evaluating: draw(name, program, tokens), or None
-    last    the s-op or selector last assigned or shown at the top of a text: its output
+    check  the running example, or None
+    load   what `load "path";` does and returns: load(path, scope, span)
+    kinds  whether kinds are checked: what fails on every input is then refused for its kinds
+    draw   what `draw(sop, input);` does beside evaluating: draw(name, program, tokens), or None
+    last   the s-op or selector last assigned or shown at the top of a text: its output
     """
 
     def __init__(
-        self, check: ExampleCheck | None, load: Callable[..., list[Result]], kinds: bool = True
+        self,
+        check: ExampleCheck | None,
+        load: Callable[[str, Scope, Span], list[Any]],
+        kinds: bool = True,
     ):
         super().__init__(check, kinds)
-        self.load, self.draw = load, None
+        self.load = load
+        self.draw: Callable[[str, Program, tuple], object] | None = None
         self.last: Node | None = None
-        self.calls = 0
+        self.nesting = 0  # statements that run: a load runs statements within a statement
+        self.calls = 0  # calls of functions that run
 
     def text_scope(
         self, creator: str, exports: Scope | None = None, keep_library: bool = False
     ) -> Scope:
-        """A top-level scope over the library; `keep_library`: the library's names may not be
-        assigned."""
+        """A top-level scope over the library, for a text called `creator`.
+
+        exports       the scope that receives its public names, for a text that is loaded
+        keep_library  whether the library's names may not be assigned
+        """
         reserved = frozenset(self.library.variables) - ASSIGNABLE if keep_library else frozenset()
         return Scope(self.library, creator, reserved, exports, is_text=True)
 
-    def run(self, statement: s.Statement, scope: Scope) -> list[Result]:
-        """Execute one statement. Raises RaspError, placed."""
+    def run(self, statement: s.Statement, scope: Scope) -> list[Any]:
+        """Execute one statement: its Results, or for `load` what the loader returns.
+
+        Raises RaspError, placed.
+        """
         return self._guarded(self._statement, statement, scope)
 
     def evaluate(self, expr: s.Expr, scope: Scope) -> Value:
-        """The value of one expression. Raises RaspError, placed."""
+        """The value of one expression.
+
+        Raises RaspError, placed.
+        """
         return self._guarded(self.value, expr, scope)
 
     def _guarded(
         self, execute: Callable[..., Any], part: s.Statement | s.Expr, scope: Scope
     ) -> Any:
-        calls, is_outer = self.calls, self.limits is None
-        if is_outer:
+        """Execute a part of a text under the limits, with every failure as a placed RaspError."""
+        calls = self.calls
+        if self.nesting == 0:
             self.limits = current()
-            self.steps *= self.check is None  # a session counts for each statement
+            self.steps = self.steps if self.check is None else 0
+        self.nesting += 1
         with deep_recursion(self.limits.calls):
             try:
                 return execute(part, scope)
             except RaspError as fault:
-                # the frames of the elaborator, thousands in a recursion, tell the user nothing
+                # Without the elaborator's frames, thousands in a recursion, which help no user.
                 raise fault.at(part.span).with_traceback(None) from None
             except (RecursionError, MemoryError):
                 raise RaspValueError("this needs more memory than there is", part.span) from None
-            finally:  # a load runs statements within a statement
+            finally:
+                self.nesting -= 1
                 self.calls, self.place = calls, None
-                self.limits = None if is_outer else self.limits
 
     def depends_on(self, node: Node) -> list[int]:
         """The ids that a node needs, operands first."""
         return canonical_order(self.builder.nodes, node.id)
 
-    def apply(self, node: Node, tokens, span: Span) -> Applied:
-        """An s-op or selector put to an input."""
+    def apply(self, node: Node, tokens: Value, span: Span) -> Applied:
+        """An s-op or selector applied to an input, a non-empty string, list or dict (its keys)."""
         if not isinstance(tokens, list | str | dict) or not tokens:
+            message = f"an input is a non-empty string or list, not {describe(tokens)}"
             raise with_transcript(
-                RaspTypeError(
-                    f"an input is a string or list that is not empty; this is {describe(tokens)}",
-                    span,
-                ),
+                RaspTypeError(message, span),
                 f"RASP sequences/selectors expect non-empty iterables, got: {plain_text(tokens)}",
             )
-        inputs, columns = read_tokens(list(tokens)), {}
+        inputs = read_tokens(list(tokens))
+        columns: dict[int, Column] = {}
         room = Room(len(inputs))
         for i in self.depends_on(node):
-            place = self.builder.spans[i] or span
-            columns[i] = room.column(self.builder.nodes[i], columns, inputs, place)
+            span_of_node = self.builder.spans[i] or span
+            columns[i] = room.column(self.builder.nodes[i], columns, inputs, span_of_node)
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
 
     def program(self, node: Node, scope: Scope, also: Sequence[Node] = ()) -> Program:
-        """The program whose output is `node` (and `also`), under the names of `scope` and the
-        library's for what it does not name."""
+        """The program whose outputs are `node` and `also`.
+
+        Its nodes have the names of `scope`, and the library's where that has none for them.
+        """
         names = {name: v.id for name, v in scope.variables.items() if isinstance(v, Node)}
         further = tuple(n.id for n in also)
         return self.builder.program(node.id, names | self.library_names(names), further)
@@ -170,7 +186,7 @@ class Elaborator(Expressions):
 
     # statements
 
-    def _statement(self, statement: s.Statement, scope: Scope) -> list[Result]:
+    def _statement(self, statement: s.Statement, scope: Scope) -> list[Any]:
         return _STATEMENTS[type(statement)](self, statement, scope)
 
     def _expression(self, statement: s.Expression, scope: Scope) -> list[Result]:
@@ -178,10 +194,10 @@ class Elaborator(Expressions):
         value = self.value(expr, scope)
         if isinstance(value, Applied) and isinstance(expr, s.Call):
             return [Result(None, value)]
-        self._keep(value, scope)
+        self._set_last(value, scope)
         return [Result(expr.id if isinstance(expr, s.Name) else "out", value)]
 
-    def _keep(self, value: Value, scope: Scope) -> None:
+    def _set_last(self, value: Value, scope: Scope) -> None:
         if scope.is_text and isinstance(value, Node):
             self.last = value
 
@@ -199,7 +215,7 @@ class Elaborator(Expressions):
         scope.set(name, value, self.place or statement.span)
         if isinstance(value, Node):
             value.rename(name)
-            self._keep(value, scope)
+            self._set_last(value, scope)
         return Result(name, value)
 
     def _define(self, statement: s.Define, scope: Scope) -> list[Result]:
@@ -215,38 +231,35 @@ class Elaborator(Expressions):
         return [Result(statement.name, function)]
 
     def _loop(self, statement: s.Loop, scope: Scope) -> list[Result]:
-        over = self.value(statement.over, scope)
-        if not isinstance(over, list | dict):
+        iterable = self.value(statement.iterable, scope)
+        if not isinstance(iterable, list | dict):
+            message = f"for goes over a list or dict, not over {a_kind(iterable)}"
             raise with_transcript(
-                RaspTypeError(
-                    f"for goes over a list or dict, and this is {a_kind(over)}", statement.over.span
-                ),
-                f"for loop needs to iterate over a list or dict, but got: {plain_text(over)}",
+                RaspTypeError(message, statement.iterable.span),
+                f"for loop needs to iterate over a list or dict, but got: {plain_text(iterable)}",
             )
-        for turn in over:
+        for turn in iterable:
             self._bind_turn(statement.names, turn, scope, statement.span)
             for inner in statement.body:
                 self._statement(inner, scope)
         return []
 
-    def _load(self, statement: s.Load, scope: Scope) -> list[Result]:
+    def _load(self, statement: s.Load, scope: Scope) -> list[Any]:
         return self.load(statement.path, scope, statement.span)
 
     def _draw(self, statement: s.Draw, scope: Scope) -> list[Result]:
-        on = self.check.tokens if self.check else None
-        if statement.on is not None:
-            on = self.value(statement.on, scope)
-        node = self._leniently(statement.sop, scope, on)
+        tokens = self.check.tokens if self.check else None
+        if statement.tokens is not None:
+            tokens = self.value(statement.tokens, scope)
+        node = self._leniently(statement.sop, scope, tokens)
         if not isinstance(node, Node) or isinstance(node, Selector):
             raise with_transcript(
-                RaspTypeError(
-                    f"draw takes an s-op, and this is {a_kind(node)}", statement.sop.span
-                ),
+                RaspTypeError(f"draw takes an s-op, not {a_kind(node)}", statement.sop.span),
                 f"draw expects unfinished sequence, got: {plain_text(node)}",
             )
-        if on is None:
+        if tokens is None:
             return []
-        applied = self.apply(node, on, statement.span)
+        applied = self.apply(node, tokens, statement.span)
         if self.draw is not None:
             self.draw(node.name, self.program(node, scope), applied.tokens)
         return [Result(None, applied)]
@@ -282,12 +295,13 @@ class Elaborator(Expressions):
     ) -> Value:
         _check_count(function.name, len(function.parameters), arguments, span)
         value = self._enter(function, arguments, span)
-        if isinstance(value, Node):
+        if isinstance(value, Node):  # renamed, as in the reference: shown as the call that made it
             texts = " , ".join([describe(a, MAX_LIST_TEXT) for a in arguments])
             value.rename(f"{function.name}({texts})")
         return value
 
     def _enter(self, function: Function | Builtin, arguments: list[Value], span: Span) -> Value:
+        """Run the body of a function in a new scope; its result, or a list of its results."""
         if isinstance(function, Builtin):
             return function.apply(self.make, span, *arguments)
         self.calls += 1
@@ -326,17 +340,18 @@ def _check_count(name: str, expected: int, arguments: list[Value], span: Span) -
 
 def _unpacked(value: Value, count: int, span: Span) -> list[Value]:
     if not isinstance(value, list | dict | str):
-        error = RaspTypeError(
-            f"{a_kind(value)} cannot be unpacked into {count} names", span, "only a list can"
-        )
+        hint = "lists, dicts and strings can be unpacked"
+        message = f"{a_kind(value)} cannot be unpacked into {count} names"
+        error = RaspTypeError(message, span, hint)
         raise with_transcript(error, f"object of type {kind(value)!r} has no len()", host=True)
     if len(value) != count:
-        error = RaspTypeError(f"{count} names for {len(value)} values", span)
+        values = f"{len(value)} value{'s' * (len(value) != 1)}"
+        error = RaspTypeError(f"{values} cannot be unpacked into {count} names", span)
         raise with_transcript(error, f"expected {count} values, but got: {len(value)}")
     return list(value)
 
 
-_STATEMENTS = {
+_STATEMENTS: dict[type[s.Statement], Callable[[Elaborator, Any, Scope], list[Any]]] = {
     s.Expression: Elaborator._expression,
     s.Assign: Elaborator._assign,
     s.Define: Elaborator._define,

@@ -1,4 +1,9 @@
-"""The running example: s-ops and selectors are tried on it as they are made."""
+"""The running example of a session: s-ops and selectors are evaluated on it as they are made.
+
+The reference REPL refuses an s-op that fails on the example. Each node's column is computed once
+per input and remembered, so that a long session costs one evaluation of each node, not one of each
+text.
+"""
 
 from __future__ import annotations
 
@@ -12,53 +17,54 @@ from rasplab.lang.elaborate.values import Node, Value
 from rasplab.program.graph import Builder, operands
 from rasplab.program.interpret.exact import Column, Room, read_tokens
 
-MAX_KEPT = 4
-"""Examples whose columns are remembered."""
+MAX_CACHED = 4
+"""How many inputs have their columns remembered, the least recently used forgotten first."""
 
 
 @dataclass(slots=True)
-class Columns:
-    """The columns of a builder's nodes on one input, each computed once, when first asked for."""
+class CachedColumns:
+    """The columns of a builder's nodes on one input, each computed when it is first needed."""
 
     tokens: tuple
-    known: dict[int, Column] = field(default_factory=dict)
+    columns: dict[int, Column] = field(default_factory=dict)
     room: Room = field(init=False)
 
     def __post_init__(self):
         self.room = Room(len(self.tokens))
 
-    def of(self, builder: Builder, node: int) -> Column:
-        """The column of a node. Raises RaspError where it fails on this input."""
-        stack = [node]
+    def column(self, builder: Builder, node: int) -> Column:
+        """The column of a node.
+
+        Raises RaspError where it fails on this input.
+        """
+        stack = [node]  # the graph may be deeper than Python's stack
         while stack:
             i = stack[-1]
-            missing = (
-                []
-                if i in self.known
-                else [a for a in operands(builder.nodes[i]) if a not in self.known]
-            )
-            if missing:
+            missing = [a for a in operands(builder.nodes[i]) if a not in self.columns]
+            if i not in self.columns and missing:
                 stack += reversed(missing)
                 continue
             stack.pop()
-            if i not in self.known:
-                self.known[i] = self.room.column(
-                    builder.nodes[i], self.known, self.tokens, builder.spans[i]
+            if i not in self.columns:
+                self.columns[i] = self.room.column(
+                    builder.nodes[i], self.columns, self.tokens, builder.spans[i]
                 )
-        return self.known[node]
+        return self.columns[node]
 
 
 class ExampleCheck:
-    """Tries nodes on the running example, or on the input they are about to be put to.
+    """Evaluates nodes on the running example, or on the input that they are about to be applied to.
 
-    tokens  the example: a string or a list
+    tokens       the example: a string or a list
+    builder      where the nodes are made; the elaborator sets it to its own
+    alternative  an input on which a node may succeed instead, while `f(input)` is evaluated
     """
 
     def __init__(self, tokens: str | list):
         self.tokens: str | list = tokens
         self.builder: Builder = Builder()
-        self.backup: str | list | None = None
-        self._kept: OrderedDict[tuple, Columns] = OrderedDict()
+        self.alternative: str | list | None = None
+        self._cache: OrderedDict[tuple, CachedColumns] = OrderedDict()
 
     def length(self) -> int:
         """How many positions the example has."""
@@ -67,37 +73,37 @@ class ExampleCheck:
     def column(self, node: Node, tokens: str | list) -> Column:
         """A node on an input."""
         inputs = read_tokens(tokens)
+        # With their types: True, 1 and 1.0 are equal to Python, and different tokens here.
         key = tuple((type(t), t) if not isinstance(t, list) else repr(t) for t in inputs)
-        if key not in self._kept:
-            self._kept[key] = Columns(inputs)
-            if len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key].of(self.builder, node.id)
+        if key not in self._cache:
+            self._cache[key] = CachedColumns(inputs)
+            if len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(key)
+        return self._cache[key].column(self.builder, node.id)
 
     def test(self, node: Node) -> None:
-        """Raises RaspError if the node fails on the example, and on the input it is about to be put
-        to."""
-        if self.backup is None:
+        """Check that a node has a value on the example, or on the alternative input.
+
+        Raises RaspError, that of the alternative input where both fail.
+        """
+        if self.alternative is None:
             self.column(node, self.tokens)
             return
         try:
-            self.column(node, self.backup)
+            self.column(node, self.alternative)
         except RaspError:
-            self._or_backup(node)
-
-    def _or_backup(self, node: Node) -> None:
-        try:
-            self.column(node, self.tokens)
-        except RaspError:
-            self.column(node, self.backup)
+            try:
+                self.column(node, self.tokens)
+            except RaspError:
+                self.column(node, self.alternative)  # raises again
 
     @contextmanager
     def also_on(self, tokens: Value) -> Iterator[None]:
         """Let nodes fail on the example if they work on `tokens`."""
-        before = self.backup
-        self.backup = tokens if isinstance(tokens, str | list) and tokens else None
+        before = self.alternative
+        self.alternative = tokens if isinstance(tokens, str | list) and tokens else None
         try:
             yield
         finally:
-            self.backup = before
+            self.alternative = before

@@ -1,15 +1,27 @@
-"""Expressions to values: the half of the elaborator that evaluates; statements and calls are in
-`elaborate`."""
+"""Expressions to values: the half of the elaborator that evaluates.
+
+`value(expr, scope)` -> an atom, list, dict, function, s-op or selector. Calls run statements, so
+they are in `elaborator`, which completes this class. Evaluation recurses with the nesting of
+expressions and calls, thousands deep: these methods use loops where a generator or a comparison
+function would take frames of the C stack, which cannot grow.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
-from rasplab.base.limits import Limits, way_out
+from rasplab.base.limits import current, way_out
 from rasplab.lang.elaborate.containers import contains, index
 from rasplab.lang.elaborate.example_check import ExampleCheck
-from rasplab.lang.elaborate.operators import Operators, int_range, length, shallow, zipped
+from rasplab.lang.elaborate.operators import (
+    Operators,
+    int_range,
+    list_length,
+    shallow,
+    zipped,
+)
 from rasplab.lang.elaborate.scope import Scope
 from rasplab.lang.elaborate.values import (
     Applied,
@@ -18,7 +30,6 @@ from rasplab.lang.elaborate.values import (
     a_kind,
     describe,
     is_atom,
-    kind,
     plain_text,
 )
 from rasplab.lang.syntax import ast as s
@@ -27,14 +38,19 @@ from rasplab.program.graph import Builder
 from rasplab.program.interpret.transcript_faults import with_transcript
 
 ITEMS_PER_STEP = 16
-"""So many items of a list or string that is joined or compared count as one more step."""
+"""Items of a list, dict or string that count as one step when it is joined or compared."""
 
 
 class Expressions:
     """Evaluates expressions over one builder.
 
-    check   the running example, or None
-    place   while a library function runs: the call that the user wrote
+    builder  the program graph that grows
+    check    the running example, or None
+    make     the operations, which add nodes to the builder
+    place    while a library function runs: the call that the user wrote, where errors are placed
+    steps    expressions and turns of loops so far, in a text, or in a statement of a session
+    limits   the bounds that hold for the statement that runs
+    library  the scope around all texts
     """
 
     def __init__(self, check: ExampleCheck | None, kinds: bool):
@@ -49,20 +65,24 @@ class Expressions:
             check.builder = self.builder
         self.place: Span | None = None
         self.steps = 0
-        self.limits: Limits | None = None  # while a statement runs
+        self.limits = current()
         self.library = Scope(None, "RASP_support/rasplib")
         self.library.variables |= self.make.constants()
         self.library.out = self.library.variables["tokens_str"]
 
     def _call(self, expr: s.Call, scope: Scope) -> Value:
+        """The value of a call; `Elaborator` has it."""
         raise NotImplementedError
 
     def value(self, expr: s.Expr, scope: Scope) -> Value:
-        """The value of an expression; s-ops and selectors are checked on the example."""
+        """The value of an expression; s-ops and selectors are checked on the example.
+
+        Raises RaspError, placed at the innermost expression that fails.
+        """
         self._count_step(expr.span)
         try:
             value = getattr(self, _EVALUATE[type(expr)])(expr, scope)
-            return self._shown(value, scope)
+            return self._checked(value, scope)
         except RaspError as fault:
             if self.place is None:
                 fault.at(expr.span)
@@ -79,15 +99,14 @@ class Expressions:
             raise RaspValueError(message, span, way_out("nodes"))
 
     def _count_items(self, span: Span, *values: Value) -> None:
-        """Steps for work on long lists, dicts and strings; all their items where they become part
-        of an s-op."""
-        items = sum([len(v) for v in values if isinstance(v, list | dict | str)])
+        """Count steps for long lists, dicts and strings; every item where a node will hold them."""
+        items = sum(len(v) for v in values if isinstance(v, list | dict | str))
         if items > ITEMS_PER_STEP:
-            frozen = any([isinstance(v, Node) for v in values])
-            self._count_step(span, items if frozen else items // ITEMS_PER_STEP)
+            is_node = any(isinstance(v, Node) for v in values)
+            self._count_step(span, items if is_node else items // ITEMS_PER_STEP)
 
-    def _shown(self, value: Value, scope: Scope) -> Value:
-        """Check a value on the example, and make it `out`."""
+    def _checked(self, value: Value, scope: Scope) -> Value:
+        """The same value, checked on the example and remembered as `out`."""
         if isinstance(value, Node) and self.check is not None:
             self.check.test(value)
         if not isinstance(value, Applied):
@@ -95,13 +114,14 @@ class Expressions:
         return value
 
     def _span(self, expr: s.Expr) -> Span:
+        """The place for nodes and errors of an expression."""
         return self.place or expr.span
 
     def _values(self, exprs: Iterable[s.Expr], scope: Scope) -> list[Value]:
-        found = []
-        for expr in exprs:  # not a generator: those recurse on the C stack
-            found.append(self.value(expr, scope))
-        return found
+        values = []
+        for expr in exprs:  # not a comprehension: see the top of the file
+            values.append(self.value(expr, scope))
+        return values
 
     def _literal(self, expr: s.Literal, scope: Scope) -> Value:
         return expr.value
@@ -109,81 +129,84 @@ class Expressions:
     def _name(self, expr: s.Name, scope: Scope) -> Value:
         value = scope.get(expr.id, self._span(expr))
         if isinstance(value, Node) and self.builder.spans[value.id] is None:
-            self.builder.spans[value.id] = self._span(
-                expr
-            )  # tokens, length, ...: where the text first names it
+            # tokens, length, ... have no place of their own: they get the one that first names
+            # them.
+            self.builder.spans[value.id] = self._span(expr)
         return value
 
-    def _list(self, expr: s.ListOf, scope: Scope) -> list:
+    def _list(self, expr: s.ListOf, scope: Scope) -> list[Value]:
         return shallow(self._values(expr.items, scope), self._span(expr))
 
     def _key(self, expr: s.Expr, scope: Scope) -> Value:
         key = self.value(expr, scope)
         if not is_atom(key):
             error = RaspTypeError(
-                f"a key of a dict is an atom, and this is {a_kind(key)}", self._span(expr)
+                f"a key of a dict is an atom, not {a_kind(key)}", self._span(expr)
             )
             raise with_transcript(
                 error, f"dictionary keys can only be atoms, but instead got: {describe(key)}"
             )
         return key
 
-    def _dict(self, expr: s.DictOf, scope: Scope) -> dict:
-        found = {}
-        for key, value in expr.pairs:
-            at = self._key(key, scope)
-            found[at] = self.value(value, scope)
-        return shallow(found, self._span(expr))
+    def _dict(self, expr: s.DictOf, scope: Scope) -> dict[Any, Value]:
+        items = {}
+        for key_expr, value_expr in expr.pairs:
+            key = self._key(key_expr, scope)
+            items[key] = self.value(value_expr, scope)
+        return shallow(items, self._span(expr))
 
     def _turns(self, expr: s.ListFor | s.DictFor, word: str, scope: Scope) -> Iterator[Scope]:
-        over = self.value(expr.over, scope)
-        if not isinstance(over, list | dict):
-            raise with_transcript(
-                RaspTypeError(
-                    f"a {word} comprehension goes over a list or dict, and this is {a_kind(over)}",
-                    expr.over.span,
-                ),
-                f"{word} comprehension should have got a list or dict to loop over, but got: "
-                + plain_text(over),
+        """The scopes of a comprehension, one for each item; `word` is "list" or "dict"."""
+        iterable = self.value(expr.iterable, scope)
+        if not isinstance(iterable, list | dict):
+            message = (
+                f"a {word} comprehension goes over a list or dict, not over {a_kind(iterable)}"
             )
-        return self._bound_turns(expr, over, scope)
+            raise with_transcript(
+                RaspTypeError(message, expr.iterable.span),
+                f"{word} comprehension should have got a list or dict to loop over, but got: "
+                + plain_text(iterable),
+            )
+        return self._bound_turns(expr, iterable, scope)
 
-    def _bound_turns(self, expr: s.ListFor | s.DictFor, over: Value, scope: Scope) -> Iterator:
-        for turn in over:
+    def _bound_turns(
+        self, expr: s.ListFor | s.DictFor, items: Iterable[Value], scope: Scope
+    ) -> Iterator[Scope]:
+        for turn in items:
             inner = scope.nested()
             self._bind_turn(expr.names, turn, inner, self._span(expr))
             yield inner
 
-    def _list_for(self, expr: s.ListFor, scope: Scope) -> list:
-        found = []
+    def _list_for(self, expr: s.ListFor, scope: Scope) -> list[Value]:
+        items = []
         for inner in self._turns(expr, "list", scope):
-            found.append(self.value(expr.item, inner))
-        return shallow(found, self._span(expr))
+            items.append(self.value(expr.item, inner))
+        return shallow(items, self._span(expr))
 
-    def _dict_for(self, expr: s.DictFor, scope: Scope) -> dict:
-        found = {}
+    def _dict_for(self, expr: s.DictFor, scope: Scope) -> dict[Any, Value]:
+        items = {}
         for inner in self._turns(expr, "dict", scope):
             key = self._key(expr.key, inner)
-            found[key] = self.value(expr.value, inner)
-        return shallow(found, self._span(expr))
+            items[key] = self.value(expr.value, inner)
+        return shallow(items, self._span(expr))
 
     def _unary(self, expr: s.Unary, scope: Scope) -> Value:
         operand = self.value(expr.operand, scope)
         return self.make.unary(expr.op, operand, self._span(expr), self._span(expr.operand))
 
     def _binary(self, expr: s.Binary, scope: Scope) -> Value:
-        """Left to right along the left operands, without recursion: sums may have thousands of
-        terms."""
-        chain = [expr]
-        while isinstance(chain[-1].left, s.Binary):
-            chain.append(chain[-1].left)
-        value = self.value(chain[-1].left, scope)
+        """Left operands first, in a loop: a sum of thousands of terms leans as deep to the left."""
+        chain, left = [expr], expr.left
+        while isinstance(left, s.Binary):
+            chain.append(left)
+            left = left.left
+        value = self.value(left, scope)
         while chain:
             link = chain.pop()
             right = self.value(link.right, scope)
             value = self._operate(link, value, right)
             if chain:
-                self._shown(value, scope)
+                self._checked(value, scope)
         return value
 
     def _operate(self, expr: s.Binary, left: Value, right: Value) -> Value:
@@ -202,12 +225,12 @@ class Expressions:
         return self.make.if_else(condition, then, other, self._span(expr), spans)
 
     def _index(self, expr: s.Index, scope: Scope) -> Value:
-        of, at = self.value(expr.of, scope), self.value(expr.at, scope)
-        if isinstance(at, Node):
-            self._count_items(self._span(expr), of, at)
-        spans = (self._span(expr.of), self._span(expr.at))
-        full = self.library.variables["length"]
-        return index(self.make, of, at, full, self._span(expr), spans, _written(expr.of, of))
+        container, key = self.value(expr.container, scope), self.value(expr.key, scope)
+        if isinstance(key, Node):
+            self._count_items(self._span(expr), container, key)
+        spans = (self._span(expr.container), self._span(expr.key))
+        length, name = self.library.variables["length"], _written(expr.container, container)
+        return index(self.make, container, key, length, self._span(expr), spans, name)
 
     def _select(self, expr: s.SelectForm, scope: Scope) -> Value:
         keys, queries = self.value(expr.keys, scope), self.value(expr.queries, scope)
@@ -224,37 +247,36 @@ class Expressions:
     def _form(self, expr: s.Form, scope: Scope) -> Value:
         values, span = self._values(expr.arguments, scope), self._span(expr)
         if expr.name == "len":
-            return length(values[0], span)
+            return list_length(values[0], span)
         if expr.name == "zip":
-            self._count_step(span, sum([len(v) for v in values if isinstance(v, list)]))
+            self._count_step(span, sum(len(v) for v in values if isinstance(v, list)))
             return zipped(values, span)
-        made = int_range(values, span)
-        self._count_items(span, made)
-        return made
+        ints = int_range(values, span)
+        self._count_items(span, ints)
+        return ints
 
     def _bind_turn(self, names: tuple[str, ...], value: Value, scope: Scope, span: Span) -> None:
+        """Give the names of a loop or comprehension their values for one turn."""
         self._count_step(span)
         if len(names) == 1:
             scope.set(names[0], value, span)
             return
         if not isinstance(value, list | dict | str):
             text = "iterating with multiple iterator names, but got single iterator value:"
-            error = RaspTypeError(
-                f"{len(names)} names for one {kind(value)}", span, "one name, or lists to unpack"
-            )
+            message = f"{a_kind(value)} cannot be unpacked into {len(names)} names"
+            error = RaspTypeError(message, span, "use one name, or go over a list of lists")
             raise with_transcript(error, f"{text} {plain_text(value)}")
         if len(value) != len(names):
             counts = f"iterating with {len(names)} names but got {len(value)} values"
-            text = f"{counts} ( {plain_text(value)} )"
-            raise with_transcript(
-                RaspTypeError(f"{len(names)} names for {len(value)} values", span), text
-            )
+            values = f"{len(value)} value{'s' * (len(value) != 1)}"
+            error = RaspTypeError(f"{values} cannot be unpacked into {len(names)} names", span)
+            raise with_transcript(error, f"{counts} ( {plain_text(value)} )")
         for name, part in zip(names, value, strict=True):
             scope.set(name, part, span)
 
 
 def _written(expr: s.Expr, value: Value) -> str:
-    """How a container is called in the name of what is made from it."""
+    """How the name of a node writes a container."""
     return expr.id if isinstance(expr, s.Name) else plain_text(value)
 
 

@@ -1,9 +1,15 @@
-"""The operations of the language on values: at once on atoms and lists, as new graph nodes on s-ops
-and selectors."""
+"""The operations of the language: computed on atoms, lists and dicts, made as nodes on s-ops.
+
+`Operators` takes values and their places in the text and returns a value, or an `SOp` or
+`Selector` with a new node in the builder. The forms on lists (`range`, `zip`, `len`) stand at the
+end. Every error has two texts: the message, and the words of the reference's transcript, which
+conformance tests hold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
@@ -20,9 +26,8 @@ from rasplab.lang.elaborate.values import (
     kind,
     plain_text,
 )
-from rasplab.lang.syntax.vocabulary import CASTS
 from rasplab.program.analysis.kinds import Kinds
-from rasplab.program.functions import FUNCTIONS
+from rasplab.program.functions import CASTS, FUNCTIONS
 from rasplab.program.graph import (
     Aggregate,
     Builder,
@@ -38,21 +43,28 @@ from rasplab.program.interpret.exact import ILLEGAL, elementwise_fault
 from rasplab.program.interpret.transcript_faults import with_transcript
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+"""A comparison -> the one with its sides exchanged."""
+
 UNARY = {"-": "neg", "+": "pos", "round": "round"}
+"""Prefix operators and forms -> their names in FUNCTIONS."""
+
 MAX_NESTING = 100
-"""Of lists in lists: comparing and showing them recurses on the C stack."""
+"""Depth of lists in lists: Python compares and prints them recursively, on the C stack."""
 
 MAX_CHARACTER = 0x10FFFF
 """The last code point of Unicode."""
 
 Spans = tuple[Span, ...]
+"""The places of the operands, in their order."""
+
+Container = TypeVar("Container", bound=list[Any] | dict[Any, Any])
 
 
 class Operators:
-    """Makes nodes in `builder`.
+    """The operations of the language over one builder, to which they add nodes.
 
-    example_length  how many positions the running example has, to tell faults over it
-    kinds           the static check of kinds, when there is no running example to check on
+    kinds           the static check of kinds, or None where a running example is checked instead
+    example_length  gives the length of the running example, which the reference's messages show
     """
 
     def __init__(self, builder: Builder, kinds: Kinds | None, example_length: Callable[[], int]):
@@ -69,7 +81,7 @@ class Operators:
         return values
 
     def map(self, fn: str, operands: list[SOp], name: str, span: Span, spans: Spans = ()) -> SOp:
-        """FUNCTIONS[fn] of s-ops, under a name."""
+        """FUNCTIONS[fn] of s-ops, called `name`; kinds are checked where `spans` are given."""
         args = tuple([o.id for o in operands])
         if self.kinds is not None and len(spans) == len(args):
             self.kinds.check_map(fn, args, spans)
@@ -96,11 +108,11 @@ class Operators:
         return self.operand(value, span) if isinstance(value, list) else self.sop(value, span)
 
     def operand(self, value: Value, span: Span) -> SOp:
-        """`value` as the operand of a map: also a list or dict of atoms, as one constant."""
+        """`value` as an operand: as `sop`, and a list or dict of atoms as one constant."""
         if isinstance(value, list | dict):
             return SOp(self.builder.add(Constant(frozen(value, span)), span), plain_text(value))
         if isinstance(value, Selector | Applied) or is_function(value):
-            message = f"{a_kind(value)} is no operand here"
+            message = f"{a_kind(value)} cannot be an operand here"
             raise with_transcript(
                 RaspTypeError(message, span), f"unsupported operand type: {kind(value)}", host=True
             )
@@ -108,14 +120,14 @@ class Operators:
 
     # operators
 
-    def unary(self, op: str, value: Value, span: Span, inner: Span) -> Value:
-        """`not`, `-`, `+`, `round`, `indicator`."""
+    def unary(self, op: str, value: Value, span: Span, operand_span: Span) -> Value:
+        """The value of `not`, `-`, `+`, `round` or `indicator`."""
         if op == "indicator":
             return self._indicator(value, span)
         if op == "not":
             return self._not(value, span)
         if isinstance(value, SOp):
-            return self.map(UNARY[op], [value], f"( {op} {value.name} )", span, (inner,))
+            return self.map(UNARY[op], [value], f"( {op} {value.name} )", span, (operand_span,))
         if isinstance(value, Node | Applied) or is_function(value):
             raise _no_operator(op, [value], span)
         return computed(UNARY[op], [value], span)
@@ -132,13 +144,13 @@ class Operators:
             return self.map("indicator", [value], f"I({value.name})", span)
         raise with_transcript(
             RaspTypeError(
-                f"indicator takes an s-op, and this is {a_kind(value)}", span, "write 1 if c else 0"
+                f"indicator takes an s-op, not {a_kind(value)}", span, "write 1 if c else 0"
             ),
             f"indicator operator expects s-op, got: {plain_text(value)}",
         )
 
     def binary(self, op: str, left: Value, right: Value, span: Span, spans: Spans) -> Value:
-        """Every operator of two operands but `in`."""
+        """The value of an operator of two operands, except `in`."""
         if op in ("and", "or"):
             return self._logic(op, left, right, span, spans)
         if isinstance(left, Selector) or isinstance(right, Selector):
@@ -152,6 +164,7 @@ class Operators:
 
     def _elementwise(self, op: str, left: Value, right: Value, span: Span, spans: Spans) -> SOp:
         if not isinstance(left, SOp) and op in MIRRORED:
+            # The reference keeps the s-op on the left: `1 < indices` is the node `indices > 1`.
             op, left, right, spans = MIRRORED[op], right, left, spans[::-1]
         names = [v.name if isinstance(v, SOp) else plain_text(v) for v in (left, right)]
         operands = [self.operand(left, spans[0]), self.operand(right, spans[1])]
@@ -163,7 +176,7 @@ class Operators:
         if all(selectors):
             return Selector(self.builder.add(Combine(op, (left.id, right.id)), span))
         if any(selectors):
-            raise mixed_logic(op, spans[selectors.index(False)])
+            raise _mixed_logic(op, spans[selectors.index(False)])
         if isinstance(left, SOp) or isinstance(right, SOp):
             names = [v.name if isinstance(v, Node) else plain_text(v) for v in (left, right)]
             operands = [self.sop(left, spans[0]), self.sop(right, spans[1])]
@@ -180,7 +193,7 @@ class Operators:
         )
 
     def if_else(self, condition: Node, then: Value, other: Value, span: Span, spans: Spans) -> SOp:
-        """Chosen position by position; the condition is an s-op."""
+        """`then` or `other`, chosen at each position by the s-op `condition`."""
         operands = [self.sop(v, s) for v, s in zip((condition, then, other), spans, strict=True)]
         name = f"{operands[1].name} if {operands[0].name} else {operands[2].name}"
         return self.map("if", operands, name, span)
@@ -190,7 +203,7 @@ class Operators:
     def select(
         self, keys: Value, queries: Value, predicate: str, span: Span, spans: Spans
     ) -> Selector:
-        """select(keys, queries, predicate)."""
+        """The selector `select(keys, queries, predicate)`; `spans` has the two operands' places."""
         key, query = self.sop(keys, spans[0]), self.sop(queries, spans[1])
         if self.kinds is not None:
             self.kinds.check_select(
@@ -201,16 +214,19 @@ class Operators:
     def aggregate(
         self, selector: Value, values: Value, default: Value, span: Span, spans: Spans
     ) -> SOp:
-        """aggregate(selector, values, default)."""
+        """The s-op `aggregate(selector, values, default)`.
+
+        spans  the operands' places; two where the text has no default
+        """
         if not isinstance(selector, Selector):
             error = RaspTypeError(
-                f"aggregate needs a selector, and this is {a_kind(selector)}", spans[0], _SELECT
+                f"aggregate needs a selector, not {a_kind(selector)}", spans[0], _SELECT
             )
             raise with_transcript(error, f"Expected selector, got: {describe(selector)}")
         averaged = self.sop(values, spans[1])
         if isinstance(default, Node | Applied) or is_function(default):
             error = RaspTypeError(
-                f"the default of aggregate is a constant, and this is {a_kind(default)}",
+                f"the default of aggregate is a constant, not {a_kind(default)}",
                 spans[2],
                 "choose position by position instead: a if selector_width(sel) > 0 else b",
             )
@@ -219,42 +235,36 @@ class Operators:
         return SOp(self.builder.add(node, span))
 
     def width(self, selector: Value, span: Span) -> SOp:
-        """selector_width(selector)."""
+        """The s-op `selector_width(selector)`."""
         if not isinstance(selector, Selector):
-            error = mixed_logic("and", span)
-            error.message = f"selector_width needs a selector, and this is {a_kind(selector)}"
-            error.hint = _SELECT
-            raise error
+            message = f"selector_width needs a selector, not {a_kind(selector)}"
+            # The reference computes the width over `selector and ...`, hence its words.
+            raise with_transcript(RaspTypeError(message, span, _SELECT), _MIXED)
         return SOp(self.builder.add(SelectorWidth(selector.id), span))
 
 
-_SELECT = "make one: select(keys, queries, ==)"
+_SELECT = "make a selector: select(keys, queries, ==)"
+_MIXED = "Cannot apply and/or between selector and non-selector"
 
 
-def mixed_logic(op: str, span: Span) -> RaspTypeError:
-    """A selector and something else under `and`, `or`."""
-    return with_transcript(
-        RaspTypeError(
-            f"`{op}` combines two selectors or two s-ops, not one with the other", span, _SELECT
-        ),
-        "Cannot apply and/or between selector and non-selector",
-    )
+def _mixed_logic(op: str, span: Span) -> RaspError:
+    """The error for a selector and something else under `and` or `or`."""
+    message = f"`{op}` combines two selectors or two s-ops, not one with the other"
+    return with_transcript(RaspTypeError(message, span, _SELECT), _MIXED)
 
 
-def _no_operator(op: str, operands: list[Value], span: Span) -> RaspTypeError:
-    kinds = " and ".join([f"{a_kind(v)}" for v in operands])
-    return with_transcript(
-        RaspTypeError(f"`{op}` does not take {kinds}", span),
-        f"unsupported operand for {op}: {kinds}",
-        True,
-    )
+def _no_operator(op: str, operands: list[Value], span: Span) -> RaspError:
+    """The error for operands that an operator cannot take."""
+    kinds = " and ".join([a_kind(v) for v in operands])
+    error = RaspTypeError(f"`{op}` does not take {kinds}", span)
+    return with_transcript(error, f"unsupported operand for {op}: {kinds}", host=True)
 
 
 def computed(fn: str, operands: list[Value], span: Span) -> Value:
-    """An operation on atoms, lists or dicts, done at once."""
+    """FUNCTIONS[fn] of atoms, lists or dicts."""
     try:
         return FUNCTIONS[fn].apply(*operands)
-    except Exception as fault:
+    except Exception as fault:  # whatever Python says of these operands, as a RaspError
         raise elementwise_fault(fn, operands, fault, "", span) from None
 
 
@@ -270,9 +280,13 @@ def frozen(value: Value, span: Span) -> Value:
     raise with_transcript(RaspTypeError(message, span), message, host=True)
 
 
-def shallow(value: list | dict, span: Span) -> list | dict:
-    """The same list or dict. Raises RaspValueError if it nests beyond MAX_NESTING."""
-    level, depth = [value], 0
+def shallow(value: Container, span: Span) -> Container:
+    """The same list or dict, checked for its depth.
+
+    Raises RaspValueError if it nests beyond MAX_NESTING.
+    """
+    level: list[list[Any] | dict[Any, Any]] = [value]
+    depth = 0
     while level:
         depth += 1
         if depth > MAX_NESTING:
@@ -287,7 +301,7 @@ def shallow(value: list | dict, span: Span) -> list | dict:
 
 
 def int_range(values: list[Value], span: Span) -> list[int]:
-    """range(...) as a list."""
+    """The list `range(...)`, of at most `limits.range` ints."""
     if not 1 <= len(values) <= 3:
         message = f"wrong number of inputs to range, expected: 1, 2, or 3, got: {len(values)}"
         raise with_transcript(
@@ -305,18 +319,18 @@ def int_range(values: list[Value], span: Span) -> list[int]:
             "range() arg 3 must not be zero",
             host=True,
         )
-    found = range(*values)
+    ints = range(*values)
     most = current().range
-    if found[most:]:  # len refuses beyond a machine word
+    if ints[most:]:  # not len(ints), which raises beyond a machine word
         raise RaspValueError(f"this range has more than {most:,} ints", span, way_out("range"))
-    return list(found)
+    return list(ints)
 
 
 def zipped(lists: list[Value], span: Span) -> list[list]:
-    """zip(...) as a list of lists."""
+    """The list of lists `zip(...)`; the lists must have one length."""
     for i, part in enumerate(lists):
         if not isinstance(part, list):
-            error = RaspTypeError(f"zip takes lists, and operand {i + 1} is {a_kind(part)}", span)
+            error = RaspTypeError(f"zip takes lists, but operand {i + 1} is {a_kind(part)}", span)
             raise with_transcript(
                 error,
                 f"attempting to zip lists, but {i + 1} -th element is not list: {describe(part)}",
@@ -335,23 +349,23 @@ def zipped(lists: list[Value], span: Span) -> list[list]:
     return shallow([list(row) for row in zip(*lists, strict=True)], span)
 
 
-def length(value: Value, span: Span) -> int:
-    """len(l)."""
+def list_length(value: Value, span: Span) -> int:
+    """The int `len(l)`."""
     if isinstance(value, list):
         return len(value)
     hint = "the s-op `length` is how many tokens there are" if isinstance(value, Node) else None
     raise with_transcript(
-        RaspTypeError(f"len takes a list, and this is {a_kind(value)}", span, hint),
+        RaspTypeError(f"len takes a list, not {a_kind(value)}", span, hint),
         f"attempting to compute length of non-list: {describe(value)}",
     )
 
 
 def character(code: Value, span: Span) -> str:
-    """chr(n): the character of a code point, for what a string cannot be written with."""
+    """The character `chr(n)` of a code point: strings have no escapes to write some of them."""
     if not isinstance(code, int) or isinstance(code, bool):
-        raise RaspTypeError(f"chr takes an int, and this is {a_kind(code)}", span)
+        raise RaspTypeError(f"chr takes an int, not {a_kind(code)}", span)
     if not 0 <= code <= MAX_CHARACTER:
         raise RaspValueError(
-            f"there is no character {code}", span, f"characters are 0 to {MAX_CHARACTER}"
+            f"there is no character {code}", span, f"characters are numbered 0 to {MAX_CHARACTER}"
         )
     return chr(code)

@@ -1,12 +1,14 @@
-"""Where names live: nested scopes, read by reference, so that a name may be defined after the
-function that uses it."""
+"""Names and their values: `Scope`, one for a text, a function's call, a turn of a comprehension.
+
+A function keeps its scope by reference, so a name may be defined after the function that uses it.
+"""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from typing import Any
 
-from rasplab.base.errors import RaspNameError, Span
+from rasplab.base.errors import RaspError, RaspNameError, Span
 from rasplab.lang.syntax.foreign_words import WORDS
 from rasplab.lang.syntax.vocabulary import RESERVED
 from rasplab.program.interpret.transcript_faults import with_transcript
@@ -15,9 +17,11 @@ from rasplab.program.interpret.transcript_faults import with_transcript
 class Scope:
     """The names of a text, a function's call or one turn of a comprehension.
 
-    creator   what functions defined here are shown as the work of
-    reserved  further names that may not be assigned here (the library's, in the REPL)
-    exports   the scope that receives every name assigned here, but `_private` ones
+    creator   the text, shown with the functions defined in it; nested scopes add a `'`
+    reserved  names beside RESERVED that may not be assigned here (the library's, in the REPL)
+    exports   the scope that also receives every name assigned here, except `_private` ones
+    is_text   whether this is the top of a text, whose last s-op is its output
+    out       the value last computed here, which the name `out` reads
     """
 
     __slots__ = ("variables", "parent", "creator", "reserved", "exports", "out", "is_text")
@@ -40,7 +44,10 @@ class Scope:
         return Scope(self, self.creator + "'")
 
     def get(self, name: str, span: Span | None = None) -> Any:
-        """The value of a name, here or around. Raises RaspNameError with the nearest names."""
+        """The value of a name, from the innermost scope that has it.
+
+        Raises RaspNameError with the nearest names.
+        """
         scope: Scope | None = self
         while scope is not None:
             if name in scope.variables:
@@ -51,7 +58,10 @@ class Scope:
         raise self._undefined(name, span)
 
     def set(self, name: str, value: Any, span: Span | None = None) -> None:
-        """Give a name a value here. Raises RaspNameError for a reserved name."""
+        """Assign a value to a name in this scope.
+
+        Raises RaspNameError for a reserved name.
+        """
         if name in RESERVED or name in self.reserved:
             what = "part of the language" if name in RESERVED else "part of the library"
             error = RaspNameError(
@@ -64,15 +74,16 @@ class Scope:
 
     def names(self) -> set[str]:
         """Every name that can be read here."""
-        scope, found = self, set()
+        scope: Scope | None = self
+        names: set[str] = set()
         while scope is not None:
-            found |= scope.variables.keys()
+            names |= scope.variables.keys()
             scope = scope.parent
-        return found
+        return names
 
-    def _undefined(self, name: str, span: Span | None) -> RaspNameError:
+    def _undefined(self, name: str, span: Span | None) -> RaspError:
         near = get_close_matches(name, sorted(self.names()), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"define it before: {name} = ...;"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"define it first: {name} = ...;"
         hint = WORDS.get(name, hint)
         return with_transcript(
             RaspNameError(f"{name} is not defined", span, hint),

@@ -1,9 +1,8 @@
-"""What RASP expressions evaluate to while a text is elaborated.
+"""What RASP expressions evaluate to while a text is elaborated, and how it is shown.
 
-Atoms are Python's int, float, str, bool; lists and dicts are Python's; the rest is here. An s-op or
-a selector is a node of the program graph under a name. The language renames: after `a = indices;`
-the same s-op is called `a` wherever it is shown, so the name of a `Node` is the one thing here that
-changes.
+Atoms are Python's int, float, str, bool; lists and dicts are Python's; the other kinds are here. An
+s-op or a selector is a node of the program graph under a name. The language renames: after
+`a = indices;` the same s-op is shown as `a` everywhere, so the name of a `Node` can change.
 """
 
 from __future__ import annotations
@@ -25,7 +24,10 @@ MAX_LIST_TEXT = 20
 
 
 class Node:
-    """An s-op or a selector: a node id in the builder of its elaborator, and what it is called."""
+    """An s-op or a selector: a node id in the builder of its elaborator, and a name.
+
+    plain  the name of one that has no other
+    """
 
     __slots__ = ("id", "name")
     plain: str
@@ -35,7 +37,7 @@ class Node:
         self.rename(self.plain if name is None else name)
 
     def rename(self, name: str) -> None:
-        """Call it `name`, everywhere."""
+        """Give it another name, or the plain one where that is too long."""
         self.name = name if len(name) <= MAX_NAME else self.plain
 
 
@@ -77,7 +79,7 @@ class Builtin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applied:
-    """An s-op's or a selector's value on an input."""
+    """The column of an s-op or a selector on an input."""
 
     column: Column
     is_selector: bool

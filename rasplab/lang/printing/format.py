@@ -1,11 +1,15 @@
-"""The formatter: a text laid out anew, word for word the same, comments included.
+"""The formatter: `format_text(text)` -> the same words and comments, laid out anew.
 
-A line for each statement, blocks indented by 4, lines of at most 100 characters, a blank line where
-there were any. Only white space changes, so a program keeps its meaning.
+A line for each statement, blocks indented by 4, rows of at most 100 characters where they can be
+broken, a blank line where there were any. Only white space changes, so a program keeps its meaning.
+
+In order: `_Marks` finds where statements and blocks begin and end, `_lines` groups the tokens into
+statements, `_rows` breaks a statement that is too long.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,30 +20,36 @@ from rasplab.lang.syntax.actions import Token
 from rasplab.lang.syntax.grammar_tables import tables
 from rasplab.lang.syntax.parser import parse_module, tokenize
 from rasplab.lang.syntax.syntax_errors import CLOSERS, OPENERS
+from rasplab.program.functions import PREDICATES
 
 WIDTH = 100
 INDENT = 4
 
 VALUES = frozenset({"NAME", "INT", "FLOAT", "STRING", "RPAR", "RSQB", "RBRACE"})
-"""Words that end a value: a sign after one is an operator, a bracket after one calls or indexes."""
+"""Terminals that end a value: a sign after one is an operator, a bracket calls or indexes."""
 
-COSTS = dict.fromkeys(("and", "or", "if", "else", "in"), 0.0) | dict.fromkeys(
-    ("==", "!=", "<", "<=", ">", ">="), 0.1
-) | {"+": 0.2, "-": 0.2, "%": 0.3, "*": 0.3, "/": 0.3, "^": 0.4}  # fmt: skip
-"""How unwillingly a row breaks before an operator; each bracket around it adds 1."""
+COSTS = (
+    dict.fromkeys(("and", "or", "if", "else", "in"), 0.0)
+    | dict.fromkeys(PREDICATES, 0.1)
+    | dict.fromkeys(("+", "-"), 0.2)
+    | dict.fromkeys(("%", "*", "/"), 0.3)
+    | {"^": 0.4}
+)
+"""The cost of a row break before an operator: loose ones are cheap. Each bracket around adds 1."""
 
 COST_IN_BRACKET = 0.5
-"""The same, directly after an opening bracket."""
+"""The cost of a break directly after an opening bracket, at the depth outside it."""
 
 
 @dataclass(slots=True)
 class _Line:
     """A statement, or the opening or the end of a block, or a comment on a line of its own.
 
-    words    its tokens and the comments between them
-    alone    the offsets of those comments that have a row of their own
-    comment  what stands behind it
+    depth    the blocks around it
     blank    whether a blank line comes before it
+    words    its tokens and the comments between them
+    comment  the comment behind it, or ""
+    alone    the offsets of the comments in `words` that have a row of their own
     """
 
     depth: int
@@ -50,16 +60,24 @@ class _Line:
 
 
 def format_text(text: str, name: str = "<text>") -> str:
-    """The text laid out. Raises RaspSyntaxError where it is not RASP."""
+    """The text laid out.
+
+    Raises RaspSyntaxError if it is not RASP.
+    """
     source = Source(name, text)
     marks = _Marks(source)
     laid_out = "".join(f"{line}\n" for line in _written(_lines(source, marks)))
-    assert _words(laid_out) == _words(text), "the formatter changes words"
+    assert _words(laid_out) == _words(text), "the formatter must not change words"
     return laid_out
 
 
 class _Marks:
-    """Where statements begin and end, and which braces are those of blocks, by offset."""
+    """Where statements and blocks begin and end in a text, as offsets.
+
+    tokens, comments  of the text, in order
+    starts, ends      of statements: the offset of the first character, and behind the last
+    opens, closes     the braces of blocks, as opposed to those of dicts
+    """
 
     def __init__(self, source: Source):
         self.comments: list[Token] = []
@@ -75,27 +93,28 @@ class _Marks:
             self.starts.add(item.span.start)
             self.ends.add(item.span.stop)
             if isinstance(item, s.Define | s.Loop):
-                head = item.over.span.stop if isinstance(item, s.Loop) else item.span.start
+                # A loop may go over a dict, so its block opens with the first brace behind that.
+                head = item.iterable.span.stop if isinstance(item, s.Loop) else item.span.start
                 self.opens.add(braces[bisect_left(braces, head)])
                 self.closes.add(item.span.stop - 1)
                 items += item.body
 
     def begins_line(self, token: Token) -> bool:
         """Whether a token begins a line."""
-        is_end = token.start in self.starts or token.start in self.closes
-        return is_end or token.type == "RETURN"
+        return token.start in self.starts | self.closes or token.type == "RETURN"
 
 
 def _words(text: str) -> list[tuple[str, str]]:
-    """What must not change: tokens and comments in order."""
-    source, comments = Source("", text), []
+    """The tokens and comments of a text in order: what formatting must not change."""
+    source = Source("", text)
+    comments: list[Token] = []
     tokens = tokenize(source, tables(), comments)
     ordered = sorted([*tokens[:-1], *comments], key=lambda t: t.start)
     return [(t.type, _text(t)) for t in ordered]
 
 
 def _text(token: Token) -> str:
-    """A token as it is written."""
+    """The characters of a token, with single spaces in phrases."""
     if token.type in ("FULL_DISPLAY", "EXIT"):
         return " ".join(token.text.split())
     return token.text.rstrip()
@@ -104,7 +123,7 @@ def _text(token: Token) -> str:
 def _lines(source: Source, marks: _Marks) -> list[_Line]:
     """The text as lines."""
     lines: list[_Line] = []
-    depth, end, is_open = 0, 0, False  # is_open: the last line goes on
+    depth, end, is_open = 0, 0, False  # is_open: the last line has more tokens to come
     for token in sorted([*marks.tokens, *marks.comments], key=lambda t: t.start):
         newlines = source.text.count("\n", end, token.start)
         is_comment, begins = token.type == "COMMENT", marks.begins_line(token)
@@ -125,7 +144,7 @@ def _lines(source: Source, marks: _Marks) -> list[_Line]:
 
 
 def _written(lines: list[_Line]) -> Iterable[str]:
-    """The lines as text."""
+    """The rows of all lines, with blank rows between them but at no edge of a block."""
     for i, line in enumerate(lines):
         first = i == 0 or lines[i - 1].depth < line.depth
         last = line.words[0].text == "}"
@@ -140,10 +159,10 @@ def _written(lines: list[_Line]) -> Iterable[str]:
 class _Word:
     """A token to be laid out.
 
-    space    what stands before it within a row
-    depth    brackets around it
-    cost     of breaking before it; None where a row must not
-    comment  "", or "behind" what comes before it, or "alone" on a row
+    space    the white space before it within a row
+    depth    the brackets around it
+    cost     the cost of a row break before it; None where a row must not break
+    comment  "", or "behind" the words before it, or "alone" on its row
     """
 
     text: str
@@ -157,65 +176,66 @@ def _rows(line: _Line) -> list[str]:
     """A statement on as few rows as fit; they break where the brackets are least deep."""
     words, base = _spaced(line), " " * INDENT * line.depth
     rows: list[str] = []
-    at = 0
-    while at < len(words):
-        lead = base + " " * INDENT * (max(1, words[at].depth) if rows else 0)
-        stop = _row_end(words, at, WIDTH - len(lead))
-        row = words[at].text + "".join([w.space + w.text for w in words[at + 1 : stop]])
+    first = 0
+    while first < len(words):
+        lead = base + " " * INDENT * (max(1, words[first].depth) if rows else 0)
+        stop = _row_end(words, first, WIDTH - len(lead))
+        row = words[first].text + "".join(w.space + w.text for w in words[first + 1 : stop])
         rows.append(lead + row)
-        at = stop
+        first = stop
     return rows
 
 
-def _row_end(words: list[_Word], at: int, room: int) -> int:
-    """The word before which the row that begins at word `at` ends."""
-    used, best = 0, None
-    for i in range(at, len(words)):
+def _row_end(words: list[_Word], first: int, width: int) -> int:
+    """The word before which the row of `width` characters that begins at word `first` ends."""
+    used, best, lowest = 0, None, math.inf
+    for i in range(first, len(words)):
         word = words[i]
-        if i > at and (words[i - 1].comment or word.comment == "alone"):
+        if i > first and (words[i - 1].comment or word.comment == "alone"):
             return i
-        if i > at and word.cost is not None and (best is None or word.cost <= words[best].cost):
-            best = i
-        used += 0 if word.comment else len(word.text) + len(word.space) * (i > at)
-        if used > room and best is not None:
+        if i > first and word.cost is not None and word.cost <= lowest:  # the last of the cheapest
+            best, lowest = i, word.cost
+        used += 0 if word.comment else len(word.text) + len(word.space) * (i > first)
+        if used > width and best is not None:
             return best
     return len(words)
 
 
 def _spaced(line: _Line) -> list[_Word]:
     """The words of a line with the space and the cost of a break before each."""
-    found: list[_Word] = []
-    depth, before, is_unary, is_index, may_break = 0, None, False, False, False
+    words: list[_Word] = []
+    depth, may_break = 0, False  # a row breaks inside brackets and behind `=` and `return` only
+    before, is_unary, is_index = None, False, False  # the token before: a sign, the `[` of an index
     for token in line.words:
         if token.type == "COMMENT":
             place = "alone" if token.start in line.alone else "behind"
-            found.append(_Word(_text(token), "  ", depth, None, place))
+            words.append(_Word(_text(token), "  ", depth, None, place))
             continue
         depth -= token.text in CLOSERS
         is_sign = token.text in ("+", "-") and (before is None or before.type not in VALUES)
         space = "" if is_unary else _space(before, token)
         cost = None if is_sign or is_index or not may_break else _cost(before, token)
-        found.append(_Word(_text(token), space, depth, None if cost is None else cost + depth, ""))
+        words.append(_Word(_text(token), space, depth, None if cost is None else cost + depth, ""))
         depth += token.text in OPENERS
         may_break |= depth > 0 or token.text == "=" or token.type == "RETURN"
         is_index = token.text == "[" and not space
         before, is_unary = token, is_sign
-    return found
+    return words
 
 
 def _cost(before: Token | None, token: Token) -> float | None:
-    """Of a break between two words of one depth."""
+    """The cost of a break between two tokens, before that of the brackets around them."""
     if before is not None and before.text in OPENERS and token.text not in CLOSERS:
-        return COST_IN_BRACKET - 1  # it is one deeper than the bracket
+        return COST_IN_BRACKET - 1  # the token is one deeper than the bracket
     if before is not None and before.text == ",":
         return 0
     return COSTS.get(token.text) if before is not None and before.type in VALUES else None
 
 
 def _space(before: Token | None, token: Token) -> str:
-    """The space between two words."""
+    """The space between two tokens."""
     if before is None or token.text in (",", ";", ":", *CLOSERS) or before.text in OPENERS:
         return ""
     if token.text == "(" and (before.type in VALUES or tables().after(before.type) == {"LPAR"}):
-        return ""
+        return ""  # the bracket of a call, of a form or of draw
     return "" if token.text == "[" and before.type in VALUES else " "

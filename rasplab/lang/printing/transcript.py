@@ -1,13 +1,14 @@
-"""Values as the lines of the REPL's plain transcript.
+"""Values as the lines of the REPL's plain transcript, character for character as in the reference.
 
-Every function yields lines without their newline, top down, so that a fault on the way leaves what
-came before it.
+Every function yields lines without their newline, top down, so that where an error occurs the lines
+before it are already shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from rasplab.base.errors import columns
 from rasplab.lang.elaborate.values import (
@@ -26,14 +27,17 @@ from rasplab.lang.elaborate.values import (
 from rasplab.program.interpret.bitrows import Rows
 from rasplab.program.interpret.exact import Column
 
+SKIPPED = "[skipped full display: identical values]"
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What values are shown on, and how.
+    """How values are shown.
 
-    sop_example, selector_example   the inputs; None where s-ops, selectors are shown without
-    full                            s-ops as two padded lines, input and output
-    column                          a node on an input
+    sop_example       the input that s-ops are shown on; None to show them without
+    selector_example  the input that selectors are shown on; None to show them without
+    full              whether s-ops are shown on two padded lines, input and output
+    column            gives the column of a node on an input
     """
 
     sop_example: str | list | None
@@ -45,7 +49,12 @@ class View:
 def named_lines(
     view: View, name: str | None, value: Value, depth: int = 0, lead: str = ""
 ) -> Iterator[str]:
-    """A value under its name; `depth` tabs deep, after the `lead` of a dict's key."""
+    """The lines of a value.
+
+    name   the name to show; None shows a node's own
+    depth  tabs before each line: items of lists and dicts stand deeper
+    lead   the key of a dict, before its value
+    """
     tabs = "\t" * depth
     if isinstance(value, Node):
         yield from _node_lines(view, value.name if name is None else name, value, tabs, lead)
@@ -65,7 +74,7 @@ def _node_lines(view: View, name: str, node: Node, tabs: str, lead: str) -> Iter
         if view.selector_example is not None:
             yield f"{tabs} \t Example:"
             rows = view.column(node, view.selector_example)
-            yield from matrix_lines(view.selector_example, rows, tabs)
+            yield from matrix_lines(view.selector_example, cast(Rows, rows), tabs)
         return
     yield f"{tabs} {lead}    s-op: {name}"
     if view.sop_example is not None:
@@ -86,18 +95,15 @@ def _example_lines(
         yield from _padded_lines(example, values, tabs)
 
 
-SKIPPED = "[skipped full display: identical values]"
-
-
 def _padded_lines(example: str | list, values: list, tabs: str) -> Iterator[str]:
-    """Input and output over each other, right-aligned in columns of one width."""
-    above, below = _cells(list(example)), _cells(values)
-    width = max([_width(t) for t in above + below])
+    """Input and output on a line each, right-aligned in columns of one width."""
+    inputs, outputs = _cells(list(example)), _cells(values)
+    width = max(_width(t) for t in inputs + outputs)
     for word, cells, kind in (
-        ("input:  ", above, "string"),
-        ("output: ", below, type_word(values)),
+        ("input:  ", inputs, "string"),
+        ("output: ", outputs, type_word(values)),
     ):
-        yield f"{tabs} \t\t{word} {' '.join([_right(c, width) for c in cells])} \t ({kind}s)"
+        yield f"{tabs} \t\t{word} {' '.join(_right(c, width) for c in cells)} \t ({kind}s)"
 
 
 def _width(text: str) -> int:
@@ -109,19 +115,19 @@ def _right(text: str, width: int) -> str:
 
 
 def _cells(values: list) -> list[str]:
-    """Values as text; of bools only the rarer one is written, both where they are equally many."""
+    """Values as text; of bools only the rarer value is written, or both where they are as many."""
     if not isinstance(values[0], bool):
         return [str(v) for v in values]
-    trues = sum([v is True for v in values])
-    falses = sum([v is False for v in values])
+    trues = sum(v is True for v in values)
+    falses = sum(v is False for v in values)
     true, false = "T" if trues <= falses else "", "F" if falses <= trues else ""
     return [true if v else false for v in values]
 
 
 def matrix_lines(tokens: str | list | tuple, rows: Rows, tabs: str = "") -> Iterator[str]:
-    """A selector: the keys' tokens above, a row for each query.
+    """A selector's matrix: the keys' tokens above, a row for each query, with 1 where it selects.
 
-    As in the reference a cell is one column wide, unless characters are not.
+    As in the reference a cell is one column wide, unless some token is wider or narrower.
     """
     texts = [str(t) for t in tokens]
     uneven = any(_width(t) != len(t) for t in texts)
@@ -129,7 +135,7 @@ def matrix_lines(tokens: str | list | tuple, rows: Rows, tabs: str = "") -> Iter
     left = max(widths) if uneven else 0
     yield f"{tabs} \t\t\t {' ' * max(0, left - 1)}    {' '.join(texts)}"
     for text, row in zip(texts, rows, strict=True):
-        cells = " ".join([_right("1" if row >> k & 1 else " ", w) for k, w in enumerate(widths)])
+        cells = " ".join(_right("1" if row >> k & 1 else " ", w) for k, w in enumerate(widths))
         yield f"{tabs} \t\t\t {_right(text, left)} | {cells}"
 
 
@@ -141,7 +147,7 @@ def _container_lines(
         word, brackets = "dict", "{}"
     header = f"   {word}: {f'{name} = ' if name is not None else ''}"
     items = value.values() if isinstance(value, dict) else value
-    if all([is_atom(v) or isinstance(v, Function | Builtin | Applied) for v in items]):
+    if all(is_atom(v) or isinstance(v, Function | Builtin | Applied) for v in items):
         yield f"{tabs} {lead} {header}{plain_text(value)}"
         return
     yield f"{tabs} {lead} {header}{tabs} {brackets[0]}"
@@ -155,10 +161,10 @@ def _container_lines(
 
 
 def applied_lines(view: View, applied: Applied) -> Iterator[str]:
-    """An s-op or selector put to an input."""
+    """The lines of an s-op or selector applied to an input."""
     if applied.is_selector:
         yield "\t = "
-        yield from matrix_lines(applied.tokens, applied.column)
+        yield from matrix_lines(applied.tokens, cast(Rows, applied.column))
     elif not view.full:
         yield f"\t =  {sequence_text(applied.column)}"
     elif len(set(applied.column)) == 1:

@@ -1,7 +1,9 @@
-"""Programs to text: `unparse(program)`, RASP that parses to a program of the same digest.
+"""Programs to text: `unparse(program)` -> RASP that parses to a program of the same digest.
 
-A node becomes a statement of its own where it has a name, several users or a long text; else it is
-written inside its user's.
+Nodes are written in canonical order, operands first. A node becomes a statement where it has a
+name, several users or a long expression; otherwise its expression is written inside its user's.
+The difficulty is to write what parses to the very same nodes: a constant among constants would be
+computed at once, so it is wrapped in `constant(...)`; brackets follow the precedence table.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeGuard
 
 from rasplab.base.errors import RaspValueError
 from rasplab.lang.elaborate.operators import MIRRORED
 from rasplab.lang.printing.format import format_text
-from rasplab.lang.syntax.vocabulary import RESERVED, vocabulary
+from rasplab.lang.syntax.vocabulary import BUILT_IN, RESERVED, TRUTHS, vocabulary
+from rasplab.program.functions import PREDICATES
 from rasplab.program.graph import (
     Aggregate,
     Combine,
@@ -33,29 +37,32 @@ from rasplab.program.graph import (
 )
 from rasplab.program.values import Value
 
-LINE = 72
-"""Characters of an expression; what is longer gets names for its parts."""
+MAX_LENGTH = 72
+"""Characters of an expression; a longer one becomes a statement."""
 
 MAX_DEPTH = 8
-"""How deep expressions nest."""
+"""Operations nested in an expression; a deeper one becomes a statement."""
 
 ATOM, PREFIX, OTHER = 0, 2, 99
 LEVELS = {"^": 3, "*": 4, "/": 4, "%": 4.5, "+": 6, "-": 6, "and": 8, "or": 8} | dict.fromkeys(
-    ("==", "!=", "<", "<=", ">", ">="), 7
+    PREDICATES, 7
 )
-"""How tightly each operator binds, tightest first: the precedence table of the grammar."""
+"""The precedence table of the grammar: the lower the level, the tighter an operator binds."""
 
-USED = frozenset({"selector_width", "constant", "chr", "True", "False"})
-"""Names that an unparsed text reads, so it gives them to nothing else."""
+LIBRARY_USED = frozenset((*BUILT_IN, *TRUTHS))
+"""Names of the library that an unparsed text reads, so it assigns none of them."""
 
 STRING = re.compile(r'[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+')
-"""What stands between double quotes in any file; other characters are written as chr(n)."""
+"""Characters that a file may have between double quotes; others are written as chr(n)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An expression: its text, how tightly its outermost operator binds, how deep it nests.
+    """An expression.
 
+    level     that of its outermost operator in LEVELS; ATOM, PREFIX or OTHER (if, in)
+    op        its outermost operator, or ""
+    depth     operations nested in it
     constant  the node, where it is a constant
     is_sop    False for an atom or list, which is not yet an s-op
     """
@@ -69,9 +76,10 @@ class Text:
 
 
 def unparse(program: Program) -> str:
-    """RASP text of a program: `parse` makes of it a program of the same digest and names.
+    """RASP text of a program, which `parse` reads back as a program of the same digest and names.
 
-    Raises RaspValueError for a graph that no text makes (a list looked up that is no constant, ...)
+    Raises RaspValueError for a program of several outputs, and for a graph that no text makes, such
+    as one that indexes a list that is not constant.
     """
     if program.also:
         raise RaspValueError("a program of several outputs has one text for each of them")
@@ -80,9 +88,15 @@ def unparse(program: Program) -> str:
 
 @dataclass(slots=True)
 class _Writer:
+    """Writes one program.
+
+    lines     the statements so far
+    invented  how many names have been made up
+    """
+
     program: Program
     lines: list[str] = field(default_factory=list)
-    made: int = 0
+    invented: int = 0
 
     def text(self) -> str:
         """The statements, the output's last."""
@@ -106,21 +120,21 @@ class _Writer:
 
     def _names(self) -> dict[int, list[str]]:
         """The names of each node that a text may give it."""
-        found: dict[int, list[str]] = {}
+        names: dict[int, list[str]] = {}
         for name, i in self.program.names:
-            if name not in USED and is_assignable(name):
-                found.setdefault(i, []).append(name)
-        return found
+            if name not in LIBRARY_USED and is_assignable(name):
+                names.setdefault(i, []).append(name)
+        return names
 
     def _fresh(self, taken: set[str]) -> str:
-        """A name that nothing has."""
+        """A name that no node has: x1, x2, ..."""
         while True:
-            self.made += 1
-            if f"x{self.made}" not in taken:
-                return f"x{self.made}"
+            self.invented += 1
+            if f"x{self.invented}" not in taken:
+                return f"x{self.invented}"
 
     def _assigned(self, names: list[str], text: Text) -> Text:
-        """The statements that give an expression its names; the first name, to use."""
+        """Write the statements that give an expression its names; its first name as a Text."""
         value = _as_sop(text).text
         for name in names:
             self.lines.append(f"{name} = {value};")
@@ -170,33 +184,33 @@ def is_assignable(name: str) -> bool:
 def _library_nodes(nodes: tuple[Node, ...], names: dict[int, list[str]]) -> dict[int, str]:
     """The nodes that are the library's `full_s` and `length`, by their names there."""
     given = {name for i in names for name in names[i]}
-    found: dict[int, str] = {}
+    library: dict[int, str] = {}
     for i, node in enumerate(nodes):
         match node:
             case Select(k, q, "==") if node_key(nodes[k]) == node_key(nodes[q]) == _ONE:
                 name = "full_s"
-            case SelectorWidth(s) if found.get(s) == "full_s":
+            case SelectorWidth(s) if library.get(s) == "full_s":
                 name = "length"
             case _:
                 continue
         if name not in given or name in names.get(i, ()):
-            found[i] = name
+            library[i] = name
             names[i] = [n for n in names.get(i, ()) if n != name]
-    return found
+    return library
 
 
 _ONE = node_key(Constant(1))
 
 
 def _is_short(node: Node) -> bool:
-    """Whether it is written again wherever it is used."""
+    """Whether a node is written out wherever it is used, although it has several users."""
     return isinstance(node, Tokens | Indices) or (
         isinstance(node, Constant) and not isinstance(node.value, tuple)
     )
 
 
 def _is_long(text: Text) -> bool:
-    return text.is_sop and (len(text.text) > LINE or text.depth >= MAX_DEPTH)
+    return text.is_sop and (len(text.text) > MAX_LENGTH or text.depth >= MAX_DEPTH)
 
 
 def _constant(node: Constant, value: Value) -> Text:
@@ -212,7 +226,7 @@ def _as_sop(text: Text) -> Text:
 
 
 def _operand(text: Text) -> Text:
-    """An operand of select or aggregate, where an atom is an s-op and a list is none."""
+    """An operand of select or aggregate, which take an atom as an s-op but no list."""
     is_list = text.constant is not None and isinstance(text.constant.value, tuple)
     return _as_sop(text) if is_list else text
 
@@ -235,6 +249,7 @@ def _map(fn: str, args: list[Text]) -> Text:
         depth = 1 + max(p.depth for p in parts)
         return Text("{} if {} else {}".format(*written), OTHER, "if", depth)
     left, right = _operand(args[0]), _operand(args[1])
+    # Two atoms would be computed at once, and an atom left of a comparison change sides with it.
     if not right.is_sop or fn in MIRRORED:
         left = _as_sop(left)
     return _binary(fn, left, right)
@@ -254,39 +269,39 @@ def _atom(part: Text) -> str:
 
 
 def _inside(part: Text, op: str, is_right: bool = False) -> str:
-    """An operand of a binary operator: in brackets where it needs them, or where leaving them out
-    would send readers to the table."""
+    """An operand of a binary operator, in brackets where it needs them or is unclear without."""
     level, pair = LEVELS[op], {part.op, op}
     binds = part.level < level or (part.level == level and not is_right)
+    # Where RASP's precedence differs from Python's, a reader would have to look it up.
     unclear = (
-        (part.level == level >= 7 and (level == 7 or part.op != op))
-        or (part.op == "not" and level < 8)
-        or (part.level == PREFIX and op == "^")
-        or ("%" in pair and len(pair) == 2 and pair <= {"%", "*", "/", "^"})
+        (part.level == level >= 7 and (level == 7 or part.op != op))  # 3 > 2 > 1, a and b or c
+        or (part.op == "not" and level < 8)  # not a == b
+        or (part.level == PREFIX and op == "^")  # -a ^ b
+        or ("%" in pair and len(pair) == 2 and pair <= {"%", "*", "/", "^"})  # a % b * c
     )
     return part.text if part.level == ATOM or (binds and not unclear) else f"({part.text})"
 
 
 def _container(fn: str, args: list[Text]) -> Text:
-    """`list[i]`, `dict[key]`, `x in list`: the container is a constant."""
+    """An s-op over a constant container: `list[i]`, `dict[key]`, `x in list`."""
     item, container = (args[0], args[1]) if fn == "in" else (args[1], args[0])
-    at, depth = _as_sop(item), 1 + item.depth
+    key, depth = _as_sop(item), 1 + item.depth
     if container.constant is None:
         raise _no_text(f"`{fn}` over {container.text}")
     value = container.constant.value
     container = _constant(container.constant, value)
     if fn == "in" and isinstance(value, tuple) and not any(isinstance(v, tuple) for v in value):
-        return Text(f"{_inside(at, '+')} in {container.text}", OTHER, "in", depth)
+        return Text(f"{_inside(key, '+')} in {container.text}", OTHER, "in", depth)
     if fn == "index" and isinstance(value, tuple | str):
-        return Text(f"{_atom(container)}[{at.text}]", depth=depth)
+        return Text(f"{_atom(container)}[{key.text}]", depth=depth)
     if fn == "lookup" and _is_dict(value):
         pairs = ", ".join(f"{value_text(k)}: {value_text(v)}" for k, v in value)
-        return Text(f"{{{pairs}}}[{at.text}]", depth=depth)
+        return Text(f"{{{pairs}}}[{key.text}]", depth=depth)
     raise _no_text(f"`{fn}` over {container.text}")
 
 
-def _is_dict(value: Value) -> bool:
-    """Whether these are the pairs of a dict."""
+def _is_dict(value: Value) -> TypeGuard[tuple[tuple[Value, Value], ...]]:
+    """Whether a constant holds the pairs of a dict."""
     if not isinstance(value, tuple) or not all(isinstance(p, tuple) and len(p) == 2 for p in value):
         return False
     keys = [key for key, _ in value]

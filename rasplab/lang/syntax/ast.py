@@ -1,4 +1,8 @@
-"""The syntax tree of RASP: frozen dataclasses, each with the span of the text it was read from."""
+"""The syntax tree of RASP: expressions, statements and commands as frozen dataclasses.
+
+Each node carries the span of the text it was read from. Nothing is resolved here: a `Name` may turn
+out to be an s-op, a selector, a function or a number.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """`[a, b]`."""
+    """A list: `[a, b]`."""
 
     items: tuple[Expr, ...]
     span: Span
@@ -34,7 +38,7 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class DictOf:
-    """`{k: v, ...}`."""
+    """A dict: `{k: v, ...}`."""
 
     pairs: tuple[tuple[Expr, Expr], ...]
     span: Span
@@ -42,28 +46,28 @@ class DictOf:
 
 @dataclass(frozen=True, slots=True)
 class ListFor:
-    """`[item for names in over]`."""
+    """A list comprehension: `[item for names in iterable]`."""
 
     item: Expr
     names: tuple[str, ...]
-    over: Expr
+    iterable: Expr
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class DictFor:
-    """`{key: value for names in over}`."""
+    """A dict comprehension: `{key: value for names in iterable}`."""
 
     key: Expr
     value: Expr
     names: tuple[str, ...]
-    over: Expr
+    iterable: Expr
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """`not a`, `-a`, `+a`, `round(a)`, `indicator(a)`."""
+    """An operation on one operand: `not a`, `-a`, `+a`, `round(a)`, `indicator(a)`."""
 
     op: str
     operand: Expr
@@ -72,7 +76,7 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """`left op right`; `in` is one of the ops."""
+    """An operation on two operands: `left op right`, where `in` is one of the ops."""
 
     op: str
     left: Expr
@@ -82,7 +86,7 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class IfElse:
-    """`then if condition else other`."""
+    """A choice: `then if condition else other`."""
 
     then: Expr
     condition: Expr
@@ -92,16 +96,16 @@ class IfElse:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`of[at]`."""
+    """One item, or the items at an s-op's values: `container[key]`."""
 
-    of: Expr
-    at: Expr
+    container: Expr
+    key: Expr
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`function(arguments)`: a function's call, or an s-op or selector put to an input."""
+    """A function's call, or an s-op or selector applied to an input: `function(arguments)`."""
 
     function: Expr
     arguments: tuple[Expr, ...]
@@ -110,7 +114,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class SelectForm:
-    """`select(keys, queries, predicate)`."""
+    """A selector: `select(keys, queries, predicate)`."""
 
     keys: Expr
     queries: Expr
@@ -120,7 +124,7 @@ class SelectForm:
 
 @dataclass(frozen=True, slots=True)
 class AggregateForm:
-    """`aggregate(selector, values, default)`."""
+    """An aggregation: `aggregate(selector, values, default)`."""
 
     selector: Expr
     values: Expr
@@ -130,7 +134,7 @@ class AggregateForm:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`range(...)`, `zip(...)`, `len(...)`."""
+    """The forms on lists: `range(...)`, `zip(...)`, `len(...)`."""
 
     name: str
     arguments: tuple[Expr, ...]
@@ -157,7 +161,7 @@ Expr = (
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`e;`"""
+    """An expression as a statement: `e;`."""
 
     expr: Expr
     span: Span
@@ -165,7 +169,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`a, b = e1, e2;`"""
+    """An assignment: `a, b = e1, e2;`."""
 
     names: tuple[str, ...]
     values: tuple[Expr, ...]
@@ -174,7 +178,7 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class Define:
-    """`def name(parameters) { body return results; }`"""
+    """A function: `def name(parameters) { body return results; }`."""
 
     name: str
     parameters: tuple[str, ...]
@@ -185,17 +189,17 @@ class Define:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`for names in over { body }`"""
+    """A loop: `for names in iterable { body }`."""
 
     names: tuple[str, ...]
-    over: Expr
+    iterable: Expr
     body: tuple[Statement, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`load "path";`"""
+    """The run of another file: `load "path";`."""
 
     path: str
     span: Span
@@ -203,16 +207,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """`draw(sop, on);`"""
+    """A picture of an s-op's computation: `draw(sop, tokens);`."""
 
     sop: Expr
-    on: Expr | None
+    tokens: Expr | None
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class SetExample:
-    """`set [s-op|selector] example e`; which is "s-op", "selector" or "both"."""
+    """A new example: `set [s-op|selector] example e`; `which` is "s-op", "selector" or "both"."""
 
     which: str
     value: Expr
@@ -221,7 +225,7 @@ class SetExample:
 
 @dataclass(frozen=True, slots=True)
 class ShowExample:
-    """`show [s-op|selector] example`"""
+    """The question for the example: `show [s-op|selector] example`."""
 
     which: str
     span: Span
@@ -229,7 +233,7 @@ class ShowExample:
 
 @dataclass(frozen=True, slots=True)
 class SwitchExamples:
-    """`[s-op|selector] examples on|off`"""
+    """Whether values are shown on the example: `[s-op|selector] examples on|off`."""
 
     which: str
     on: bool
@@ -238,7 +242,7 @@ class SwitchExamples:
 
 @dataclass(frozen=True, slots=True)
 class SwitchDisplay:
-    """`full seq display on|off`"""
+    """Whether s-ops are shown on two lines: `full seq display on|off`."""
 
     on: bool
     span: Span
@@ -246,7 +250,7 @@ class SwitchDisplay:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """`exit`, `quit`"""
+    """The end of a session: `exit`, `quit`."""
 
     span: Span
 
@@ -254,6 +258,7 @@ class Leave:
 Statement = Expression | Assign | Define | Loop | Load | Draw
 Command = SetExample | ShowExample | SwitchExamples | SwitchDisplay | Leave
 COMMANDS = (SetExample, ShowExample, SwitchExamples, SwitchDisplay, Leave)
+"""What controls a REPL or a notebook; a program that is loaded ignores it, except `exit`."""
 
 
 @dataclass(frozen=True, slots=True)

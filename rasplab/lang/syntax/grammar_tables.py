@@ -1,9 +1,9 @@
-"""The LALR tables of the grammar: read from `rasp.tables.json`, or built by lark when the grammar
-has changed.
+"""The LALR(1) tables of the grammar: read from `rasp.tables.json`, or built by lark.
 
-lark takes a fifth of a second to import and the tables as long again to build; reading them takes
-milliseconds. `python -m rasplab.lang.syntax.grammar_tables` writes them anew; a test holds them against the
-grammar.
+grammars/rasp.lark -> `tables()`. lark takes 0.2 s to import and as long again to build the tables;
+reading the stored ones takes milliseconds. They are built anew in memory when the grammar no
+longer has the digest they were made from; `python -m rasplab.lang.syntax.grammar_tables` stores
+them, and a test compares the stored ones with the grammar.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-PACKAGE = Path(__file__).resolve().parents[2]
+from rasplab.program.zoo import shipped
+
 END = "$END"
 """The terminal after the last token."""
 
@@ -24,13 +26,13 @@ END = "$END"
 class Tables:
     """What the parser needs.
 
-    lexer    one alternation of all terminals that are patterns, by priority
-    patterns terminal -> its regular expression, for the terminals that have one
-    words    text -> terminal, for the terminals that are fixed words and look like names
-    signs    terminal -> its text, for all fixed texts
-    actions  state -> terminal -> state to shift to (>= 0) or rule to reduce by (-1 - rule)
-    gotos    state -> nonterminal -> state
-    rules    (nonterminal, length, action name), the action "" meaning: its only child
+    lexer     one alternation of all terminals, by priority, each a named group
+    patterns  terminal -> its regular expression, for the terminals that have one
+    words     text -> terminal, for the fixed texts that look like names
+    signs     terminal -> its text, for all fixed texts
+    actions   state -> terminal -> state to shift to (>= 0) or rule to reduce by (-1 - rule)
+    gotos     state -> nonterminal -> state
+    rules     (nonterminal, length, action name), the action "" meaning: its only child
     """
 
     lexer: re.Pattern[str]
@@ -44,50 +46,54 @@ class Tables:
     def after(self, terminal: str) -> frozenset[str]:
         """The terminals that may follow a terminal somewhere in a text."""
         targets = {row.get(terminal, -1) for row in self.actions}
-        return frozenset(next_ for state in targets if state >= 0 for next_ in self.actions[state])
-
-
-def grammar_folder() -> Path:
-    """`grammars`: beside the package in a checkout, inside it in an installed wheel."""
-    installed = PACKAGE / "_grammars"
-    return installed if installed.is_dir() else PACKAGE.parent / "grammars"
+        return frozenset(
+            follower for state in targets if state >= 0 for follower in self.actions[state]
+        )
 
 
 @cache
 def tables() -> Tables:
     """The tables of the grammar as it is now."""
-    grammar = (grammar_folder() / "rasp.lark").read_text(encoding="utf-8")
-    stored = grammar_folder() / "rasp.tables.json"
+    grammar = (shipped("grammars") / "rasp.lark").read_text(encoding="utf-8")
+    stored = shipped("grammars") / "rasp.tables.json"
     plain = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
     return _from_plain(plain if plain.get("grammar") == digest(grammar) else build(grammar))
 
 
 def digest(grammar: str) -> str:
-    """What the stored tables are known by."""
+    """SHA-256 of a grammar's text, by which stored tables are recognised."""
     return hashlib.sha256(grammar.encode()).hexdigest()
 
 
-def _from_plain(plain: dict) -> Tables:
+def _from_plain(plain: dict[str, Any]) -> Tables:
     signs = plain["signs"]
-    words = {text: name for name, text in signs.items() if text.isidentifier()}
+    words = {text: terminal for terminal, text in signs.items() if text.isidentifier()}
     fixed = [(name, re.escape(text)) for name, text in signs.items() if not text.isidentifier()]
-    patterns = [*plain["patterns"], *sorted(fixed, key=lambda p: -len(p[1]))]
+    # An alternation takes the first branch that matches, not the longest: `==` before `=`. Words
+    # are no branches: they match as NAME and are looked up afterwards, so that `format` is one
+    # name.
+    patterns = [*plain["patterns"], *sorted(fixed, key=lambda sign: -len(sign[1]))]
     lexer = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns))
-    rules = [(origin, length, action) for origin, length, action in plain["rules"]]
     return Tables(
-        lexer, dict(plain["patterns"]), words, signs, plain["actions"], plain["gotos"], rules
+        lexer=lexer,
+        patterns=dict(plain["patterns"]),
+        words=words,
+        signs=signs,
+        actions=plain["actions"],
+        gotos=plain["gotos"],
+        rules=[(origin, length, action) for origin, length, action in plain["rules"]],
     )
 
 
-def build(grammar: str) -> dict:
+def build(grammar: str) -> dict[str, Any]:
     """The tables of a grammar as plain lists and dicts, by lark."""
     from lark import Lark
 
-    built = Lark(grammar, parser="lalr", lexer="basic", strict=False)
-    table = built.parser.parser._parse_table
+    built: Any = Lark(grammar, parser="lalr", lexer="basic", strict=False)
+    table = built.parser.parser._parse_table  # lark has no public way to it
     order = _states(table)
     numbers = {rule: i for i, rule in enumerate(built.rules)}
-    actions, gotos = zip(*(_row(table.states[s], order, numbers) for s in order), strict=True)
+    rows = [_row(table.states[state], order, numbers) for state in order]
     return {
         "grammar": digest(grammar),
         "patterns": _patterns(built.terminals),
@@ -95,13 +101,13 @@ def build(grammar: str) -> dict:
         "rules": [
             (rule.origin.name, len(rule.expansion), rule.alias or "") for rule in built.rules
         ],
-        "actions": list(actions),
-        "gotos": list(gotos),
+        "actions": [actions for actions, _ in rows],
+        "gotos": [gotos for _, gotos in rows],
     }
 
 
-def _states(table) -> dict:
-    """State -> number, in the order in which they are first reached: the same on every run."""
+def _states(table: Any) -> dict[Any, int]:
+    """State -> number, by first visit from the start: lark's own numbers differ between runs."""
     order = {table.start_states["start"]: 0}
     queue = list(order)
     for state in queue:  # grows meanwhile
@@ -112,7 +118,10 @@ def _states(table) -> dict:
     return order
 
 
-def _row(row: dict, order: dict, numbers: dict) -> tuple[dict, dict]:
+def _row(
+    row: dict[str, Any], order: dict[Any, int], numbers: dict[Any, int]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """A state's row of lark's table as (actions, gotos)."""
     actions, gotos = {}, {}
     for symbol, (action, argument) in sorted(row.items()):
         if action.name == "Reduce":
@@ -124,15 +133,15 @@ def _row(row: dict, order: dict, numbers: dict) -> tuple[dict, dict]:
     return actions, gotos
 
 
-def _patterns(terminals) -> list[tuple[str, str]]:
-    found = [t for t in terminals if t.pattern.type == "re"]
-    found.sort(key=lambda t: (-t.priority, t.name))
-    return [(t.name, t.pattern.value) for t in found]
+def _patterns(terminals: list[Any]) -> list[tuple[str, str]]:
+    patterns = [t for t in terminals if t.pattern.type == "re"]
+    patterns.sort(key=lambda t: (-t.priority, t.name))
+    return [(t.name, t.pattern.value) for t in patterns]
 
 
 def write() -> Path:
     """Build the tables and store them beside the grammar."""
-    folder = grammar_folder()
+    folder = shipped("grammars")
     plain = build((folder / "rasp.lark").read_text(encoding="utf-8"))
     target = folder / "rasp.tables.json"
     target.write_text(json.dumps(plain, separators=(",", ":")) + "\n", encoding="utf-8")

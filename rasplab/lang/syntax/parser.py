@@ -1,9 +1,16 @@
-"""Text to syntax: `parse_module`, an LALR(1) parser over the tables of the grammar."""
+"""Text to syntax: `parse_module(source)` -> Module, by an LALR(1) parser over the grammar's tables.
+
+Read `tokenize` first, then `_run`: one loop over the tokens with a stack, so that no depth of
+nesting in a text can exhaust Python's own stack.
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from rasplab.base.errors import RaspSyntaxError, Source
-from rasplab.lang.syntax.actions import Actions, Token
+from rasplab.lang.syntax.actions import Token, build
 from rasplab.lang.syntax.ast import Module
 from rasplab.lang.syntax.grammar_tables import END, Tables, tables
 from rasplab.lang.syntax.syntax_errors import too_large_number, unexpected, unreadable
@@ -15,63 +22,64 @@ MAX_DIGITS = 4000
 def parse_module(source: Source) -> Module:
     """The syntax of a text.
 
-    Raises RaspSyntaxError, with the place, what is missing and a way out.
+    Raises RaspSyntaxError with the place, what is missing and a way out.
     """
     return Module(source, tuple(_run(source, tokenize(source, tables()), tables())))
 
 
 def is_unfinished(text: str) -> bool:
-    """Whether `text` may still become RASP when more lines follow: nothing in it is wrong, only its
-    end is early."""
+    """Whether `text` may become RASP when more lines follow: its only fault is that it ends."""
     source, end = Source("<input>", text), None
     try:
         tokens = tokenize(source, tables())
         end = tokens[-1].start
         _run(source, tokens, tables())
     except RaspSyntaxError as fault:
-        return end is not None and fault.span.start >= end
+        return end is not None and fault.span is not None and fault.span.start >= end
     return False
 
 
 def tokenize(source: Source, rules: Tables, comments: list[Token] | None = None) -> list[Token]:
-    """The words of a text and an END; its comments go to `comments`.
+    """The tokens of a text and an END; its comments are appended to `comments`.
 
-    Raises RaspSyntaxError where no word begins.
+    Raises RaspSyntaxError where no token begins.
     """
     tokens: list[Token] = []
-    match, at, text = rules.lexer.match, 0, source.text
-    while at < len(text):
-        found = match(text, at)
-        if found is None:
-            raise unreadable(source, at)
-        if found.lastgroup not in ("SPACE", "COMMENT"):
-            tokens.append(_token(source, found, rules))
-        elif comments is not None and found.lastgroup == "COMMENT":
-            comments.append(Token("COMMENT", found.group(), found.start(), found.end()))
-        at = found.end()
+    match, offset, text = rules.lexer.match, 0, source.text
+    while offset < len(text):
+        word = match(text, offset)
+        if word is None:
+            raise unreadable(source, offset)
+        if word.lastgroup not in ("SPACE", "COMMENT"):
+            tokens.append(_token(source, word, rules))
+        elif comments is not None and word.lastgroup == "COMMENT":
+            comments.append(Token("COMMENT", word.group(), word.start(), word.end()))
+        offset = word.end()
     end = tokens[-1].stop if tokens else 0
     return [*tokens, Token(END, "", end, end)]
 
 
-def _token(source: Source, found, rules: Tables) -> Token:
-    kind, text = found.lastgroup, found.group()
-    if kind == "NAME":
-        kind = rules.words.get(text, kind)
-    token = Token(kind, text, found.start(), found.end())
-    if kind in ("INT", "FLOAT") and len(text) > MAX_DIGITS:
+def _token(source: Source, word: re.Match[str], rules: Tables) -> Token:
+    terminal, text = word.lastgroup, word.group()
+    assert terminal is not None, "every alternative of the lexer is a group"
+    if terminal == "NAME":
+        terminal = rules.words.get(text, terminal)
+    token = Token(terminal, text, word.start(), word.end())
+    if terminal in ("INT", "FLOAT") and len(text) > MAX_DIGITS:
         raise too_large_number(source, token, MAX_DIGITS)
     return token
 
 
-def _run(source: Source, tokens: list[Token], rules: Tables) -> list:
-    """Shift and reduce to the end; the value of `start`."""
-    build = Actions(source)
+def _run(source: Source, tokens: list[Token], rules: Tables) -> list[Any]:
+    """Shift and reduce to the end; the value of the rule `start`: the items of the text."""
+    # states[k + 1] is the state after values[k]; values are tokens and what rules have built.
     states, values = [0], []
     for i, token in enumerate(tokens):
         step = rules.actions[states[-1]].get(token.type)
         while step is not None and step < 0:
-            _reduce(rules, -1 - step, states, values, build)
-            if rules.rules[-1 - step][0] == "start":
+            rule = rules.rules[-1 - step]
+            _reduce(rule, rules, states, values, source)
+            if rule[0] == "start":
                 return values[0]
             step = rules.actions[states[-1]].get(token.type)
         if step is None:
@@ -80,18 +88,22 @@ def _run(source: Source, tokens: list[Token], rules: Tables) -> list:
         values.append(token)
         if token.type == END:
             return values[0]
-    raise AssertionError("the end is a token")
+    raise AssertionError("the last token is END")
 
 
-def _reduce(rules: Tables, rule: int, states: list[int], values: list, build: Actions) -> None:
-    """Replace the children of one rule by what it builds."""
-    origin, length, action = rules.rules[rule]
-    cut = len(states) - length
-    children = values[len(values) - length :] if length else []
-    value = getattr(build, action)(children) if action else children[0]
-    del states[cut:]
-    del values[cut - 1 :]
-    values.append(value)
+def _reduce(
+    rule: tuple[str, int, str],
+    rules: Tables,
+    states: list[int],
+    values: list[Any],
+    source: Source,
+) -> None:
+    """Replace the values of a rule's right side by what it builds, and enter the state after it."""
+    origin, length, action = rule
+    first = len(values) - length
+    value = build(action, values[first:], source)
+    del states[first + 1 :]
+    values[first:] = [value]
     goto = rules.gotos[states[-1]].get(origin)
-    if goto is not None:
+    if goto is not None:  # `start` has none: nothing comes after it
         states.append(goto)

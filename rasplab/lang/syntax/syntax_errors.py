@@ -1,7 +1,13 @@
-"""What is wrong with a text that is not RASP, and what to do: the messages, in the words of the
-language."""
+"""Messages for texts that are not RASP: what is wrong, and what to write instead.
+
+`unexpected` is called with the token at which the LALR parser has no action, and the terminals
+that it would have taken. It puts them and their surroundings into a `_Case` and tries
+`EXPLANATIONS` in order; each either recognises its mistake and returns an error, or returns None.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from rasplab.base.errors import RaspSyntaxError, Source, Span
 from rasplab.lang.syntax.actions import Token
@@ -14,68 +20,94 @@ STARTS = ("NAME", "INT", "STRING", "LPAR")
 """Terminals that begin an expression: where one of them may stand, a value may."""
 
 CHARACTERS = {
-    "'": ("a string stands between double quotes", "write \"x\", not 'x'"),
+    "'": ("strings are written in double quotes", "write \"x\", not 'x'"),
     ".": (
-        "a dot belongs only between the digits of a number",
-        "write 0.5 for .5; there are no attributes",
+        "a dot is allowed only between the digits of a number",
+        "write 0.5 instead of .5; values have no attributes",
     ),
-    "!": ("`!` is no operator", "write `not a`, or `a != b`"),
-    "&": ("`&` is no operator", "write `a and b`"),
-    "|": ("`|` is no operator", "write `a or b`"),
+    "!": ("unknown operator `!`", "write `not a`, or `a != b`"),
+    "&": ("unknown operator `&`", "write `a and b`"),
+    "|": ("unknown operator `|`", "write `a or b`"),
     "\\": (
-        "a backslash means nothing here",
-        "a string has no escapes; a statement may go on over lines",
+        "unexpected backslash",
+        "strings have no escapes, and a statement may continue on the next line without one",
     ),
-    "@": ("`@` is no operator", None),
+    "@": ("unknown operator `@`", "the operators are + - * / % ^ == != < <= > >= and or not in"),
 }
+"""A character that begins no token -> the message and the hint."""
+
+PLACES = {
+    "if": "it stands between values: a if c else b",
+    "else": "it stands between values: a if c else b",
+    "return": "it ends a function: def f(x) { return x; }",
+    "def": "it begins a function: def f(x) { return x; }",
+    "for": "it begins a loop, for i in l { ... }; or stands in a list, [i for i in l]",
+}
+"""Keywords and where they belong."""
 
 
 def too_large_number(source: Source, token: Token, most: int) -> RaspSyntaxError:
-    """A number with too many digits."""
+    """The error for a number with more than `most` digits."""
     span = Span(source, token.start, token.stop)
-    return RaspSyntaxError(
-        f"this number has {len(token.text)} digits; at most {most} can be read", span
-    )
+    digits = len(token.text)
+    return RaspSyntaxError(f"this number has {digits} digits; at most {most} can be read", span)
 
 
-def unreadable(source: Source, at: int) -> RaspSyntaxError:
-    """A character that begins no word."""
-    character, span = source.text[at], Span(source, at, at + 1)
+def unreadable(source: Source, offset: int) -> RaspSyntaxError:
+    """The error for a character that begins no token."""
+    character, span = source.text[offset], Span(source, offset, offset + 1)
     if character == '"':
-        end = source.text.find("\n", at)
-        span = Span(source, at, end if end >= 0 else len(source.text))
+        end = source.text.find("\n", offset)
+        span = Span(source, offset, end if end >= 0 else len(source.text))
         return RaspSyntaxError("this string is not closed", span, 'end it with " on the same line')
     if character in CHARACTERS:
         reason, hint = CHARACTERS[character]
         return RaspSyntaxError(reason, span, hint)
-    hint = None if character.isascii() else "only strings and comments take more than ASCII"
-    return RaspSyntaxError(f"{character!r} is no part of RASP", span, hint)
+    ascii_only = "only strings and comments may contain characters beyond ASCII"
+    hint = None if character.isascii() else ascii_only
+    return RaspSyntaxError(f"unexpected character {character!r}", span, hint)
 
 
 def unexpected(
     source: Source, tokens: list[Token], i: int, expected: list[str], signs: dict[str, str]
 ) -> RaspSyntaxError:
-    """Token i where only the `expected` terminals may stand; `signs` is their texts."""
-    case = _Case(source, tokens, i, frozenset(expected), signs)
-    faults = (explain(case) for explain in EXPLANATIONS)
-    fault = next((f for f in faults if f is not None), None)
-    return fault or case.fault(f"{case.shown} cannot stand here", case.wanted())
+    """The error for token i where only the terminals `expected` may stand.
+
+    signs  terminal -> its text, for the fixed texts
+    """
+    case = _case(source, tokens, i, frozenset(expected), signs)
+    for explain in EXPLANATIONS:
+        fault = explain(case)
+        if fault is not None:
+            return fault
+    return case.fault(f"unexpected {case.shown}", case.alternatives())
 
 
+@dataclass(frozen=True, slots=True)
 class _Case:
-    """An unexpected token among its neighbours."""
+    """An unexpected token among its neighbours.
 
-    def __init__(self, source, tokens, i, expected, signs):
-        self.source, self.expected, self.signs = source, expected, signs
-        self.token: Token = tokens[i]
-        self.before: Token | None = tokens[i - 1] if i else None
-        self.after: Token | None = tokens[i + 1] if i + 1 < len(tokens) else None
-        self.open = _open_brackets(tokens[:i])
-        self.past = tokens[:i]
+    past      the tokens before it
+    after     the token behind it, if any
+    open      each bracket still open, with the token before that bracket
+    expected  the terminals that may stand in its place
+    """
+
+    source: Source
+    past: list[Token]
+    token: Token
+    after: Token | None
+    open: list[tuple[Token, Token | None]]
+    expected: frozenset[str]
+    signs: dict[str, str]
 
     @property
     def text(self) -> str:
         return self.token.text
+
+    @property
+    def before(self) -> Token | None:
+        return self.past[-1] if self.past else None
 
     @property
     def at_end(self) -> bool:
@@ -83,7 +115,12 @@ class _Case:
 
     @property
     def shown(self) -> str:
-        return "the end of the text" if self.at_end else f"`{self.text}`"
+        return "end of the text" if self.at_end else f"`{self.text}`"
+
+    @property
+    def opener(self) -> str | None:
+        """The innermost open bracket."""
+        return self.open[-1][0].text if self.open else None
 
     @property
     def callee(self) -> str | None:
@@ -93,22 +130,29 @@ class _Case:
 
     @property
     def statement(self) -> list[Token]:
-        """The words of the statement before the token."""
+        """The tokens of the statement before this one."""
         ends = [i for i, t in enumerate(self.past) if t.text in (";", "{", "}")]
         return self.past[ends[-1] + 1 if ends else 0 :]
 
     @property
     def value_may_stand(self) -> bool:
+        # NAME alone may also be the name of a function or a parameter, so it does not count.
         return any(start in self.expected for start in STARTS[1:])
 
     def fault(
         self, reason: str, hint: str | None = None, token: Token | None = None
     ) -> RaspSyntaxError:
+        """An error at the token, or at another one."""
         place = token or self.token
         return RaspSyntaxError(reason, Span(self.source, place.start, place.stop), hint)
 
-    def wanted(self) -> str | None:
-        """A short list of what may stand here, if it is short."""
+    def missing(self, reason: str, hint: str) -> RaspSyntaxError:
+        """An error right behind the token before this one, where something is missing."""
+        stop = self.before.stop if self.before else self.token.start
+        return self.fault(reason, hint, Token("", "", stop, stop))
+
+    def alternatives(self) -> str | None:
+        """A list of what may stand here, where it is short."""
         if self.value_may_stand:
             return "a value is expected here: a name, a number, a string, a bracket"
         texts = sorted(f"`{self.signs[e]}`" for e in self.expected if e in self.signs)
@@ -122,8 +166,15 @@ def operands_of(word: str | None) -> str:
     return HELP[word].operands if word in HELP else ""
 
 
+def _case(
+    source: Source, tokens: list[Token], i: int, expected: frozenset[str], signs: dict[str, str]
+) -> _Case:
+    past, after = tokens[:i], tokens[i + 1] if i + 1 < len(tokens) else None
+    return _Case(source, past, tokens[i], after, _open_brackets(past), expected, signs)
+
+
 def _open_brackets(tokens: list[Token]) -> list[tuple[Token, Token | None]]:
-    """Each bracket still open, with the word before it."""
+    """Each bracket still open, with the token before it."""
     stack: list[tuple[Token, Token | None]] = []
     for i, token in enumerate(tokens):
         if token.text in OPENERS:
@@ -133,14 +184,13 @@ def _open_brackets(tokens: list[Token]) -> list[tuple[Token, Token | None]]:
     return stack
 
 
-def _bracket(case: _Case):
+def _bracket(case: _Case) -> RaspSyntaxError | None:
     """A closing bracket of the wrong kind, or too many."""
     if case.text not in CLOSERS:
         return None
     if not case.open:
-        return case.fault(
-            f"`{case.text}` closes nothing", f"remove it, or open a `{CLOSERS[case.text]}` before"
-        )
+        opener = CLOSERS[case.text]
+        return case.fault(f"unmatched `{case.text}`", f"remove it, or open a `{opener}` before it")
     opened = case.open[-1][0]
     if OPENERS[opened.text] == case.text:
         return None
@@ -149,23 +199,18 @@ def _bracket(case: _Case):
     return case.fault(reason, f"close that one first with `{OPENERS[opened.text]}`")
 
 
-def _missing_return(case: _Case):
+def _return(case: _Case) -> RaspSyntaxError | None:
+    """A function that ends without `return`, or goes on after it."""
     if case.text == "}" and "RETURN" in case.expected:
-        return case.fault("this function returns nothing", "its last statement must be `return e;`")
+        return case.fault("this function has no `return`", "its last statement must be `return e;`")
+    if case.expected == {"RBRACE"}:
+        hint = "move this before the `return`, or close the function with `}`"
+        return case.fault("a function ends with its `return`", hint)
     return None
 
 
-def _after_return(case: _Case):
-    if "RBRACE" in case.expected and len(case.expected) == 1:
-        return case.fault(
-            "a function ends with its `return`",
-            "move this before it, or close the function with `}`",
-        )
-    return None
-
-
-def _unclosed(case: _Case):
-    """The text ends, or a statement does, or its block begins, inside brackets."""
+def _unclosed(case: _Case) -> RaspSyntaxError | None:
+    """Inside brackets the text ends, or a statement does, or its block begins."""
     block = case.text == "{" and not case.value_may_stand
     if not case.open or not (case.at_end or case.text == ";" or block):
         return None
@@ -177,170 +222,157 @@ def _unclosed(case: _Case):
     return case.fault(where, f"close it with `{OPENERS[opened.text]}`")
 
 
-def _form(case: _Case):
+def _form(case: _Case) -> RaspSyntaxError | None:
     """Too few or too many operands of select, aggregate, ..."""
     operands = operands_of(case.callee)
     if operands and case.text in (")", ","):
         few = "too few" if case.text == ")" else "too many"
         return case.fault(f"{few} operands for {case.callee}", operands)
-    if case.callee == "select" and "OP" in case.expected and len(case.expected) == 1:
-        return case.fault(f"{case.shown} is no comparison", "one of == != < <= > >=")
+    if case.callee == "select" and case.expected == {"OP"}:
+        reason = f"select needs a comparison here, not {case.shown}"
+        return case.fault(reason, "the comparisons are == != < <= > >=")
     return None
 
 
-def _keyword(case: _Case):
-    """A word of the language where a name is meant."""
+def _keyword(case: _Case) -> RaspSyntaxError | None:
+    """A keyword where a name is meant."""
     is_word = case.token.type in case.signs and case.text.replace("-", "").isidentifier()
     reserved = is_word or case.token.type in ("S_OP", "EXIT", "FULL_DISPLAY")
     if reserved and "NAME" in case.expected:
-        hint = PLACES.get(case.text, "it cannot be a name or a value; use another")
-        return case.fault(f"`{case.text}` is a word of the language", hint)
+        hint = PLACES.get(case.text, "it cannot be a name or a value; use another name")
+        return case.fault(f"`{case.text}` is a keyword", hint)
     return None
 
 
-def _foreign(case: _Case):
+def _foreign(case: _Case) -> RaspSyntaxError | None:
     """A word or a sign of another language."""
     for token in (*case.statement, case.token):
         if token.type == "NAME" and token.text in STATEMENTS:
             return case.fault(f"there is no `{token.text}` in RASP", WORDS[token.text], token)
-    pairs = ((case.before, case.token), (case.token, case.after), tuple(case.past[-2:]))
-    for left, right in [p for p in pairs if len(p) == 2]:
+    # A sign such as `//` is two tokens here; the parser may stop at its first, its second, or
+    # behind.
+    pairs = [(case.before, case.token), (case.token, case.after)]
+    if len(case.past) > 1:
+        pairs.append((case.past[-2], case.past[-1]))
+    for left, right in pairs:
         if left and right and left.stop == right.start and left.text + right.text in SIGNS:
             sign = Token("", left.text + right.text, left.start, right.stop)
             return case.fault(f"there is no `{sign.text}` in RASP", SIGNS[sign.text], sign)
     return None
 
 
-def _block(case: _Case):
-    """A loop or a function without its braces, or without its `in`."""
+def _block(case: _Case) -> RaspSyntaxError | None:
+    """A loop or a function without its braces, its `in` or its names."""
     first = case.statement[0].type if case.statement else None
     if first not in ("FOR", "DEF") or case.before is None:
         return None
-    end = Token("", "", case.before.stop, case.before.stop)
     if "LBRACE" in case.expected and not case.value_may_stand:
         shape = "for i in l { ... }" if first == "FOR" else "def f(x) { return x; }"
-        return case.fault("a `{` is missing here", f"write {shape}", end)
+        return case.missing("a `{` is missing here", f"write {shape}")
     if first == "FOR" and {"COMMA", "IN"} <= case.expected and len(case.statement) % 2 == 0:
-        return case.fault("an `in` is missing here", "write for i in l { ... }", end)
+        return case.missing("an `in` is missing here", "write for i in l { ... }")
     if first == "DEF" and case.before.type == "DEF":
-        return case.fault("a function has a name", "write def f(x) { return x; }")
+        return case.fault("the name of the function is missing", "write def f(x) { return x; }")
     if first == "DEF" and "NAME" in case.expected:
-        return case.fault("a parameter is a name", "write def f(x, y) { return x; }")
+        return case.fault("a parameter must be a name", "write def f(x, y) { return x; }")
     return None
 
 
-def _dict(case: _Case):
+def _dict(case: _Case) -> RaspSyntaxError | None:
     """A key without its value."""
-    if "COLON" in case.expected and case.open and case.open[-1][0].text == "{":
-        return case.fault("a dict has a `:` after each key", 'write {"a": 1, "b": 2}')
+    if "COLON" in case.expected and case.opener == "{":
+        return case.fault("a `:` must follow each key of a dict", 'write {"a": 1, "b": 2}')
     return None
 
 
-def _file_name(case: _Case):
+def _file_name(case: _Case) -> RaspSyntaxError | None:
+    """A file name without quotes."""
     if case.expected == {"STRING"} and case.before is not None and case.before.type == "LOAD":
-        return case.fault("the name of a file stands in double quotes", 'write load "name";')
+        return case.fault("file names are written in double quotes", 'write load "name";')
     return None
 
 
-def _comparison(case: _Case):
+def _comparison(case: _Case) -> RaspSyntaxError | None:
     """A comparison as an argument, outside select."""
     if case.token.type == "OP" and case.value_may_stand and case.open:
         return case.fault(
-            f"`{case.text}` has nothing before it",
+            f"`{case.text}` has no left side",
             "a comparison alone is only the last operand of select(keys, queries, ==)",
         )
     return None
 
 
-PLACES = {
-    "if": "it stands between values: a if c else b",
-    "else": "it stands between values: a if c else b",
-    "return": "it ends a function: def f(x) { return x; }",
-    "def": "a function has a name: def f(x) { return x; }",
-    "for": "a loop is a statement: for i in l { ... }; a list is [i for i in l]",
-}
-"""Words of the language and where they belong."""
-
-
-def _equals(case: _Case):
+def _equals(case: _Case) -> RaspSyntaxError | None:
+    """An `=` that assigns nothing."""
+    before = case.before
     if case.text != "=":
         return None
-    if case.before is not None and case.before.text in ("+", "-", "*", "/", "%", "^"):
-        return case.fault(
-            f"there is no `{case.before.text}=`", f"write a = a {case.before.text} 1;"
-        )
-    if case.before is not None and len(case.statement) == 1 and case.before.type in case.signs:
-        return case.fault(
-            f"`{case.before.text}` is a word of the language", "use another name", case.before
-        )
+    if before is not None and before.text in ("+", "-", "*", "/", "%", "^"):
+        return case.fault(f"there is no `{before.text}=`", f"write a = a {before.text} 1;")
+    if before is not None and len(case.statement) == 1 and before.type in case.signs:
+        return case.fault(f"`{before.text}` is a keyword", "use another name", before)
     if case.callee is not None:
-        return case.fault(
-            "an argument has no name", "give arguments by place; to compare, write =="
-        )
+        hint = "give arguments by position; to compare, write =="
+        return case.fault("arguments cannot be given by name", hint)
     if "SEMICOLON" in case.expected:
-        return case.fault(
-            "only names can be assigned to", "write name = value; to compare, write =="
-        )
-    return case.fault("`=` cannot stand here", "to compare, write ==")
+        hint = "write name = value; to compare, write =="
+        return case.fault("only names can be assigned to", hint)
+    return case.fault("unexpected `=`", "to compare, write ==")
 
 
-def _comma(case: _Case):
-    """A comma too many, a tuple, or a missing comma."""
+def _comma(case: _Case) -> RaspSyntaxError | None:
+    """A comma too many, a tuple, or a slice."""
     if case.text in (")", "]", "}") and case.before is not None and case.before.text == ",":
-        return case.fault("a comma with nothing behind it", "remove the comma", case.before)
-    if case.text == "," and case.callee is None and case.open and case.open[-1][0].text == "(":
+        return case.fault("nothing follows this comma", "remove the comma", case.before)
+    if case.text == "," and case.callee is None and case.opener == "(":
         return case.fault("there are no tuples", "write a list: [1, 2]")
-    if case.text == ":" and case.open and case.open[-1][0].text == "[":
-        return case.fault(
-            "there are no slices", "index one position: l[0]; or write a comprehension"
-        )
+    if case.text == ":" and case.opener == "[":
+        hint = "index one position: l[0]; or write a comprehension"
+        return case.fault("there are no slices", hint)
     return None
 
 
-def _number(case: _Case):
-    """Letters or a dot glued to a number."""
+def _number(case: _Case) -> RaspSyntaxError | None:
+    """Letters right after a number."""
     before = case.before
     if before is None or before.stop != case.token.start or before.type not in ("INT", "FLOAT"):
         return None
     if case.token.type == "NAME":
-        return case.fault(
-            "a name cannot follow a number directly", "write 100000.0 for 1e5, and 2 * x for 2x"
-        )
+        hint = "write 100000.0 for 1e5, and 2 * x for 2x"
+        return case.fault("a name cannot follow a number directly", hint)
     return None
 
 
-def _missing_between(case: _Case):
+def _missing_between(case: _Case) -> RaspSyntaxError | None:
     """A value directly after a value: a `,` or `;` is missing."""
     if case.before is None or case.at_end or case.token.type == "FOR":
         return None
-    opened = case.open[-1][0].text if case.open else "{"
-    if "SEMICOLON" in case.expected and opened == "{":
-        end = Token("", "", case.before.stop, case.before.stop)
-        return case.fault("a `;` is missing here", "every statement ends with `;`", end)
+    if "SEMICOLON" in case.expected and case.opener in (None, "{"):
+        return case.missing("a `;` is missing here", "every statement ends with `;`")
     if "COMMA" in case.expected and case.token.type in STARTS:
         return case.fault(f"a `,` or an operator is missing before `{case.text}`")
     return None
 
 
-def _else(case: _Case):
+def _else(case: _Case) -> RaspSyntaxError | None:
+    """A choice without its other side."""
     if "ELSE" in case.expected and not case.value_may_stand:
         return case.fault("this `if` has no `else`", "write a if c else b")
     return None
 
 
-def _early_end(case: _Case):
+def _early_end(case: _Case) -> RaspSyntaxError | None:
+    """The end of the text within a statement."""
     if not case.at_end:
         return None
-    if "SEMICOLON" in case.expected:
-        return case.fault("the text ends before the statement does", "end it with `;`")
-    return case.fault("the text ends before the statement does", case.wanted())
+    hint = "end it with `;`" if "SEMICOLON" in case.expected else case.alternatives()
+    return case.fault("the text ends inside a statement", hint)
 
 
 EXPLANATIONS = (
     _bracket,
     _comma,
-    _missing_return,
-    _after_return,
+    _return,
     _unclosed,
     _form,
     _foreign,
@@ -355,4 +387,4 @@ EXPLANATIONS = (
     _missing_between,
     _early_end,
 )
-"""Tried in this order; the first that recognizes its case speaks."""
+"""Tried in this order: the more specific mistakes come first."""

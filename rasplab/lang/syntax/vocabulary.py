@@ -12,14 +12,13 @@ from functools import cache
 
 from rasplab.base.errors import Source
 from rasplab.lang.syntax.ast import Assign, Command, Define, Module, Statement
-from rasplab.lang.syntax.grammar_tables import grammar_folder, tables
+from rasplab.lang.syntax.grammar_tables import tables
 from rasplab.lang.syntax.parser import parse_module
+from rasplab.program.functions import CASTS
+from rasplab.program.zoo import shipped
 
 OPERATORS = ("and", "in", "not", "or")
 TRUTHS = ("True", "False")
-CASTS = ("asis", "str", "int", "float", "bool")
-"""The ways to read the input: `tokens_asis`, `tokens_str`, ..."""
-
 INPUTS = ("indices", *(f"tokens_{cast}" for cast in CASTS))
 RESERVED = frozenset((*TRUTHS, *INPUTS, "out", "range", "zip", "len", "get"))
 """Names that no text may assign, as in the reference; the words of the grammar come on top."""
@@ -81,7 +80,7 @@ def _words_of_patterns(patterns: dict[str, str]) -> dict[str, str]:
 @cache
 def prelude() -> Module:
     """The syntax of the library's part that is written in RASP: `grammars/prelude.rasp`."""
-    path = grammar_folder() / "prelude.rasp"
+    path = shipped("grammars") / "prelude.rasp"
     return parse_module(Source("prelude.rasp", path.read_text(encoding="utf-8")))
 
 
