@@ -64,8 +64,8 @@ def bootstrap_mean(
 
 
 def percentiles(
-    draws: Float[np.ndarray, "resample *rest"], level: float = 0.95
-) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+    draws: Float[np.ndarray, "resample ..."], level: float = 0.95
+) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
     """The central interval that holds `level` of the draws, along the first axis."""
     import numpy as np
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rasplab.base.doors import Doors
 from rasplab.base.errors import Span
 from rasplab.program.functions import FUNCTIONS
-from rasplab.program.values import Atom, Value, _typed, literal
+from rasplab.program.values import Atom, Value, literal, typed_key
 
 MAX_LABEL = 200
 """Characters of a node's label; longer ones, which nest without bound, are its number instead."""
@@ -121,9 +121,9 @@ def node_key(node: Node) -> tuple:
     """A key equal for equal nodes only: constants 1, 1.0 and True differ."""
     match node:
         case Constant(value):
-            return ("Constant", _typed(value))
+            return ("Constant", typed_key(value))
         case Aggregate(selector, values, default):
-            return ("Aggregate", selector, values, _typed(default))
+            return ("Aggregate", selector, values, typed_key(default))
     return (type(node).__name__, *(getattr(node, f.name) for f in fields(node)))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rasplab.base.text import _line, clip, pad, width
 
@@ -18,10 +19,53 @@ MAX_TOKEN = 8
 """Columns of a token beside a grid."""
 
 
-def _typed(value: Value) -> tuple:
+ROUNDING = 1e-9
+"""Relative difference below which two numbers count as equal.
+
+A model's logits are decoded to the nearest fraction, the interpreter rounds after each operation.
+"""
+
+MAX_FLOAT = 1e308
+"""Numbers from here on are equal only if their keys are: ints this large have no float."""
+
+MIN_SCALE = 1e-3
+"""ROUNDING is relative to the expected number, or to this where that is smaller."""
+
+
+def typed_key(value: Any) -> tuple:
+    """A key equal for the same value of the same type: 1, 1.0 and True differ, as do 0.0 and -0.0.
+
+    Its text is part of program digests, and so of files.
+    """
     if isinstance(value, tuple):
-        return ("tuple", *(_typed(v) for v in value))
+        return ("tuple", *(typed_key(v) for v in value))
     return (type(value).__name__, repr(value))
+
+
+def value_key(value: Any) -> tuple:
+    """A key equal for values that count as equal: 1 and 1.0, nan and nan, but not 1 and True."""
+    if isinstance(value, tuple):
+        return ("tuple", *(value_key(v) for v in value))
+    if is_number(value):
+        return ("number", value if value == value else "nan")
+    return (type(value).__name__, value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is an int or a float; a bool is neither."""
+    return type(value) in (int, float)
+
+
+def same_value(expected: Any, given: Any) -> bool:
+    """Whether two values count as equal: their keys, or as numbers up to ROUNDING."""
+    a, b = as_float(expected), as_float(given)
+    close = abs(a - b) <= ROUNDING * max(MIN_SCALE, abs(a))
+    return close or value_key(expected) == value_key(given)
+
+
+def as_float(value: Any) -> float:
+    """A number as a float; nan, which is close to nothing, for what is no number a float holds."""
+    return float(value) if is_number(value) and abs(value) < MAX_FLOAT else math.nan
 
 
 def literal(value: Value) -> str:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
+from rasplab.program.batch.columns import Column
 from rasplab.program.values import Value
 
-
-@dataclass(frozen=True, eq=False)
-class CodeTable:
-    """Values of many positions: a position with code c holds values[c]."""
-
-    codes: Int[np.ndarray, "*batch pos"]
-    values: tuple[Value, ...]
+CodeTable = Column
+"""Values of many positions: each position holds values[code]."""
 
 
 def nearest_listed(

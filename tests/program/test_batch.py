@@ -7,7 +7,7 @@ import rasplab
 from rasplab.base.errors import RaspError
 from rasplab.program import zoo
 from rasplab.program.batch import evaluate as batch
-from rasplab.program.batch.evaluate import evaluate_batch, typed
+from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
     Aggregate,
@@ -21,6 +21,7 @@ from rasplab.program.graph import (
     Tokens,
 )
 from rasplab.program.interpret.exact import evaluate
+from rasplab.program.values import typed_key
 
 VOCABS = [("a", "b", "c"), (0, 1, 2, -3), (0.1, 0.2, 0.3, 2.5), (True, False), (0, 0.5, True)]
 
@@ -42,8 +43,8 @@ def agree(program, ids, vocab, causal=False):
                     selector[row if len(selector) > 1 else 0], wanted.values[i]
                 )
             else:
-                got = list(map(typed, trace[i].row(row)))
-                assert got == list(map(typed, wanted.values[i])), (program.listing(), tokens, i)
+                got = list(map(typed_key, trace[i].row(row)))
+                assert got == list(map(typed_key, wanted.values[i])), (program.listing(), tokens, i)
     return int(trace.faults.sum())
 
 

@@ -10,7 +10,7 @@ from support.generate import random_program
 import rasplab
 from rasplab.base.errors import RaspError
 from rasplab.program import zoo
-from rasplab.program.batch.columns import typed
+from rasplab.program.values import typed_key
 
 
 def outcome(run):
@@ -19,7 +19,7 @@ def outcome(run):
         found = run()
     except RaspError as error:
         return str(error)
-    return found.tolist() if isinstance(found, np.ndarray) else [typed(v) for v in found]
+    return found.tolist() if isinstance(found, np.ndarray) else [typed_key(v) for v in found]
 
 
 def agree(program, batch, **options) -> Counter:

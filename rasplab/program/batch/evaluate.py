@@ -14,7 +14,8 @@ from functools import reduce
 
 import numpy as np
 
-from rasplab.program.batch.columns import FAULT, ILLEGAL, Column, kind_of, mapped, stacked, typed
+from rasplab.program.batch.cells import FAULT, ILLEGAL, kind_of
+from rasplab.program.batch.columns import Column, mapped, stacked
 from rasplab.program.batch.selectors import aggregated, selected, width_of
 from rasplab.program.functions import CASTS, FUNCTIONS
 from rasplab.program.graph import (
@@ -32,7 +33,7 @@ from rasplab.program.graph import (
 from rasplab.program.interpret.exact import check_length
 from rasplab.program.values import Atom
 
-__all__ = ["FAULT", "BatchTrace", "Column", "evaluate_batch", "typed"]
+__all__ = ["FAULT", "BatchTrace", "Column", "evaluate_batch"]
 
 CHUNK_CELLS = 1 << 22
 """Selector cells (one byte each) worked on at once: 4 MB stays near the caches."""

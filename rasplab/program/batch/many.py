@@ -8,11 +8,11 @@ from itertools import chain
 import numpy as np
 
 from rasplab.base.errors import RaspError
-from rasplab.program.batch.columns import Column, distinct_codes, typed
+from rasplab.program.batch.columns import Column, distinct_codes
 from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
-from rasplab.program.values import Atom
+from rasplab.program.values import Atom, typed_key
 
 LONG = 1000
 """Inputs beyond so many tokens are run one by one: there the interpreter's rows of bits are quicker
@@ -91,22 +91,21 @@ def _checked_ids(batch: Iterable, size: int) -> np.ndarray:
 
 
 def _coded(rows: list) -> tuple[np.ndarray, tuple] | None:
-    """Sequences of one length as ids and their vocabulary; None for tokens that no dict holds."""
+    """Sequences of one length as ids and their vocabulary; None for tokens that are no atoms."""
     tokens = list(chain.from_iterable(rows))
     points = _characters(rows, tokens)
     if points is not None:
         ids, found = _ranked(points)
         return ids.reshape(len(rows), -1), tuple(map(chr, found))
     kinds = set(map(type, tokens))
+    if not kinds <= {str, bool, int, float}:
+        return None
     numbers = _integers(tokens) if kinds == {int} else None
     if numbers is not None:
         ids, found = _ranked(numbers)
         return ids.reshape(len(rows), -1), tuple(found)
-    try:
-        # 1, 1.0 and True are one key of a dict
-        codes, found = _numbered(tokens, tokens if kinds == {str} else list(map(typed, tokens)))
-    except TypeError:
-        return None
+    # 1, 1.0 and True are one key of a dict
+    codes, found = _numbered(tokens, tokens if kinds == {str} else list(map(typed_key, tokens)))
     return np.fromiter(codes, np.int64, len(tokens)).reshape(len(rows), -1), tuple(found)
 
 

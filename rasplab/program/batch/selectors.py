@@ -8,16 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from rasplab.program.batch.columns import (
-    FAULT,
-    ILLEGAL,
-    NUMBER,
-    Column,
-    applied,
-    distinct_codes,
-    interned,
-    kind_of,
-)
+from rasplab.program.batch.cells import FAULT, ILLEGAL, NUMBER, applied, kind_of
+from rasplab.program.batch.columns import Column, distinct_codes, interned
 from rasplab.program.functions import PREDICATES
 from rasplab.program.values import Atom
 

@@ -1,0 +1,38 @@
+"""Columns against each other, cell by cell: which values count as equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from rasplab.program.batch.columns import Column
+from rasplab.program.values import MIN_SCALE, ROUNDING, as_float, value_key
+
+
+def equal_cells(expected: Column, given: Column) -> Bool[np.ndarray, ...]:
+    """Where two columns hold equal values, as `values.same_value` has it; their codes broadcast.
+
+    Types must agree (True is not 1, but 2 is 2.0); numbers may differ by ROUNDING, relative.
+    """
+    known: dict[tuple, int] = {}
+    left, right = (
+        np.array([known.setdefault(value_key(v), len(known)) for v in column.values] or [0])
+        for column in (expected, given)
+    )
+    a, b = expected.codes, given.codes
+    low, high = (
+        np.array([as_float(v) for v in column.values] or [np.nan])[column.codes]
+        for column in (expected, given)
+    )
+    close = np.abs(low - high) <= ROUNDING * np.maximum(MIN_SCALE, np.abs(low))
+    return (left[a] == right[b]) | close
+
+
+def cells_among(column: Column, values: Sequence[Any]) -> Bool[np.ndarray, "batch pos"]:
+    """Where a column holds a value equal to one of `values`."""
+    n, m = len(column.values), len(values)
+    table = Column(np.arange(n)[:, None], column.values)
+    return equal_cells(table, Column(np.arange(m)[None], tuple(values))).any(1)[column.codes]
