@@ -47,7 +47,7 @@ class Readout:
         table = self.table([logits[None]])
         return [table.values[code] for code in table.codes[0]]
 
-    def table(self, parts: Iterable[Float[Array, "part pos d_vocab_out"]]) -> CodeTable:
+    def table(self, parts: Iterable[Float[Array, "_ pos d_vocab_out"]]) -> CodeTable:
         """The values at all positions of many inputs.
 
         parts  logits in pieces along the batch, of numpy or of torch on any device
