@@ -17,7 +17,7 @@ from record import CIRCUITS, conditions, write_results
 
 from rasplab.base.atomic import write_atomic
 from rasplab.model.checkpoint import save_model
-from rasplab.study.training.siit import Measured, make
+from rasplab.study.training.siit import Measured, train_siit
 from rasplab.study.training.siit_zoo import MEASURED, recipes, stored
 
 
@@ -26,7 +26,7 @@ def main(names: list[str]) -> int:
     bad = 0
     for name in names or recipes():
         recipe = recipes()[name]
-        model, measured = make(recipe, lambda *at, name=name: progress(name, *at))
+        model, measured = train_siit(recipe, lambda *at, name=name: progress(name, *at))
         print(f"{name}: {measured}; {'good' if measured.good else 'NOT good'}")
         bad += not measured.good
         if measured.good:

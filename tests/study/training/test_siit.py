@@ -14,9 +14,9 @@ from rasplab.study.training.siit import (
     Realistic,
     blank,
     circuit_sites,
-    make,
     measured_model,
     sites_of,
+    train_siit,
 )
 from rasplab.study.training.siit_zoo import folder, load_realistic, recipes, stored
 
@@ -35,18 +35,18 @@ def test_a_swap_is_a_node_patch():
     recipe = small()
     model = blank(recipe, recipe.compiled())
     pairs, sites = draw_longer(model.domain, 12, seed=2), sites_of(model)
-    posed = patch_experiment(
+    experiment = patch_experiment(
         edge_model_of(model.lens, torch.float32), pairs, "resample", "mse", "node"
     )
     rows = torch.arange(len(pairs))
     swaps = torch.full((len(sites) + 2, len(rows)), -1)
     swaps[2:] = torch.arange(len(sites))[:, None]
-    found = siit._logits(siit._tensors(model), model, pairs, rows, swaps)
+    found = siit._logits(siit._leaves(model), model, pairs, rows, swaps)
     counted = pairs.counted
-    assert torch.allclose(found[1][counted], posed.base.logits[0][counted], atol=1e-4)
+    assert torch.allclose(found[1][counted], experiment.base.logits[0][counted], atol=1e-4)
     for i, site in enumerate(sites):
-        mask = posed.units.only([str(site)])[None].float()
-        made = posed.run(mask).logits[0]
+        mask = experiment.units.only([str(site)])[None].float()
+        made = experiment.run(mask).logits[0]
         assert torch.allclose(found[2 + i][counted], made[counted], atol=1e-4), str(site)
     assert not torch.allclose(found[2], found[1], atol=1e-3)
 
@@ -56,12 +56,12 @@ def test_training_gives_the_circuit(monkeypatch):
 
     An untrained model has none of it.
     """
-    monkeypatch.setattr(siit, "POOL", 600)
-    monkeypatch.setattr(siit, "HELD_OUT", 200)
+    monkeypatch.setattr(siit, "TRAINING_PAIRS", 600)
+    monkeypatch.setattr(siit, "HELD_OUT_PAIRS", 200)
     recipe = small(steps=500, batch=64, extra_heads=1)
     untrained = measured_model(recipe, blank(recipe, recipe.compiled()))
     assert not untrained.good and untrained.behaviour < 0.9
-    model, measured = make(recipe)
+    model, measured = train_siit(recipe)
     assert measured.good, str(measured)
     assert set(measured.interchange) == {str(s) for s in circuit_sites(recipe.compiled())}
     assert {"L0H1", "L1H1"} <= set(measured.effect)
@@ -82,7 +82,7 @@ def test_shipped_models_are_many_small_and_good():
 @pytest.mark.parametrize("name", sorted(recipes())[:3])
 def test_shipped_models_do_what_their_record_says(name, monkeypatch):
     """Measured again on other pairs, a model is as good as its record."""
-    monkeypatch.setattr(siit, "HELD_OUT", 200)
+    monkeypatch.setattr(siit, "HELD_OUT_PAIRS", 200)
     found = measured_model(recipes()[name], load_realistic(name), seed=77)
     assert found.good, str(found)
 
