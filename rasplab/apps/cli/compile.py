@@ -144,7 +144,7 @@ def print_circuit(args: Namespace) -> int:
     if args.json:
         print(circuit.to_json(), end="")
     elif args.svg:
-        from rasplab.apps.show.svg import circuit_svg
+        from rasplab.apps.show.circuit import circuit_svg
 
         print(f"written to {write_atomic(args.svg, circuit_svg(circuit, Path(args.file).stem))}")
     elif args.graphml:

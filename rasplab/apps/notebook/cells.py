@@ -16,6 +16,7 @@ from jaxtyping import Bool
 
 from rasplab.apps.repl.completion import value_line
 from rasplab.apps.show import html
+from rasplab.apps.show.patterns import selector_figure
 from rasplab.apps.show.program import flow_svg
 from rasplab.base.errors import Source, Span
 from rasplab.lang.elaborate import values as lang
@@ -101,7 +102,7 @@ def page(views: Sequence[View]) -> str:
             examples[key] = view.example
             sops.setdefault(key, []).append((view.name, value))
         elif isinstance(view, Shown):
-            figures.append(html.selector_figure(view.name, np.asarray(view.value), view.example))
+            figures.append(selector_figure(view.name, np.asarray(view.value), view.example))
     tables = [html.sops_table(examples[key], rows) for key, rows in sops.items()]
     lines = [view for view in views if isinstance(view, str)]
     text = [html.code("\n".join(lines))] if lines else []

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from rasplab.apps.notebook.cells import Cells, View, page
 from rasplab.apps.repl.completion import completions, help_at
-from rasplab.apps.show import heads, html, sweeps
-from rasplab.apps.show.svg import pattern_svg
+from rasplab.apps.show import displays, heads, html, sweeps
+from rasplab.apps.show.patterns import pattern_svg
 from rasplab.base.errors import RaspError, render
 from rasplab.lang.session import Session
 from rasplab.program.values import Atom, value_text
@@ -117,7 +117,7 @@ def _add_help(shell: InteractiveShell, session: Session) -> None:
         if not code.startswith(MAGIC):
             return inspect(code, cursor_pos, *args, **kwargs)
         help_ = help_at(session, code, cursor_pos)
-        data = {"text/plain": str(help_), "text/html": html.help_html(help_)} if help_ else {}
+        data = {"text/plain": str(help_), "text/html": displays.help_html(help_)} if help_ else {}
         return {"status": "ok", "found": bool(help_), "data": data, "metadata": {}}
 
     vars(do_inspect)["original"] = inspect  # for a second %load_ext
@@ -125,12 +125,12 @@ def _add_help(shell: InteractiveShell, session: Session) -> None:
 
 
 FORMATTERS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("rasplab.program.graph", "Program", html.program_html),
-    ("rasplab.program.interpret.exact", "Trace", html.trace_html),
-    ("rasplab.circuit.graph", "Circuit", html.circuit_html),
-    ("rasplab.compiler.compiled", "Compiled", html.compiled_html),
-    ("rasplab.model.verify", "Report", html.report_html),
-    ("rasplab.study.heads.screen", "MatchTable", html.match_html),
+    ("rasplab.program.graph", "Program", displays.program_html),
+    ("rasplab.program.interpret.exact", "Trace", displays.trace_html),
+    ("rasplab.circuit.graph", "Circuit", displays.circuit_html),
+    ("rasplab.compiler.compiled", "Compiled", displays.compiled_html),
+    ("rasplab.model.verify", "Report", displays.report_html),
+    ("rasplab.study.heads.screen", "MatchTable", displays.match_html),
     ("rasplab.study.heads.verdict", "Evidence", heads.evidence_html),
     ("rasplab.study.heads.atlas", "Atlas", heads.atlas_html),
     ("rasplab.study.bench.superposition", "Superposed", sweeps.superposed_html),

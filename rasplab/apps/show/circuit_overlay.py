@@ -1,4 +1,8 @@
-"""A found circuit over the true one: a picture, and a page where heads show their patterns."""
+"""A discovered circuit over the true one: a picture, and a page where heads show their patterns.
+
+`overlay_svg(scores, truth)` takes the strongest edges of `EdgeScores` and draws them with the edges
+of the true `Circuit`: hit, missed or false. `overlay_page` is the same as an offline page.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from html import escape
 from importlib.resources import files
 
 import numpy as np
+from jaxtyping import Float
 
+from rasplab.apps.show.circuit import Stroke, circuit_svg
 from rasplab.apps.show.html import figure, wrapped
-from rasplab.apps.show.svg import Stroke, circuit_svg, pattern_svg
+from rasplab.apps.show.patterns import pattern_svg
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.graph import Circuit
@@ -17,7 +23,7 @@ from rasplab.transformer.sites import Edge, Port, Site
 
 HIT, MISSED, FALSE = "#22a06b", "#e08a1e", "#d1434b"
 THINNEST, THICKEST = 1.2, 5.0
-"""Line widths, by the score's size."""
+"""Line widths of the weakest and of the strongest edge."""
 
 
 def overlay_svg(
@@ -25,33 +31,37 @@ def overlay_svg(
 ) -> str:
     """The `keep` strongest edges over the true ones: hit, missed (dashed), false (dotted).
 
-    keep   by default as many as the truth has; without a truth, those that are not 0
-    Line widths are scores, which hovering shows.
+    keep  by default as many as the truth has; without a truth, those that are not 0
+
+    Line widths grow with the scores, which hovering shows.
+
     Raises RaspValueError for scores of another granularity than edges.
     """
-    found = found_edges(scores, keep if keep is not None or truth is None else len(truth.edges))
+    if keep is None and truth is not None:
+        keep = len(truth.edges)
+    strongest = strongest_edges(scores, keep)
     if truth is None:
-        both = _union(found, Circuit((), (), ()))
-        strokes = {e: Stroke(HIT, w, note=_note(s)) for e, (s, w) in _widths(found).items()}
-        return circuit_svg(both, title, strokes, ((HIT, f"found {len(found)}"),))
-    both, widths, true = _union(found, truth), _widths(found), set(truth.edges)
+        both = _union(strongest, Circuit((), (), ()))
+        strokes = {e: Stroke(HIT, w, note=_note(s)) for e, (s, w) in _widths(strongest).items()}
+        return circuit_svg(both, title, strokes, ((HIT, f"found {len(strongest)}"),))
+    both, widths, true = _union(strongest, truth), _widths(strongest), set(truth.edges)
     strokes = {}
     for edge in both.edges:
-        score, wide = widths.get(edge, (0.0, THINNEST))
-        kind = (HIT, "") if edge in true and edge in found else (MISSED, "7 5")
+        score, line_width = widths.get(edge, (0.0, THINNEST))
+        kind = (HIT, "") if edge in true and edge in strongest else (MISSED, "7 5")
         colour, dash = kind if edge in true else (FALSE, "2 4")
-        strokes[edge] = Stroke(colour, max(wide, 1.8), dash, _note(score))
-    hits = len(true & set(found))
+        strokes[edge] = Stroke(colour, max(line_width, 1.8), dash, _note(score))
+    hits = len(true & set(strongest))
     legend = (
         (HIT, f"hit {hits}"),
         (MISSED, f"missed {len(true) - hits}"),
-        (FALSE, f"false {len(found) - hits}"),
+        (FALSE, f"false {len(strongest) - hits}"),
     )
     return circuit_svg(both, title, strokes, legend)
 
 
-def found_edges(scores: EdgeScores, keep: int | None = None) -> dict[Edge, float]:
-    """The strongest edges with their scores; those that are 0 are never among them."""
+def strongest_edges(scores: EdgeScores, keep: int | None = None) -> dict[Edge, float]:
+    """The `keep` strongest edges with their scores, without those that are 0."""
     if scores.granularity != "edge":
         raise RaspValueError(
             f"the picture is of edges; these scores are of {scores.granularity}s",
@@ -62,36 +72,41 @@ def found_edges(scores: EdgeScores, keep: int | None = None) -> dict[Edge, float
 
 
 def edge_of(name: str) -> Edge:
-    """The edge that is written so."""
+    """The edge that is written as `name`, like `L0H1->unembed.in`."""
     src, _, dst = name.partition("->")
     return Edge(Site.parse(src), Port.parse(dst))
 
 
-def _widths(found: dict[Edge, float]) -> dict[Edge, tuple[float, float]]:
-    """Score and line width of each edge: the root of its share of the strongest."""
-    most = max(map(abs, found.values()), default=1.0)
-    grown = THICKEST - THINNEST
-    return {e: (s, THINNEST + grown * (abs(s) / most) ** 0.5) for e, s in found.items()}
+def _widths(strongest: dict[Edge, float]) -> dict[Edge, tuple[float, float]]:
+    """Score and line width of each edge; the width grows as the root of the score."""
+    most = max(map(abs, strongest.values()), default=1.0)
+    growth = THICKEST - THINNEST
+    return {e: (s, THINNEST + growth * (abs(s) / most) ** 0.5) for e, s in strongest.items()}
 
 
 def _note(score: float) -> str:
     return f"\nscore {score:.4g}"
 
 
-def _union(found: dict[Edge, float], truth: Circuit) -> Circuit:
-    """The true circuit, and the false edges, which carry nothing."""
+def _union(strongest: dict[Edge, float], truth: Circuit) -> Circuit:
+    """The true circuit and the false edges, which carry nothing."""
     carried = dict(zip(truth.edges, truth.carries, strict=True))
-    edges = tuple(sorted(set(truth.edges) | set(found)))
+    edges = tuple(sorted(set(truth.edges) | set(strongest)))
     return Circuit(edges, tuple(carried.get(e, ()) for e in edges), truth.labels, truth.places)
 
 
 def overlay_page(
-    svg: str, patterns: np.ndarray, tokens: Sequence[str], title: str, notes: Sequence[str] = ()
+    svg: str,
+    patterns: Float[np.ndarray, "layer head query key"],
+    tokens: Sequence[str],
+    title: str,
+    notes: Sequence[str] = (),
 ) -> str:
-    """A page of its own, offline: the picture; clicking a head shows its pattern; SVG and PNG are
-    saved by buttons.
+    """An offline page of the picture: clicking a head shows its pattern, buttons save SVG and PNG.
 
-    patterns  [layer, head, query, key] on one input; tokens: one text per position, BOS first
+    patterns  of every head on one input
+    tokens    a text per position, BOS first
+    notes     lines above the picture
     """
     shown = "".join(
         f'<figure hidden data-pattern="L{layer}H{head}">'

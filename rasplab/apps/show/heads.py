@@ -1,4 +1,8 @@
-"""Pictures of trained models as SVG text: verdicts, atlases, training curves."""
+"""Pictures of trained models as SVG text: verdicts, atlases, training curves.
+
+`evidence_svg` draws the verdicts on heads by selectors, `atlas_svg` and `atlas_page` the selector
+that each head is most similar to, `curve_svg` how training went. The first two are grids of `Cell`.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,17 @@ from rasplab.transformer.sites import Site
 
 if TYPE_CHECKING:
     from rasplab.study.heads.atlas import Atlas, Entry
-    from rasplab.study.heads.verdict import Evidence
+    from rasplab.study.heads.verdict import Evidence, Finding
 
 MARKS = {"implements": "#22a06b", "consistent": "#e08a1e", "refuted": "", "undecided": "#98a2b3"}
-"""The bar at the side of a verdict's cell; none for what is refuted."""
+"""The colour of the bar at the side of a verdict's cell; none where it is refuted."""
 
 CELL_HEIGHT, MOST_COLUMNS = 40, 26
 PALE = ' fill-opacity="0.78"'
 """The second line of a cell, legible on every shade."""
 CURVE_WIDTH, CURVE_HEIGHT = 420, 190
+CURVE_PLOT = 44, 44, CURVE_WIDTH - 60, CURVE_HEIGHT - 76
+"""Left, top, width and height of the plot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,8 @@ def grid_svg(
     """Cells with two lines each under column names, row names at the left."""
     named = [clip(c, MOST_COLUMNS) for c in columns]
     lines = [[c.first, c.second] for row in cells for c in row]
-    wide = 26 + 6.6 * max(map(width, [*named, *(t for pair in lines for t in pair)]), default=8)
+    texts = [*named, *(text for pair in lines for text in pair)]
+    wide = 26 + 6.6 * max(map(width, texts), default=8)
     left, top = 24 + 7.2 * max(map(width, rows), default=4), 58
     parts = [text_at(14, 24, title, "ink", 14)]
     for j, name in enumerate(named):
@@ -79,26 +86,38 @@ def evidence_svg(evidence: Evidence) -> str:
 
 
 def evidence_html(evidence: Evidence) -> str:
-    """The same for a notebook."""
+    """`evidence_svg` as a notebook's output."""
     return wrapped(figure(evidence_svg(evidence), "verdicts by head and selector"))
 
 
-def _verdict(f) -> Cell:
-    worst = f.accuracy.worst
-    known = bool(worst.pairs)
-    value = f"interchange {worst.value:.2f}" if known else "nothing measured"
-    together = f" with {', '.join(str(h) for h in f.heads if h != f.head)}"
-    note = f"{f.head}, {f.selector}: {f.verdict}{together if len(f.heads) > 1 else ''}; {f.reason}"
+def _verdict(finding: Finding) -> Cell:
+    """The cell of a finding; * marks a verdict on several heads together."""
+    worst = finding.accuracy.worst
+    measured = bool(worst.pairs)
+    value = f"interchange {worst.value:.2f}" if measured else "nothing measured"
+    several = len(finding.heads) > 1
+    star = "*" if several and finding.verdict != "refuted" else ""
+    return Cell(
+        first=f"{finding.verdict}{star}",
+        second=f"{value}, looks {finding.score:z.2f}",
+        shade=worst.value if measured else 0.0,
+        note=_verdict_note(finding),
+        mark=MARKS[finding.verdict],
+    )
+
+
+def _verdict_note(f: Finding) -> str:
+    """The reason, and how queries and keys do alone where that was measured."""
+    others = ", ".join(str(h) for h in f.heads if h != f.head)
+    note = f"{f.head}, {f.selector}: {f.verdict}{f' with {others}' if others else ''}; {f.reason}"
     if f.operands:
         sides = (("queries", f.operands.queries), ("keys", f.operands.keys))
         note += "".join(f"; {name} alone {e}" for name, e in sides if e.pairs)
-    first = f"{f.verdict}*" if len(f.heads) > 1 and f.verdict != "refuted" else f.verdict
-    return Cell(first, f"{value}, looks {f.score:z.2f}", worst.value if known else 0.0, note,
-                MARKS[f.verdict])  # fmt: skip
+    return note
 
 
 def atlas_svg(atlas: Atlas) -> str:
-    """Layers by heads: the selector that each head looks most like."""
+    """Layers by heads: the selector that each head is most similar to."""
     n_heads = 1 + max(h.head for h in atlas.heads)
     layers = range(1 + max(h.layer for h in atlas.heads))
     cells = [[_best(atlas, Site("head", n, h)) for h in range(n_heads)] for n in layers]
@@ -107,7 +126,7 @@ def atlas_svg(atlas: Atlas) -> str:
 
 
 def atlas_html(atlas: Atlas) -> str:
-    """The same for a notebook."""
+    """`atlas_svg` as a notebook's output."""
     return wrapped(figure(atlas_svg(atlas), "what each head looks like"))
 
 
@@ -160,33 +179,39 @@ def _numbers(e: Entry) -> tuple[str, str, str]:
 
 
 def curve_svg(curve: Sequence[tuple[int, float, float]], title: str = "Training") -> str:
-    """Held-out accuracy and training loss (each scaled to its largest) over steps."""
+    """Held-out accuracy and training loss, each scaled to its largest, over steps.
+
+    curve  (step, loss, accuracy) of each measurement, as in `Trained.curve`
+    """
     if not curve:
         return picture(CURVE_WIDTH, 40, [text_at(14, 24, "no measurements", "soft", 12)], title)
-    left, top, w, h = 44, 44, CURVE_WIDTH - 60, CURVE_HEIGHT - 76
     last, worst = curve[-1][0], max(loss for _, loss, _ in curve) or 1.0
-    lines = (
-        ("accuracy on held-out inputs", "#22a06b", [(s, right) for s, _, right in curve], ""),
-        (f"training loss (top {worst:.2f})", "#e08a1e", [(s, a / worst) for s, a, _ in curve],
-         ' stroke-dasharray="4 3"'),
-    )  # fmt: skip
+    left, top, w, h = CURVE_PLOT
     parts = [text_at(14, 20, title, "ink", 13)]
     for share in (0.0, 0.5, 1.0):
         y = top + h * (1 - share)
-        parts.append(
-            f'<path class="rl-line" d="M{left} {y:.1f}h{w}" stroke="#c6cdda" fill="none"/>'
-        )
+        rule = f'd="M{left} {y:.1f}h{w}" stroke="#c6cdda" fill="none"'
+        parts.append(f'<path class="rl-line" {rule}/>')
         parts.append(text_at(10, y + 4, f"{share:.0%}", "soft", 10))
-    for k, (name, colour, points, dash) in enumerate(lines):
-        path = " ".join(f"{left + w * s / last:.1f},{top + h * (1 - v):.1f}" for s, v in points)
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}>'
-            f"<title>{escape(name)}</title></polyline>"
-        )
-        at, y = left + 190 * k, CURVE_HEIGHT - 8
-        parts.append(
-            f'<path d="M{at} {y - 3.5}h14" stroke="{colour}" stroke-width="2" fill="none"{dash}/>'
-        )
-        parts.append(text_at(at + 19, y, name, "soft", 10))
+    accuracy = [(step / last, right) for step, _, right in curve]
+    loss = [(step / last, value / worst) for step, value, _ in curve]
+    name = f"training loss (top {worst:.2f})"
+    parts += _line("accuracy on held-out inputs", "#22a06b", accuracy, left)
+    parts += _line(name, "#e08a1e", loss, left + 190, ' stroke-dasharray="4 3"')
     parts.append(text_at(left + w, top - 10, f"{last:,} steps", "soft", 10, "end"))
     return picture(CURVE_WIDTH, CURVE_HEIGHT, parts, title)
+
+
+def _line(
+    name: str, colour: str, points: Sequence[tuple[float, float]], at: float, dash: str = ""
+) -> list[str]:
+    """A line through points in [0, 1] x [0, 1], and its entry in the legend, at x = `at`."""
+    left, top, w, h = CURVE_PLOT
+    path = " ".join(f"{left + w * x:.1f},{top + h * (1 - y):.1f}" for x, y in points)
+    y = CURVE_HEIGHT - 8
+    return [
+        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}>'
+        f"<title>{escape(name)}</title></polyline>",
+        f'<path d="M{at} {y - 3.5}h14" stroke="{colour}" stroke-width="2" fill="none"{dash}/>',
+        text_at(at + 19, y, name, "soft", 10),
+    ]

@@ -1,4 +1,4 @@
-"""HTML for notebooks and the report: tables, figures and faults, all of it escaped.
+"""Building blocks of HTML: pages, output cells, tables, figures and faults, all of it escaped.
 
 A figure is an image of a picture as SVG, which an untrusted notebook shows too. Where scripts may
 run, attention.js puts the picture itself in its place, so that hovering shows values and
@@ -12,26 +12,26 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
+from math import isfinite
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from rasplab.apps.show.svg import MONO, SANS, circuit_svg, pattern_svg
+from rasplab.apps.show.svg import MONO, SANS
 from rasplab.base.errors import RaspError, caret_lines, marked_line
-from rasplab.program.graph import Program
 from rasplab.program.values import Value, kind_text, value_text
 
-# Styles stand in the elements, as an untrusted notebook strips style sheets. Colours are the page's
-# own, or work on a light and on a dark one.
-BLOCK = f"font-family:{SANS};font-size:13px;line-height:1.45;margin:4px 0 10px 0".replace("'", "")
-TABLE = f"border-collapse:collapse;margin:2px 0;font-family:{MONO};font-size:12.5px".replace(
-    "'", ""
-)
+if TYPE_CHECKING:
+    from rasplab.study.heads.atlas import Atlas
+    from rasplab.study.heads.screen import MatchTable
+
+# Styles stand in the elements, because an untrusted notebook strips style sheets. Colours are the
+# page's own, or work on a light and on a dark one. A quote would end the style attribute.
+SANS_STYLE, MONO_STYLE = SANS.replace("'", ""), MONO.replace("'", "")
+BLOCK = f"font-family:{SANS_STYLE};font-size:13px;line-height:1.45;margin:4px 0 10px 0"
+TABLE = f"border-collapse:collapse;margin:2px 0;font-family:{MONO_STYLE};font-size:12.5px"
 CELL = "padding:3px 8px;text-align:center;border-bottom:1px solid #8888"
 HEAD = "padding:3px 8px;text-align:left;border-bottom:1px solid #8888;font-weight:600"
 SOFT = "color:#808080;font-weight:400"
-CODE = f"margin:0;padding:4px 0;font-family:{MONO};font-size:12.5px;background:none".replace(
-    "'", ""
-)
+CODE = f"margin:0;padding:4px 0;font-family:{MONO_STYLE};font-size:12.5px;background:none"
 FAULT = "border-left:3px solid #d1434b;padding:4px 12px"
 MARK = "background-color:rgba(209,67,75,0.28);font-weight:600"
 FIGURE = "display:inline-block;margin:4px 10px 4px 0;vertical-align:top;max-width:100%"
@@ -39,12 +39,12 @@ FIGURE = "display:inline-block;margin:4px 10px 4px 0;vertical-align:top;max-widt
 
 @cache
 def script_text() -> str:
-    """attention.js."""
+    """The text of attention.js, which brings figures and sliders to life."""
     return (files("rasplab.apps.show") / "attention.js").read_text(encoding="utf-8")
 
 
 def document(title: str, body: str, css: str = "", script: str = "") -> str:
-    """A whole page that needs no network and reads light and dark: report.css, then `css`."""
+    """A whole page that needs no network, light or dark; its style is report.css, then `css`."""
     style = (files("rasplab.apps.show") / "report.css").read_text(encoding="utf-8") + css
     end = f'<script type="module">{script}</script>' if script else ""
     return (
@@ -56,7 +56,7 @@ def document(title: str, body: str, css: str = "", script: str = "") -> str:
 
 
 def wrapped(*parts: str, scripted: bool = False) -> str:
-    """One output cell: the parts, and the script that brings figures to life if asked for."""
+    """One output cell: the parts, and with `scripted` the script that brings figures to life."""
     script = f'<script type="module">{script_text()}</script>' if scripted else ""
     return f'<div class="rasplab" style="{BLOCK}">{"".join(parts)}</div>{script}'
 
@@ -69,13 +69,15 @@ def figure(svg: str, alt: str) -> str:
 
 
 def code(text: str) -> str:
-    """Lines as they are."""
+    """Text in a fixed-width font, line by line."""
     return f'<pre style="{CODE}">{escape(text)}</pre>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], notes: bool = False) -> str:
-    """A table of texts; the first column is a row's name, and with `notes` the last column stands
-    back.
+    """A table of texts.
+
+    rows   texts in the order of `header`; the first is the row's name
+    notes  print the last column in a soft tone
     """
     head = "".join(map(_th, header, [HEAD, *[f"{CELL};{SOFT}"] * (len(header) - 1)]))
     body = "".join(f"<tr>{_row(list(row), notes)}</tr>" for row in rows)
@@ -108,12 +110,6 @@ def sops_table(tokens: Sequence[Value], rows: Sequence[tuple[str, Sequence[Value
     return table(header, body, notes=True)
 
 
-def selector_figure(name: str, matrix: np.ndarray, tokens: Sequence[Value]) -> str:
-    """A selector [query, key] as a grid with the tokens on both axes."""
-    texts = [value_text(t) for t in tokens]
-    return figure(pattern_svg(matrix, texts, texts, name), f"selector {name}")
-
-
 def error_html(error: RaspError) -> str:
     """A fault: its place, the reason, the line with carets, what to do."""
     place = f"<b>{escape(str(error.span))}</b>: " if error.span else ""
@@ -127,79 +123,24 @@ def error_html(error: RaspError) -> str:
     return wrapped(f'<div class="fault" style="{FAULT}">{"".join(parts)}</div>')
 
 
-def help_html(found) -> str:
-    """Help on a name: how it is written, what it means, its source, its value."""
-    head = f'<div><b>{escape(found.signature)}</b> <span style="{SOFT}">{found.kind}</span></div>'
-    meaning = f"<div>{escape(found.meaning)}</div>" if found.meaning else ""
-    return wrapped(head, meaning, *[code(text) for text in (found.source, found.value) if text])
+def score_table(
+    table: MatchTable | Atlas, note: Callable[[int, int], str] = lambda head, selector: ""
+) -> str:
+    """Heads by selectors: score above, chance below; stronger cells are shaded.
 
-
-def trace_html(trace) -> str:
-    """Every named node of a Trace: s-ops as rows of one table, selectors as grids."""
-    program = trace.program
-    names = dict(program.names) or {"output": program.output}
-    sops = [(n, trace.values[i]) for n, i in names.items() if not program.is_selector(i)]
-    grids = [
-        selector_figure(n, trace.values[i], trace.tokens)
-        for n, i in names.items()
-        if program.is_selector(i)
-    ]
-    return wrapped(
-        sops_table(trace.tokens, sops), f"<div>{''.join(grids)}</div>", scripted=bool(grids)
-    )
-
-
-def program_html(program: Program) -> str:
-    """The program's graph as its listing."""
-    return wrapped(code(program.listing()))
-
-
-def circuit_html(circuit, title: str = "") -> str:
-    """The circuit in layers."""
-    return wrapped(figure(circuit_svg(circuit, title), f"circuit {title}".strip()), scripted=True)
-
-
-def compiled_html(compiled) -> str:
-    """What a compiled model is made of: its sizes, and what each head is for."""
-    sizes = {
-        **compiled.weights.shape(),
-        "parameters": compiled.n_params,
-        "not zero": compiled.nonzero_params,
-    }
-    heads = [
-        [f"L{layer}H{head}", label]
-        for (layer, head), label in sorted(compiled.heads.items())
-        if label
-    ]
-    parts = [table(list(sizes), [[str(v) for v in sizes.values()]])]
-    return wrapped(*parts, table(["head", "selector"], heads))
-
-
-def report_html(report) -> str:
-    """A verification in one line, and its counterexample if there is one."""
-    return wrapped(code(str(report)))
-
-
-def match_html(match) -> str:
-    """Heads by selectors: score above, chance below; stronger cells are shaded."""
-    return wrapped(score_table(match))
-
-
-def score_table(found, note: Callable[[int, int], str] = lambda i, j: "") -> str:
-    """The same as a bare table, of a MatchTable or an Atlas; `note` is the hover text of head i
-    and selector j."""
-    head = _th("head") + "".join(_th(str(name), f"{CELL};{SOFT}") for name in found.selectors)
-    rows = "".join(
-        f"<tr>{_th(str(name))}{''.join(map(_score_cell, found.score[i], found.chance[i], notes))}"
-        "</tr>"
-        for i, name in enumerate(found.heads)
-        for notes in [[note(i, j) for j in range(len(found.selectors))]]
-    )
-    return _table(f"<tr>{head}</tr>", rows)
+    note  the hover text of a head and a selector, by their numbers
+    """
+    header = _th("head") + "".join(_th(str(name), f"{CELL};{SOFT}") for name in table.selectors)
+    rows = []
+    for i, head in enumerate(table.heads):
+        notes = [note(i, j) for j in range(len(table.selectors))]
+        cells = map(_score_cell, table.score[i], table.chance[i], notes)
+        rows.append(f"<tr>{_th(str(head))}{''.join(cells)}</tr>")
+    return _table(f"<tr>{header}</tr>", "".join(rows))
 
 
 def _score_cell(score: float, chance: float, note: str) -> str:
-    if not np.isfinite(score):
+    if not isfinite(score):
         return _td("·", f"{CELL};{SOFT}")
     shade = f"background-color:rgba(59,130,246,{0.5 * min(1.0, max(0.0, score)):.2f})"
     below = f'<br><span style="opacity:.65">{chance:.2f}</span>'

@@ -1,8 +1,8 @@
-"""The flow of a computation as a picture: every s-op with its values on an input, every selector as
-a grid, joined by what reads what.
+"""A computation as a picture: s-ops with their values, selectors as grids, lines between them.
 
-Rows are depths: tokens and indices at the bottom, the output at the top. Constants are in the
-labels of what they are in.
+`flow_svg` draws a `Trace`: a program on one input. Rows are depths, tokens and indices at the
+bottom, the output at the top; a line leads from each operand to the node that reads it. Constants
+are not drawn; they are in the labels of the nodes that read them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import cast
 
 from rasplab.apps.show.layered_layout import Item, before, layers_of, ordered, spread
 from rasplab.apps.show.svg import (
+    BOLD,
     LANE_WIDTH,
     LIGHT,
     MARGIN,
     PORT_COLOURS,
     curve,
     heat_cell,
+    legend_of,
     path_of,
     picture,
     text_at,
@@ -28,22 +31,37 @@ from rasplab.apps.show.svg import (
 from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError
 from rasplab.base.text import clip, width
-from rasplab.program.graph import Aggregate, Constant, Select, operands
+from rasplab.program.graph import (
+    Aggregate,
+    Combine,
+    Constant,
+    Node,
+    Select,
+    SelectorWidth,
+    operands,
+)
+from rasplab.program.interpret.bitrows import Rows
 from rasplab.program.interpret.exact import Trace
 from rasplab.program.values import input_text, value_text
 
 MAX_SHOWN = 24
-"""Positions that are drawn; longer inputs are drawn up to here."""
+"""Positions that are drawn; of longer inputs the first ones are."""
 LABEL, CELL, GRID_CELL, VALUE_COLUMNS, TOKEN_COLUMNS = 44, 18, 11, 6, 4
 PAD, LINE, ROW_GAP, BOX_GAP, TOP = 8, 18, 46, 18, 60
 FOLDER, MAX_FILE_NAME = "comp_flows", 80
 """Where `draw` writes, below the working directory; characters of a file's name."""
 WORDS = {"q": "queries", "k": "keys", "v": "values", "in": "position by position"}
+"""What the colours of lines mean, by port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node on the page: its label, and its cells as texts or as a grid of bools."""
+    """A node on the page: its label, and its cells.
+
+    note   hover text
+    texts  an s-op's values, or a selector's tokens
+    rows   a selector as [query][key], else ()
+    """
 
     label: str
     note: str
@@ -63,38 +81,41 @@ class Box:
 
     @property
     def width(self) -> float:
-        """Of the whole box."""
+        """The width of the whole box."""
         cells = self.margin + self.cell * len(self.texts)
         return 2 * PAD + max(6.9 * width(clip(self.label, LABEL)), cells)
 
     @property
     def height(self) -> float:
-        """Of the whole box."""
+        """The height of the whole box."""
         below = GRID_CELL * len(self.rows) + 14 if self.rows else CELL
         return 2 * PAD + LINE + below - 4
 
 
 def write_flow(trace: Trace, name: str) -> Path:
-    """Write what `draw` draws, `comp_flows/NAME-INPUT.svg`. Raises FileError where it cannot."""
+    """Write the picture of `draw` to comp_flows/NAME-INPUT.svg. Raises FileError."""
     title = f"{name}({input_text(trace.tokens)})"
     stem = re.sub(r"[^\w.+]+", "-", f"{name}-{''.join(map(str, trace.tokens))}").strip("-.")
     try:
         return write_atomic(Path(FOLDER) / f"{stem[:MAX_FILE_NAME]}.svg", flow_svg(trace, title))
-    except OSError as fault:
-        raise FileError(f"cannot write into {FOLDER}: {fault.strerror}") from None
+    except OSError as error:
+        raise FileError(
+            f"cannot write into {FOLDER}: {error.strerror}",
+            hint="start rasplab in a folder that can be written",
+        ) from None
 
 
 def flow_svg(trace: Trace, title: str = "") -> str:
     """The computation of a trace's output, from tokens and indices upward."""
     nodes = trace.program.nodes
-    kept = [i for i in range(len(nodes)) if not isinstance(nodes[i], Constant)]
-    if not kept:  # the output is a constant
-        kept = [trace.program.output]
-    links = [(a, i) for i in kept for a in dict.fromkeys(operands(nodes[i])) if a in set(kept)]
+    drawn = [i for i in range(len(nodes)) if not isinstance(nodes[i], Constant)]
+    if not drawn:  # the output is a constant
+        drawn = [trace.program.output]
+    links = [(a, i) for i in drawn for a in dict.fromkeys(operands(nodes[i])) if a in set(drawn)]
     row_of: dict[int, int] = {}
-    for i in kept:
+    for i in drawn:  # operands come before what reads them
         row_of[i] = 1 + max([row_of[a] for a, user in links if user == i], default=-1)
-    boxes = {i: _box(trace, i) for i in kept}
+    boxes = {i: _box(trace, i) for i in drawn}
     layers = ordered(layers_of(row_of, links))
     x = spread(layers, lambda item: LANE_WIDTH if item.lane else boxes[item.key].width, BOX_GAP)
     page = _Page(trace, row_of, boxes, {item: at + MARGIN for item, at in x.items()})
@@ -112,7 +133,8 @@ def _box(trace: Trace, i: int) -> Box:
         texts = tuple(clip(value_text(v), VALUE_COLUMNS) for v in values)
         return Box(program.labels[i], note, texts)
     n = min(MAX_SHOWN, len(trace.tokens))
-    rows = tuple(tuple(bool(row >> k & 1) for k in range(n)) for row in trace.columns[i][:n])
+    bits = cast(Rows, trace.columns[i])  # an int per query, bit k for key k
+    rows = tuple(tuple(bool(row >> k & 1) for k in range(n)) for row in bits[:n])
     return Box(program.labels[i], note, _tokens(trace, TOKEN_COLUMNS), rows)
 
 
@@ -124,19 +146,22 @@ def _caption(trace: Trace, title: str) -> tuple[list[str], float]:
     """The title, what the colours mean, and where that ends."""
     cut = f" · the first {MAX_SHOWN} positions" if len(trace.tokens) > MAX_SHOWN else ""
     title = clip(title, 2 * LABEL) + cut
-    parts = [text_at(MARGIN, 24, title, size=13, mono=True, extra=' font-weight="600"')]
-    at = MARGIN + 5.0
-    for port, word in WORDS.items():
-        parts.append(f'<circle cx="{at:.1f}" cy="40" r="4.5" fill="{PORT_COLOURS[port]}"/>')
-        parts.append(text_at(at + 9, 44, word, "soft", 11))
-        at += 28 + 6.0 * len(word)
-    return parts, max(at, MARGIN + 7.9 * width(title)) + MARGIN
+    entries = [(PORT_COLOURS[port], word) for port, word in WORDS.items()]
+    dots, end = legend_of(entries, MARGIN + 5.0, 44)
+    heading = text_at(MARGIN, 24, title, size=13, mono=True, extra=BOLD)
+    return [heading, *dots], max(end, MARGIN + 7.9 * width(title)) + MARGIN
 
 
 class _Page:
     """A computation with its places; each method draws one kind of thing."""
 
-    def __init__(self, trace: Trace, row_of: dict, boxes: dict[int, Box], x: dict[Item, float]):
+    def __init__(
+        self,
+        trace: Trace,
+        row_of: dict[int, int],
+        boxes: dict[int, Box],
+        x: dict[Item[int], float],
+    ):
         self.trace, self.row_of, self.boxes, self.x = trace, row_of, boxes, x
         n_rows = max(row_of.values()) + 1
         tall = [max(b.height for i, b in boxes.items() if row_of[i] == r) for r in range(n_rows)]
@@ -144,7 +169,7 @@ class _Page:
         self.low = [self.height - sum(tall[:r]) - ROW_GAP * r for r in range(n_rows)]
         self.tall = tall
 
-    def top(self, item: Item) -> tuple[float, float]:
+    def top(self, item: Item[int]) -> tuple[float, float]:
         """Where lines leave an item."""
         tall = self.tall[item.row] if item.lane else self.boxes[item.key].height
         return self.x[item], self.low[item.row] - tall
@@ -186,10 +211,8 @@ class _Page:
     def _box(self, i: int, box: Box) -> str:
         row = self.row_of[i]
         left, top = self.x[Item(i, row)] - box.width / 2, self.low[row] - box.height
-        label = text_at(
-            left + box.width / 2, top + PAD + 9, clip(box.label, LABEL), size=11.5,
-            anchor="middle", mono=True, extra=' font-weight="600"',
-        )  # fmt: skip
+        middle, text = left + box.width / 2, clip(box.label, LABEL)
+        label = text_at(middle, top + PAD + 9, text, "ink", 11.5, "middle", True, BOLD)
         inner = left + (box.width - box.margin - box.cell * len(box.texts)) / 2
         cells = self._grid if box.rows else _values
         return (
@@ -220,14 +243,16 @@ class _Page:
         return parts
 
 
-def _ports(node) -> tuple[str, ...]:
-    """What each operand is to the node: a colour's name, or "" for selectors."""
-    if isinstance(node, Select):
-        return ("k", "q")
-    if isinstance(node, Aggregate):
-        return ("", "v")
-    of_selectors = type(node).__name__ in ("Combine", "SelectorWidth")
-    return ("" if of_selectors else "in",) * len(operands(node))
+def _ports(node: Node) -> tuple[str, ...]:
+    """The port of each operand, a key of PORT_COLOURS; "" for selectors, which have none."""
+    match node:
+        case Select():
+            return ("k", "q")
+        case Aggregate():
+            return ("", "v")
+        case Combine() | SelectorWidth():
+            return ("",) * len(operands(node))
+    return ("in",) * len(operands(node))
 
 
 def _values(box: Box, x: float, y: float) -> list[str]:

@@ -13,9 +13,9 @@ from html import escape
 
 import numpy as np
 
+from rasplab.apps.show.circuit import circuit_svg
 from rasplab.apps.show.html import document, script_text
 from rasplab.apps.show.side_by_side import SideBySide, side_by_side_html
-from rasplab.apps.show.svg import circuit_svg
 from rasplab.circuit.graph import Circuit
 from rasplab.lang.syntax.vocabulary import vocabulary
 from rasplab.program.values import Value, value_text
@@ -156,7 +156,9 @@ def _heading(text: str) -> str:
 
 def _source(text: str) -> str:
     """The program's text with comments and words of the language set off."""
-    lines, words = [], "|".join((*vocabulary().grammar, *vocabulary().names))
+    assigned = re.findall(r"^\s*(\w+)\s*=", text, re.MULTILINE)  # these are the program's words
+    words = "|".join({*vocabulary().grammar, *vocabulary().names}.difference(assigned))
+    lines = []
     for line in text.strip().splitlines():
         code, mark, note = line.partition("#")
         marked = re.sub(

@@ -1,5 +1,8 @@
-"""Side by side on one input: what a selector selects, where the compiled head looks, where the
-trained head looks; and a slider over inputs.
+"""Selector, compiled head and trained head side by side on the same inputs, under a slider.
+
+`side_by_side(program, compiled, trained)` computes the matrices: for each selector that the program
+reads and each input, what is selected and where the two heads attend. `side_by_side_html` draws
+them; attention.js makes the slider work.
 """
 
 from __future__ import annotations
@@ -10,23 +13,24 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from rasplab.apps.show.heads import MARKS
 from rasplab.apps.show.html import MONO, SOFT, figure, wrapped
-from rasplab.apps.show.svg import pattern_svg
+from rasplab.apps.show.patterns import pattern_svg
 from rasplab.base.errors import RaspNameError, RaspValueError
 from rasplab.base.text import clip, width
 from rasplab.model.bridge import LensModel
 from rasplab.program.domain import BOS, Domain
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
-from rasplab.program.values import MAX_TOKEN, Value, input_text, value_text
+from rasplab.program.values import MAX_TOKEN, Atom, input_text, value_text
 from rasplab.study.heads.screen import MatchTable, match
 from rasplab.study.heads.verdict import Evidence, Finding, Verdict, judge
 from rasplab.transformer.sites import Site
 
-N_INPUTS, SEED = 12, 1
-"""How many inputs the slider has where none are given, and what they are drawn with."""
+N_INPUTS, SEED, DRAWN = 12, 1, 400
+"""Inputs of the slider by default; seed and number of the samples that they are picked from."""
 JUDGED_PAIRS = 100
 """Pairs of inputs for each kind of swap, where no evidence is given."""
 DIGITS = 4
@@ -40,6 +44,14 @@ WORDS = {
     "refuted": "The trained {} does not do this selector's work.",
 }
 
+Tokens = tuple[Atom, ...]
+Selected = Bool[np.ndarray, "_query _key"]
+"""A selector on an input, without BOS. (`_`: the inputs of a list differ in length.)"""
+Pattern = Float[np.ndarray, "_query _key"]
+"""A head's pattern without BOS as query; BOS is key 0."""
+Patterns = Float[np.ndarray, "layer head _pos _pos"]
+"""The patterns of all heads on an input, BOS first."""
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -47,8 +59,8 @@ class Row:
 
     captions  (title, note) of the three pictures: selector, compiled, trained
     verdict   on the trained head and the selector; `words` and `reason` say it in full
-    patterns  for each input [3, query, key], BOS as key 0: what is selected, and where the two
-              look; of compiled heads that count, what they count
+    patterns  for each input what is selected and where the two heads attend, BOS as key 0; of
+              compiled heads that count, what they count
     """
 
     selector: str
@@ -56,20 +68,22 @@ class Row:
     verdict: Verdict
     words: str
     reason: str
-    patterns: tuple[np.ndarray, ...]
+    patterns: tuple[Float[np.ndarray, "3 _query _key"], ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SideBySide:
-    """What `side_by_side` found; a notebook shows it as pictures under a slider."""
+    """The result of `side_by_side`; a notebook shows it as pictures under a slider."""
 
-    inputs: tuple[tuple[Value, ...], ...]
+    inputs: tuple[Tokens, ...]
     rows: tuple[Row, ...]
 
     def __repr__(self) -> str:
-        shown = [f"{r.selector}: {', '.join(' '.join(c) for c in r.captions[1:])}"
-                 for r in self.rows]  # fmt: skip
-        return "\n".join([*shown, f"on {len(self.inputs)} inputs; pictures where HTML is shown"])
+        lines = [
+            f"{row.selector}: {', '.join(' '.join(caption) for caption in row.captions[1:])}"
+            for row in self.rows
+        ]
+        return "\n".join([*lines, f"on {len(self.inputs)} inputs; pictures where HTML is shown"])
 
     def _repr_html_(self) -> str:
         return wrapped(side_by_side_html(self), scripted=True)
@@ -79,39 +93,46 @@ def side_by_side(
     program: Program,
     compiled: LensModel,
     trained: LensModel,
-    inputs: Sequence[Sequence[Value]] | None = None,
+    inputs: Sequence[Sequence[Atom]] | None = None,
     heads: Mapping[str, str] | None = None,
     evidence: Evidence | None = None,
 ) -> SideBySide:
     """Each selector that `program` reads beside its compiled head and a trained head.
 
-    inputs    what the slider goes over; by default some that both models take
+    inputs    what the slider goes over; by default up to 12 that both models take
     heads     which trained head to show, by selector: {"flip": "L1H0"}; by default the one with
-              the best verdict, and where all are refuted the one that looks most like it
+              the best verdict, and where all are refuted the one whose pattern is most similar
     evidence  of `judge(trained, program)`, which is run here where it is not given
+
     Raises RaspNameError for a selector that the program does not read, RaspValueError for a head
     that is not there or an input that a model does not take, and what `match` and `judge` raise.
     """
-    inputs = _inputs(compiled, trained) if inputs is None else tuple(map(tuple, inputs))
-    if not inputs:
-        raise RaspValueError("side_by_side needs at least one input")
+    shown = _inputs(compiled, trained) if inputs is None else tuple(map(tuple, inputs))
+    if not shown:
+        raise RaspValueError(
+            "side_by_side got no inputs", hint="leave `inputs` out, or pass at least one"
+        )
     evidence = evidence or judge(trained, program, JUDGED_PAIRS)
-    chosen, own = _chosen(heads or {}, evidence), match(compiled, program)
-    traces = [evaluate(program, tokens, causal=trained.domain.causal) for tokens in inputs]
-    looks = [(compiled.patterns([t])[0], trained.patterns([t])[0]) for t in inputs]
+    chosen, table = _chosen(heads or {}, evidence), match(compiled, program)
+    traces = [evaluate(program, tokens, causal=trained.domain.causal) for tokens in shown]
+    compiled_patterns = [compiled.patterns([tokens])[0] for tokens in shown]
+    trained_patterns = [trained.patterns([tokens])[0] for tokens in shown]
     rows = []
     for j, selector in enumerate(evidence.table.selectors):
-        wanted = [trace.values[selector.node] for trace in traces]
-        if not all(w.all() for w in wanted):  # what selects everything is matched by anything
-            side = compiled_side(compiled, own, j, [mine for mine, _ in looks])
-            finding = _finding(evidence, j, chosen.get(str(selector)))
-            rows.append(_beside(evidence.table, j, finding, wanted, side, [b for _, b in looks]))
-    return SideBySide(inputs, tuple(rows))
+        selected = [np.asarray(trace.values[selector.node], bool) for trace in traces]
+        if all(matrix.all() for matrix in selected):
+            continue  # every head matches a selector of everything
+        side = compiled_side(compiled, table, j, compiled_patterns)
+        finding = _finding(evidence, j, chosen.get(str(selector)))
+        rows.append(_row_of(evidence.table, j, finding, selected, side, trained_patterns))
+    return SideBySide(shown, tuple(rows))
 
 
 def _chosen(heads: Mapping[str, str], evidence: Evidence) -> dict[str, str]:
-    """The heads asked for. Raises RaspNameError for a selector, RaspValueError for a head that is
-    not in the evidence."""
+    """The trained head to show, by selector, where the caller names one.
+
+    Raises RaspNameError for a selector, RaspValueError for a head that is not in the evidence.
+    """
     selectors = [str(s) for s in evidence.table.selectors]
     known = [str(h) for h in evidence.table.heads]
     for name, head in heads.items():
@@ -124,51 +145,70 @@ def _chosen(heads: Mapping[str, str], evidence: Evidence) -> dict[str, str]:
     return dict(heads)
 
 
-def _beside(
-    table: MatchTable, j: int, finding: Finding, wanted: list, side: tuple, looks: list[np.ndarray]
+@dataclass(frozen=True, eq=False)
+class CompiledSide:
+    """The compiled heads of a selector: their names, a note, and what to draw on each input."""
+
+    name: str
+    note: str
+    patterns: list[Pattern]
+
+
+def _row_of(
+    table: MatchTable,
+    j: int,
+    finding: Finding,
+    selected: list[Selected],
+    side: CompiledSide,
+    trained_patterns: list[Patterns],
 ) -> Row:
-    """The row of selector j: on each input what is selected, the compiled side, and the patterns
-    [layer, head, query, key] of the trained model."""
-    head, (name, note, drawn) = finding.head, side
-    score, chance = _cell(table, head, j)
+    """The row of selector j; the lists have an entry for each input."""
+    head = finding.head
+    score, chance = _scores(table, head, j)
     patterns = tuple(
-        np.stack([with_bos(w), mine, theirs[head.layer, head.head, 1:]])
-        for w, mine, theirs in zip(wanted, drawn, looks, strict=True)
+        np.stack([with_bos(matrix), compiled, trained[head.layer, head.head, 1:]])
+        for matrix, compiled, trained in zip(selected, side.patterns, trained_patterns, strict=True)
     )
     captions = (
         ("selector", "what the program selects"),
-        (f"compiled {name}", note),
+        (f"compiled {side.name}", side.note),
         (f"trained {head}", f"{finding.verdict}, score {score:z.2f} (chance {chance:.2f})"),
     )
     words = WORDS[finding.verdict].format(_who(finding))
     return Row(str(finding.selector), captions, finding.verdict, words, finding.reason, patterns)
 
 
-def _inputs(compiled: LensModel, trained: LensModel) -> tuple[tuple[Value, ...], ...]:
+def _inputs(compiled: LensModel, trained: LensModel) -> tuple[Tokens, ...]:
     """Inputs that both models take."""
     mine, theirs = compiled.domain, trained.domain
     vocab = tuple(t for t in theirs.vocab if t in mine.vocab)
     if not vocab:
-        raise RaspValueError("the compiled and the trained model share no token")
+        raise RaspValueError(
+            "the compiled and the trained model share no token",
+            hint="compile for the trained model's domain: trained.domain",
+        )
     return typical_inputs(Domain(vocab, min(mine.max_len, theirs.max_len), theirs.causal))
 
 
-def typical_inputs(domain: Domain) -> tuple[tuple[Value, ...], ...]:
-    """Some inputs of half the full length or more, different from each other, none of one token
-    over and over where others can be had; long and varied ones first."""
-    drawn = [tuple(domain.vocab[i] for i in ids) for ids in domain.sample(400, SEED)]
-    long = [t for t in dict.fromkeys(drawn) if 2 * len(t) >= domain.max_len]
-    some = ([t for t in long if len(set(t)) > 1] or long)[:N_INPUTS]
-    return tuple(sorted(some, key=lambda t: (len(t), len(set(t))), reverse=True))
+def typical_inputs(domain: Domain) -> tuple[Tokens, ...]:
+    """Up to 12 different inputs, long and varied ones first.
+
+    All have half the full length or more; those of one repeated token are left out where there are
+    others.
+    """
+    samples = [tuple(domain.vocab[i] for i in ids) for ids in domain.sample(DRAWN, SEED)]
+    long = [t for t in dict.fromkeys(samples) if 2 * len(t) >= domain.max_len]
+    picked = ([t for t in long if len(set(t)) > 1] or long)[:N_INPUTS]
+    return tuple(sorted(picked, key=lambda t: (len(t), len(set(t))), reverse=True))
 
 
 def _finding(evidence: Evidence, j: int, head: str | None) -> Finding:
-    """Of selector j: with the head asked for, or the most plausible one."""
-    found = {f.head: f for f in (row[j] for row in evidence.findings)}
+    """The finding of selector j with `head`; by default with the most plausible head."""
+    findings = {f.head: f for f in (row[j] for row in evidence.findings)}
     if head is not None:
-        return next(f for site, f in found.items() if str(site) == head)
-    best = min(found.values(), key=lambda f: (RANK.index(f.verdict), -_share(f)))
-    return best if best.verdict != "refuted" else found[matched(evidence.table, j)]
+        return next(f for site, f in findings.items() if str(site) == head)
+    best = min(findings.values(), key=lambda f: (RANK.index(f.verdict), -_share(f)))
+    return best if best.verdict != "refuted" else findings[matched(evidence.table, j)]
 
 
 def _share(finding: Finding) -> float:
@@ -184,20 +224,27 @@ def _who(finding: Finding) -> str:
 
 
 def matched(table: MatchTable, j: int) -> Site:
-    """The head assigned to selector j; where the heads have run out, the one with the highest
-    score.
+    """The head assigned to selector j, or the one with the highest score.
+
+    The assignment is one to one, so that selectors can be left without a head.
     """
     assigned = {best.selector.node: best.head for best in table.best()}
     return assigned.get(table.selectors[j].node, table.heads[int(np.argmax(table.score[:, j]))])
 
 
-def _cell(table: MatchTable, head: Site, j: int) -> tuple[float, float]:
+def _scores(table: MatchTable, head: Site, j: int) -> tuple[float, float]:
+    """Score and chance of a head and selector j."""
     i = table.heads.index(head)
     return float(table.score[i, j]), float(table.chance[i, j])
 
 
-def compiled_side(compiled: LensModel, table: MatchTable, j: int, looks: list[np.ndarray]):
-    """The compiled heads of selector j: their names, a note, and what to draw on each input."""
+def compiled_side(
+    compiled: LensModel, table: MatchTable, j: int, patterns: Sequence[Patterns]
+) -> CompiledSide:
+    """The compiled heads of selector j: those that count with it, or the one that matches it.
+
+    patterns  of all heads of the compiled model, on each input
+    """
     node, made = table.selectors[j].node, compiled.compiled
     counting = [
         (Site("head", layer, i), head.bos_weight)
@@ -206,54 +253,64 @@ def compiled_side(compiled: LensModel, table: MatchTable, j: int, looks: list[np
     ]
     if not counting:
         head = matched(table, j)
-        score, _ = _cell(table, head, j)
-        return str(head), f"score {score:z.2f}", [a[head.layer, head.head, 1:] for a in looks]
+        score, _ = _scores(table, head, j)
+        attended = [a[head.layer, head.head, 1:] for a in patterns]
+        return CompiledSide(str(head), f"score {score:z.2f}", attended)
     names = " + ".join(str(site) for site, _ in counting)
-    drawn = [np.max([counted(a[s.layer, s.head], w) for s, w in counting], axis=0) for a in looks]
-    return names, "counts: each key beside one counted key", drawn
+    counts = [
+        np.max([counted(a[site.layer, site.head], weight) for site, weight in counting], axis=0)
+        for a in patterns
+    ]
+    return CompiledSide(names, "counts: each key beside one counted key", counts)
 
 
-def counted(pattern: np.ndarray, bos_weight: float) -> np.ndarray:
-    """A counting head's pattern [query, key], BOS in both, as the weight of each key beside one
-    that is counted: 1 where the selector selects, else 0. Without BOS as query; BOS as key, which
-    may outweigh all others, gets 0.
+def counted(pattern: Float[np.ndarray, "pos pos"], bos_weight: float) -> Pattern:
+    """What a counting head counts: 1 where its selector selects, else 0.
+
+    pattern     with BOS as query and key
+    bos_weight  the weight of BOS beside that of a counted key
+
+    A counting head attends to each selected key alike and to BOS `bos_weight` times as much, so a
+    key's weight over BOS's, times `bos_weight`, is 1 where it is selected. BOS as key, which may
+    outweigh all others, gets 0; BOS as query is left out.
     """
     weights = np.clip(pattern[1:] / pattern[1:, :1] * bos_weight, 0, 1)
     weights[:, 0] = 0
     return weights
 
 
-def with_bos(selector: np.ndarray) -> np.ndarray:
-    """A selector [query, key] with a first column for BOS, which it never selects."""
+def with_bos(selector: Selected) -> Bool[np.ndarray, "_query _key"]:
+    """A selector with a first column for BOS, which it never selects."""
     return np.pad(np.asarray(selector, bool), ((0, 0), (1, 0)))
 
 
 # As HTML ----------------------------------------------------------------------------------------
 
 
-def side_by_side_html(found: SideBySide, draw: Callable[[str, str], str] = figure) -> str:
+def side_by_side_html(beside: SideBySide, draw: Callable[[str, str], str] = figure) -> str:
     """A slider over the inputs and a row of three pictures for each selector.
 
-    draw   a picture and its name as HTML: an image, or the picture itself
+    draw  a picture and its name as HTML: an image, or the picture itself
+
     The pictures show the first input. Where attention.js runs, it shows the slider and puts each
     input's weights, which stand below as JSON, into these very pictures.
     """
-    texts = [_labels(tokens) for tokens in found.inputs]
-    rows = "".join(_row(row, texts, draw) for row in found.rows)
+    texts = [_labels(tokens) for tokens in beside.inputs]
+    rows = "".join(_row_html(row, texts, draw) for row in beside.rows)
     return (
-        f'<div class="rl-side">{_slider(found.inputs)}{rows}'
-        f'<script type="application/json">{_frames(found, texts)}</script></div>'
+        f'<div class="rl-side">{_slider(beside.inputs)}{rows}'
+        f'<script type="application/json">{_frames(beside, texts)}</script></div>'
     )
 
 
-def _labels(tokens: Sequence[Value]) -> list[str]:
+def _labels(tokens: Tokens) -> list[str]:
     return [BOS, *(clip(value_text(t), MAX_TOKEN) for t in tokens)]
 
 
-def _slider(inputs: Sequence[tuple[Value, ...]]) -> str:
-    """Hidden until a script can act on it; the input shown stands beside it. JupyterLab, which
-    takes arrow keys for itself, leaves them to an element that is marked so; and it strips empty
-    attributes where it trusts nothing."""
+def _slider(inputs: Sequence[Tokens]) -> str:
+    """The slider, hidden until a script can act on it, and the input that is shown."""
+    # JupyterLab takes arrow keys for itself, but for elements with data-lm-suppress-shortcuts; and
+    # in a notebook that is not trusted it strips empty attributes, so `hidden` has a value.
     mono = f"font-family:{MONO}".replace("'", "")
     slider = (
         f'<label hidden="hidden">input <input type="range" min="0" '
@@ -267,26 +324,30 @@ def _slider(inputs: Sequence[tuple[Value, ...]]) -> str:
     )
 
 
-def _frames(found: SideBySide, texts: Sequence[Sequence[str]]) -> str:
-    """For each input its text, the tokens of the axes, and the weights of every picture, row by
-    row, as JSON."""
+def _frames(beside: SideBySide, texts: Sequence[Sequence[str]]) -> str:
+    """As JSON, for each input: its text, the tokens of the axes, the weights of every picture."""
     frames = [
         {
             "input": input_text(tokens),
             "tokens": texts[i],
-            "grids": [list(map(_short, grid.flat)) for r in found.rows for grid in r.patterns[i]],
+            "grids": [
+                list(map(_short, grid.ravel().tolist()))
+                for r in beside.rows
+                for grid in r.patterns[i]
+            ],
         }
-        for i, tokens in enumerate(found.inputs)
+        for i, tokens in enumerate(beside.inputs)
     ]
     return json.dumps(frames, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _short(weight: float) -> float | int:
-    short = round(float(weight), DIGITS)
+    """A weight with DIGITS decimals; whole numbers without a point."""
+    short = round(weight, DIGITS)
     return int(short) if short == int(short) else short
 
 
-def _row(row: Row, texts: Sequence[Sequence[str]], draw: Callable[[str, str], str]) -> str:
+def _row_html(row: Row, texts: Sequence[Sequence[str]], draw: Callable[[str, str], str]) -> str:
     """The three pictures of a selector, with room for the longest input."""
     room = max(map(len, texts))
     widest = max(width(t) for tokens in texts for t in tokens)

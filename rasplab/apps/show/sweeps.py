@@ -20,7 +20,8 @@ import numpy as np
 
 from rasplab.apps.show.heads import Cell, grid_svg
 from rasplab.apps.show.html import figure, wrapped
-from rasplab.apps.show.svg import LIGHT, pattern_svg, picture, text_at
+from rasplab.apps.show.patterns import pattern_svg
+from rasplab.apps.show.svg import BOLD, LIGHT, picture, text_at
 from rasplab.base.text import width
 
 if TYPE_CHECKING:  # a notebook imports this module before it needs torch
@@ -143,7 +144,7 @@ def dots_svg(
     rows    (name, one interval per group, or None where there is no value), values in [0, 1]
     """
     height = DOTS_TOP + DOTS_ROW * len(rows) + 34
-    parts = [text_at(14, 24, title, size=13, extra=' font-weight="600"'), *_group_names(groups)]
+    parts = [text_at(14, 24, title, size=13, extra=BOLD), *_group_names(groups)]
     for x in (0, 0.25, 0.5, 0.75, 1):
         at = DOTS_LEFT + DOTS_SCALE * x
         parts.append(

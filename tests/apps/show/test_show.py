@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from rasplab.apps.show import html, report, svg
+from rasplab.apps.show import circuit as circuits
+from rasplab.apps.show import displays, html, patterns, report
 from rasplab.apps.show import layered_layout as layered
 from rasplab.apps.show.side_by_side import Row, SideBySide
 from rasplab.base import text
@@ -80,7 +81,7 @@ def test_circuit_picture_shows_every_site_and_edge_once():
     """Each edge has a hover text with what it carries and where it stands; each site a box with its
     name.
     """
-    picture = svg.circuit_svg(SORT, "sort")
+    picture = circuits.circuit_svg(SORT, "sort")
     hovers = titles(picture)
     for edge, carries in zip(SORT.edges, SORT.carries, strict=True):
         assert sum(h.startswith(f"{edge.src} → {edge.dst}: {carries[0]}") for h in hovers) == 1
@@ -94,7 +95,7 @@ def test_circuit_boxes_do_not_overlap():
     """Boxes of a row stand apart, and those of a later row stand higher."""
     boxes = [
         r
-        for r in ElementTree.fromstring(svg.circuit_svg(wide_circuit())).iter(f"{SVG}rect")
+        for r in ElementTree.fromstring(circuits.circuit_svg(wide_circuit())).iter(f"{SVG}rect")
         if r.get("stroke")
     ]
     spans = sorted((float(b.get("y")), float(b.get("x")), float(b.get("width"))) for b in boxes)
@@ -135,13 +136,13 @@ def test_edges_that_skip_rows_share_a_lane():
 
 def test_pictures_are_the_same_each_time_and_escaped():
     """Equal circuits give equal bytes; labels cannot break out of the XML."""
-    assert svg.circuit_svg(SORT) == svg.circuit_svg(replace(SORT))
-    assert "<L0H0> & co" not in svg.circuit_svg(SORT)
+    assert circuits.circuit_svg(SORT) == circuits.circuit_svg(replace(SORT))
+    assert "<L0H0> & co" not in circuits.circuit_svg(SORT)
 
 
 def test_pattern_picture_names_every_cell():
     """A cell's hover text has its query, key and value; a zero cell has no heat."""
-    picture = svg.pattern_svg(np.array([[1, 0], [0.25, 0.75]]), ["BOS", "<"], ["BOS", "<"], "L0H0")
+    picture = patterns.pattern_svg(np.array([[1, 0], [0.25, 0.75]]), ["BOS", "<"], ["BOS", "<"], "L0H0")
     assert titles(picture)[2] == "query < → key BOS: 0.25"
     assert picture.count('class="rl-heat"') == 3
 
@@ -149,7 +150,7 @@ def test_pattern_picture_names_every_cell():
 def test_pattern_picture_refuses_the_wrong_size():
     """Tokens and matrix must agree."""
     with pytest.raises(ValueError, match=r"matrix \(2, 2\), tokens 3 x 2"):
-        svg.pattern_svg(np.eye(2), ["a", "b", "c"], ["a", "b"])
+        patterns.pattern_svg(np.eye(2), ["a", "b", "c"], ["a", "b"])
 
 
 def test_an_error_in_html_is_escaped_and_has_its_caret():
@@ -179,7 +180,7 @@ def test_match_table_in_html_has_chance_beside_every_score():
         heads, selectors = ["L0H0"], ["a<b", "c"]
         score, chance = np.array([[0.9, np.nan]]), np.array([[0.1, 0.2]])
 
-    shown = html.match_html(Match())
+    shown = displays.match_html(Match())
     assert "a&lt;b" in shown and re.search(r"0\.90<br><span[^>]*>0\.10", shown)
 
 
