@@ -60,12 +60,13 @@ def load_selectors(path: str | PathLike) -> dict[str, Program]:
 
     Raises what `load` raises, and RaspValueError if the file names no selector.
     """
-    source, loader = read_source(Path(path)), _Loader()
-    scope = loader.run_text(source, Path(path).parent)
+    module = parse_module(read_source(Path(path)))
+    loader = _Loader()
+    scope = loader.run(module, Path(path).parent)
     selectors = {n: v for n, v in scope.variables.items() if isinstance(v, Selector)}
     if not selectors:
         raise RaspValueError(
-            f"{source.name} names no selector",
+            f"{module.source.name} names no selector",
             hint="assign one: same = select(tokens, tokens, ==);",
         )
     return {name: loader.elaborator.program(value, scope) for name, value in selectors.items()}
@@ -114,10 +115,9 @@ class _Loader:
         self.elaborator = with_library(Elaborator(None, self.load))
         self.folders: list[Path] = []
 
-    def run_text(self, source: Source, folder: Path) -> Scope:
+    def run(self, module: Module, folder: Path) -> Scope:
         """Execute a text, whose loads start from `folder`, in a new scope; that scope."""
-        module = parse_module(source)
-        scope = self.elaborator.text_scope(source.name)
+        scope = self.elaborator.text_scope(module.source.name)
         self._run(module, scope, folder)
         return scope
 
@@ -142,9 +142,9 @@ class _Loader:
 
 
 def _program(source: Source, output: str | Sequence[str] | None, folder: Path) -> Program:
+    module = parse_module(source)
     loader = _Loader()
-    elaborator = loader.elaborator
-    scope = loader.run_text(source, folder)
+    elaborator, scope = loader.elaborator, loader.run(module, folder)
     names = [output] if isinstance(output, str) else list(output or [])
     if output is not None and not names:
         raise ValueError("output is empty; name an s-op, or leave it out for the last one")

@@ -26,9 +26,7 @@ class Token(NamedTuple):
 
 
 def build(action: str, children: list[Any], source: Source) -> Any:
-    """What a rule makes of its children; "" stands for a rule that passes its only child on."""
-    if not action:
-        return children[0]
+    """What the rule with this action makes of its children."""
     if action in LISTS:
         return LISTS[action](children)
     span = Span(source, _start(children[0]), _stop(children[-1]))

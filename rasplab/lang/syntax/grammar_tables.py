@@ -32,7 +32,7 @@ class Tables:
     signs     terminal -> its text, for all fixed texts
     actions   state -> terminal -> state to shift to (>= 0) or rule to reduce by (-1 - rule)
     gotos     state -> nonterminal -> state
-    rules     (nonterminal, length, action name), the action "" meaning: its only child
+    rules     (nonterminal, length, action name); the action "" passes the only child on
     """
 
     lexer: re.Pattern[str]

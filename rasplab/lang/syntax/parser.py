@@ -101,7 +101,8 @@ def _reduce(
     """Replace the values of a rule's right side by what it builds, and enter the state after it."""
     origin, length, action = rule
     first = len(values) - length
-    value = build(action, values[first:], source)
+    # Most rules pass their only child on: one for each level of precedence above an operand.
+    value = build(action, values[first:], source) if action else values[first]
     del states[first + 1 :]
     values[first:] = [value]
     goto = rules.gotos[states[-1]].get(origin)
