@@ -134,7 +134,7 @@ def _both(op: str) -> tuple[Method, Method]:
 
 
 class SOp(Built):
-    """A value per position; operators apply position by position, `&`, `|`, `~` for and, or, not."""
+    """A value per position; operators act at each position, and `&`, `|`, `~` mean and, or, not."""
 
     __slots__ = ()
     word = "s-op"
