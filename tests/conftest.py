@@ -1,5 +1,6 @@
 """What all tests share: array shapes and types are checked wherever a module declares them."""
 
+import os
 from pathlib import Path
 
 from jaxtyping import install_import_hook
@@ -13,6 +14,9 @@ def modules_with_shapes() -> list[str]:
     files = [p for p in PACKAGE.rglob("*.py") if line in p.read_text("utf-8")]
     return [".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in sorted(files)]
 
+
+# The compiler checks the result of each of its stages (compiler/stage_checks.py); also in workers.
+os.environ["RASPLAB_CHECK_STAGES"] = "1"
 
 # Installed before any test imports the package: beartype then checks arguments and results.
 install_import_hook(modules_with_shapes(), "beartype.beartype")

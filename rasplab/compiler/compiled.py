@@ -1,4 +1,4 @@
-"""Compiled: a program as transformer weights, with every stage that led there."""
+"""Compiled: a program as transformer weights, with the results of the stages that led there."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class CompiledDoors(
             ...
 
         def report(self) -> str:
-            """What the compiler chose, s-op by s-op, and what each alternative would have cost."""
+            """The compiler's decisions by s-op, with what each alternative would have cost."""
             ...
 
         def stage(self, name: str) -> str:
-            """The result of one stage as text."""
+            """The result of one of `compiler.STAGE_VIEWS` as text."""
             ...
 
         def explain(self, tokens: Sequence[Atom], position: int) -> str:
@@ -72,7 +72,7 @@ class CompiledDoors(
             ...
 
         def with_decoys(self, seed: int = 0) -> Compiled:
-            """The same function beside heads that attend like the true ones and are not read."""
+            """The same function beside heads that attend like the others and that nothing reads."""
             ...
 
         def to_model(self, device: str = "auto", dtype: str | None = None) -> Any:
@@ -82,21 +82,24 @@ class CompiledDoors(
 
 @dataclass(frozen=True)
 class Compiled(CompiledDoors):
-    """A program as transformer weights, with every stage that led there.
+    """A program as transformer weights, with the results of the stages that led there.
 
+    basis        "compact" or "one_hot"
+    layout       every head, neuron and residual direction with its place
+    readout      what the logits of the output mean
     certificate  bound on the numerical error of the read-out, and the dtype it holds in
-    choices  what the compiler decided on the way, with what else there was
-    further  the read-outs of the program's further outputs; their logits follow those of `readout`
-    checked  why the program counts as legal: "inferred" from the values, or "run" on some inputs of
-             the domain
-    seconds  how long compilation took
+    weights      dense arrays, float64
+    checked      how it is known that every input is legal: "inferred", "run on every input", or
+                 "run on a sample"
+    choices      the compiler's decisions, each with its alternatives
+    further      the read-outs of the program's further outputs, whose logits follow the first's
+    seconds      how long compilation took
     """
 
     program: Program
     domain: Domain
     basis: str
     layout: Layout
-    read_out: tuple[LinearForm, ...]
     readout: Readout
     certificate: Certificate
     weights: Weights
@@ -106,34 +109,37 @@ class Compiled(CompiledDoors):
     seconds: float = field(compare=False)
 
     @property
+    def read_out(self) -> tuple[LinearForm, ...]:
+        """One form per logit, over the directions of `layout`."""
+        return self.layout.read_out
+
+    @property
     def n_params(self) -> int:
         """Size of the dense weights."""
         return self.weights.n_params
 
     @property
     def nonzero_params(self) -> int:
-        """How many weights are not 0."""
+        """The number of weights that are not 0."""
         return self.weights.nonzero_params
 
     @cached_property
     def heads(self) -> dict[tuple[int, int], str]:
-        """What each head does: (layer, head) -> `select(...) -> s-op, s-op`."""
+        """What each head does, by (layer, head): `selector -> s-op, s-op`."""
         labels = self.program.labels
         return {
-            (layer, i): f"{labels[h.selector]} -> {', '.join(labels[n] for n in h.nodes)}"
-            for layer, i, h in self.layout.heads
+            (layer, i): f"{labels[head.selector]} -> {', '.join(labels[n] for n in head.nodes)}"
+            for layer, i, head in self.layout.heads
         }
 
     def site_nodes(self) -> dict[Site, list[int]]:
-        """The s-ops that every head and MLP serves."""
+        """The node ids of the s-ops that every head and MLP serves."""
         nodes: dict[Site, list[int]] = {}
         for layer, i, head in self.layout.heads:
             nodes.setdefault(Site("head", layer, i), []).extend(head.nodes)
         for direction, site in zip(self.layout.directions, self.layout.writers, strict=True):
-            if (
-                site.kind == "mlp"
-                and direction.node is not None
-                and direction.node not in nodes.setdefault(site, [])
-            ):
-                nodes[site].append(direction.node)
+            if site.kind == "mlp" and direction.node is not None:
+                served = nodes.setdefault(site, [])
+                if direction.node not in served:
+                    served.append(direction.node)
         return nodes

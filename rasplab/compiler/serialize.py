@@ -1,14 +1,16 @@
 """Compiled models on disk: weights.safetensors and compiled.json in a folder.
 
-A compiled model is a pure function of program, domain and basis; loading compiles again and holds
-the stored weights against the result, so a loaded model has every stage and a damaged file is found
-out.
+A compiled model is a pure function of program, domain and basis. Loading compiles the program again
+and compares the stored weights with the result, so a loaded model has everything that a compiled
+one has, and a damaged file is noticed.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,14 +33,21 @@ from rasplab.program.graph import (
 )
 
 FORMAT = 1
-NODE_TYPES = {
+"""The version of compiled.json."""
+
+_AGAIN = "compile the program again: `rasplab compile FILE -o DIR`"
+
+NODE_TYPES: dict[str, Callable[..., Node]] = {
     t.__name__: t
     for t in (Tokens, Indices, Constant, Map, Select, Combine, Aggregate, SelectorWidth)
 }
 
 
 def save(compiled: Compiled, folder: str | Path) -> None:
-    """Write both files into `folder` (made if needed), each to a temporary name first."""
+    """Write both files into `folder`, which is made if needed; no reader sees half a file.
+
+    Raises FileError where they cannot be written.
+    """
     from safetensors.numpy import save as to_bytes
 
     folder = Path(folder)
@@ -54,8 +63,9 @@ def save(compiled: Compiled, folder: str | Path) -> None:
 
 
 def load_compiled(folder: str | Path) -> Compiled:
-    """The compiled model in `folder`. Raises FileError if it is missing, damaged, or of another
-    version.
+    """The compiled model in `folder`.
+
+    Raises FileError if it is missing, damaged, or of another version.
     """
     folder = Path(folder)
     if not (folder / "compiled.json").is_file():
@@ -76,9 +86,6 @@ def load_compiled(folder: str | Path) -> Compiled:
     return compiled
 
 
-_AGAIN = "compile the program again: `rasplab compile FILE -o DIR`"
-
-
 def _check_weights(path: Path, compiled: Compiled) -> None:
     from safetensors.numpy import load as from_bytes
 
@@ -88,7 +95,9 @@ def _check_weights(path: Path, compiled: Compiled) -> None:
         raise FileError(f"{path} cannot be read: {error}", hint=_AGAIN) from None
     for name, array in compiled.weights.arrays().items():
         if name not in stored or not np.array_equal(stored[name], array):
-            raise FileError(f"{path}: {name} is not what the program compiles to", hint=_AGAIN)
+            raise FileError(
+                f"{path}: {name} differs from what the program compiles to", hint=_AGAIN
+            )
 
 
 def _json(compiled: Compiled) -> str:
@@ -115,17 +124,14 @@ def _json(compiled: Compiled) -> str:
     return json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _program(row: dict) -> Program:
+def _program(row: dict[str, Any]) -> Program:
     sources = [Source(name, text) for name, text in row["sources"]]
     spans = tuple(Span(sources[s[0]], s[1], s[2]) if s else None for s in row["spans"])
     names = tuple((name, i) for name, i in row["names"])
-    nodes, also = tuple(_node(*n) for n in row["nodes"]), tuple(row.get("also", ()))
-    return Program(nodes, row["output"], names, spans, also)
+    nodes = tuple(NODE_TYPES[kind](*map(_tuples, fields)) for kind, *fields in row["nodes"])
+    return Program(nodes, row["output"], names, spans, tuple(row.get("also", ())))
 
 
-def _node(kind: str, *fields) -> Node:
-    return NODE_TYPES[kind](*(_tuple(f) for f in fields))
-
-
-def _tuple(value):
-    return tuple(_tuple(v) for v in value) if isinstance(value, list) else value
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, inside too: JSON has no tuples, and nodes hold no lists."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,40 +1,38 @@
-"""Compiled models in disguise: the same function in weights that no longer show it.
+"""Transforms of compiled models: the same function in weights that no longer show it.
 
-For calibrating instruments that claim to find what a head does: the answer stays known, since
-`layout.heads` names the true heads. After `rotated` the residual directions are no longer the axes
-of `layout.directions`.
+They calibrate methods that say what a head does: the answer stays known, as `layout.heads`
+names the true heads. After `rotated` the residual dimensions are no longer `layout.directions`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rasplab.base.rng import stream
+from rasplab.compiler.compiled import Compiled
 from rasplab.transformer.sites import Site
 from rasplab.transformer.weights import Weights
 
-if TYPE_CHECKING:
-    from rasplab.compiler.compiled import Compiled
-
 READS = {"W_Q": -2, "W_K": -2, "W_V": -2, "W_in": -2, "W_U": -2}
 WRITES = {"W_E": -1, "W_pos": -1, "W_O": -1, "b_O": -1, "W_out": -1, "b_out": -1}
-"""Which axis of each array is d_model."""
+"""Arrays that read from and write to the residual stream, with the axis that is d_model."""
 
 PER_HEAD = ("W_Q", "W_K", "W_V", "b_Q", "b_K", "b_V", "W_O")
+"""Arrays whose axis 1 is the head."""
 
 
-def rotated(compiled: Compiled, seed: int) -> Compiled:
-    """The same function with the residual stream, q and k, v and z turned by random rotations.
+def rotated(compiled: Compiled, seed: int = 0) -> Compiled:
+    """The same function with the residual stream, q and k, v and z in randomly rotated bases.
 
-    Exact up to rounding, for which the model is run in float64.
+    Exact up to rounding; the certificate asks for float64, in which rounding stays harmless.
     """
     w, rng = compiled.weights, stream(seed, "rotation")
-    turn = _rotation(w.W_E.shape[1], rng)
-    arrays = {name: turn.T @ getattr(w, name) for name in READS}
-    arrays |= {name: getattr(w, name) @ turn for name in WRITES}
+    residual = _rotation(w.W_E.shape[1], rng)
+    arrays = {name: residual.T @ getattr(w, name) for name in READS}
+    arrays |= {name: getattr(w, name) @ residual for name in WRITES}
+    # q and k share a rotation, and v and W_O, so that q.k and v @ W_O do not change.
     for layer, head in np.ndindex(*w.W_Q.shape[:2]):
         qk, vo = (_rotation(w.W_Q.shape[-1], rng) for _ in range(2))
         for name, inner in (("Q", qk), ("K", qk), ("V", vo)):
@@ -45,11 +43,11 @@ def rotated(compiled: Compiled, seed: int) -> Compiled:
     return _with_weights(compiled, replace(w, **arrays))
 
 
-def with_noise(compiled: Compiled, sigma: float, seed: int) -> Compiled:
-    """Every weight times 1 + `sigma` * a standard normal number: what is 0 stays 0.
+def with_noise(compiled: Compiled, sigma: float, seed: int = 0) -> Compiled:
+    """Every weight times 1 + `sigma` * a standard normal number; 0 stays 0.
 
-    No longer exact; how far off it is depends on the program. Noise of one size for all entries
-    of an array would drown the small ones: compiled scores lie thousands of times above values.
+    The model is no longer exact; how far off it is depends on the program. The noise is relative,
+    as compiled scores are thousands of times larger than values.
     """
     rng = stream(seed, "weight noise")
     noisy = {
@@ -59,7 +57,7 @@ def with_noise(compiled: Compiled, sigma: float, seed: int) -> Compiled:
     return _with_weights(compiled, replace(compiled.weights, **noisy))
 
 
-def shuffled_heads(compiled: Compiled, seed: int) -> Compiled:
+def shuffled_heads(compiled: Compiled, seed: int = 0) -> Compiled:
     """The same function with the heads of every layer in another order; the layout follows."""
     w, rng = compiled.weights, stream(seed, "head order")
     orders = [rng.permutation(w.W_Q.shape[1]) for _ in range(w.W_Q.shape[0])]
@@ -80,10 +78,10 @@ def shuffled_heads(compiled: Compiled, seed: int) -> Compiled:
     return _with_weights(moved, replace(w, **arrays), compiled.certificate.dtype)
 
 
-def with_decoys(compiled: Compiled, seed: int) -> Compiled:
-    """The same function with a twin behind every head: it attends alike, and nothing reads it.
+def with_decoys(compiled: Compiled, seed: int = 0) -> Compiled:
+    """The same function with a decoy for every head: it attends alike, and nothing reads it.
 
-    Twin of head h is head h + n_heads; what it writes lies in residual directions of its own.
+    The decoy of head h is head h + n_heads; it writes to d_head further residual dimensions.
     """
     w, rng = compiled.weights, stream(seed, "decoy heads")
     layers, heads, d_model, d_head = w.W_Q.shape
@@ -97,7 +95,7 @@ def with_decoys(compiled: Compiled, seed: int) -> Compiled:
 
 
 def _grown(array: np.ndarray, axis: int, by: int) -> np.ndarray:
-    """`array` with `by` zeros more at the end of `axis`."""
+    """`array` with `by` zeros added at the end of `axis`."""
     width = [(0, 0)] * array.ndim
     width[axis] = (0, by)
     return np.pad(array, width)

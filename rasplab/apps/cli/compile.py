@@ -21,14 +21,13 @@ from rasplab.apps.cli.arguments import (
 )
 from rasplab.apps.cli.output import only_json, print_json, verification_line
 from rasplab.base.errors import RaspValueError
+from rasplab.compiler import STAGE_VIEWS
 
 if TYPE_CHECKING:
     from rasplab.circuit.graph import Circuit
     from rasplab.compiler.compiled import Compiled
 
 ORDER = 2
-
-STAGES = ("infer", "encode", "lower", "place")
 
 
 def register(commands: Commands) -> None:
@@ -46,8 +45,8 @@ def _add_compile(commands: Commands) -> None:
     parser.add_argument("-o", "--out", metavar="DIR", help="write the compiled model here")
     parser.add_argument(
         "--stage",
-        choices=STAGES,
-        help="show what stands after this stage: values, choices, parts, places",
+        choices=STAGE_VIEWS,
+        help="show the result of a stage; encode: the decisions taken when lowering",
     )
     parser.add_argument(
         "--explain", metavar="TOKENS", help="show how an output of this input comes about"

@@ -1,4 +1,4 @@
-"""Selectors in normal form: an `and` of conjuncts, each a test of a key tuple against a query tuple.
+"""Normal forms of selectors: an `and` of conjuncts, each a test of key s-ops against query s-ops.
 
 `normal_and` serves aggregates (a head adds scores, which is `and`); `normal_or` serves widths,
 where the parts of an `or` may be counted by separate heads.
@@ -12,10 +12,10 @@ from itertools import product
 from rasplab.base.errors import CompileError
 from rasplab.program.functions import PREDICATES
 from rasplab.program.graph import Combine, Program, Select
+from rasplab.program.values import Value
 
 MAX_CLAUSES = 64
-"""Beyond this many clauses a selector is treated as one joint test instead of being multiplied out.
-"""
+"""Clauses that a selector may multiply out to; beyond that it is refused."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,8 +27,8 @@ class Literal:
     predicate: str
     negated: bool = False
 
-    def test(self, key, query) -> bool:
-        """Whether `key` is selected by `query`. Raises what the predicate raises."""
+    def test(self, key: Value, query: Value) -> bool:
+        """Whether `key` is selected by `query`; raises what the predicate raises."""
         return bool(PREDICATES[self.predicate](key, query)) != self.negated
 
 
@@ -37,8 +37,9 @@ Clause = tuple[Literal, ...]
 
 @dataclass(frozen=True, slots=True)
 class Conjunct:
-    """An `and` of clauses (each an `or` of literals) over one tuple of key s-ops and one of query
-    s-ops.
+    """A conjunction of clauses, each an `or` of literals, that test the same s-ops.
+
+    keys, queries  node ids of the s-ops on the key side and on the query side
     """
 
     keys: tuple[int, ...]
@@ -63,8 +64,10 @@ def conjunction(a: tuple[Conjunct, ...], b: tuple[Conjunct, ...]) -> tuple[Conju
 
 
 def _clauses(program: Program, selector: int, negated: bool, outer: str) -> list[Clause]:
-    """Clauses joined by `outer`, literals inside a clause by the other connective; negation pushed
-    to literals.
+    """The clauses of a selector, joined by `outer`; negations are pushed down to the literals.
+
+    Inside a clause the literals are joined by the other connective. By De Morgan a negated `and` is
+    an `or` of negations, so the node's function is compared with `outer` under `negated`.
     """
     match program.nodes[selector]:
         case Select(keys, queries, predicate):
@@ -76,11 +79,11 @@ def _clauses(program: Program, selector: int, negated: bool, outer: str) -> list
             if (fn == outer) != negated:
                 return _distinct([clause for clauses in lists for clause in clauses])
             return _multiply(program, selector, lists)
-    raise AssertionError(f"node {selector} is no selector")
+    raise AssertionError(f"node {selector} is not a selector")
 
 
 def _multiply(program: Program, selector: int, lists: list[list[Clause]]) -> list[Clause]:
-    """One clause of each list joined, in every way; implied ones dropped as they appear."""
+    """Every join of one clause from each list, without clauses that others imply."""
     joined: list[Clause] = [()]
     for clauses in lists:
         if len(joined) * len(clauses) > MAX_CLAUSES:
@@ -105,9 +108,12 @@ def _distinct(clauses: list[Clause]) -> list[Clause]:
 
 def _conjuncts(clauses: list[Clause]) -> tuple[Conjunct, ...]:
     """Clauses over the same key and query s-ops become one conjunct."""
-    groups: dict[tuple, list[Clause]] = {}
+    groups: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Clause]] = {}
     for clause in clauses:
         keys = tuple(sorted({literal.keys for literal in clause}))
         queries = tuple(sorted({literal.queries for literal in clause}))
         groups.setdefault((keys, queries), []).append(clause)
-    return tuple(Conjunct(k, q, tuple(dict.fromkeys(group))) for (k, q), group in groups.items())
+    return tuple(
+        Conjunct(keys, queries, tuple(dict.fromkeys(group)))
+        for (keys, queries), group in groups.items()
+    )

@@ -1,226 +1,251 @@
-"""Selectors over inferred values: their tables, and how many keys a row can select."""
+"""Selectors over value sets: their truth tables, and bounds on how many keys a row selects."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from rasplab.base.errors import CompileError
-from rasplab.compiler.infer.normal_form import Conjunct
-from rasplab.compiler.infer.values import Column, Fault, apply, component, is_number, unique_rows
+from rasplab.compiler.infer.columns import Column, cells_of, component, map_columns, unique_rows
+from rasplab.compiler.infer.leaf_tables import LeafTables
+from rasplab.compiler.infer.normal_form import Conjunct, Literal
+from rasplab.compiler.infer.values import Fault, Result, is_number
 from rasplab.program.functions import PREDICATES
 
 MAX_KIND_PAIRS = 10_000_000
-"""Pairs of kinds of cells that are held against each other at once."""
+"""Pairs of kinds of cells that are compared at once."""
 
 
 @dataclass(frozen=True)
-class Widths:
-    """Bounds of a selector. low, high [cell]: how many keys a row selects; may, must [n] -> bool
-    [query, key].
+class SelectorBounds:
+    """What a selector selects on every input of the domain, and what it may select on some.
+
+    low, high  how many keys the row of a cell selects, at least and at most
+    may, must  by length n, bool [query, key]: selected on some input, selected on every input
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    may: dict[int, np.ndarray]
-    must: dict[int, np.ndarray]
+    low: Int[np.ndarray, " cell"]
+    high: Int[np.ndarray, " cell"]
+    may: dict[int, Bool[np.ndarray, "query key"]]
+    must: dict[int, Bool[np.ndarray, "query key"]]
 
 
 class Selectors:
-    """Tables and widths of a program's selectors, from the value sets of its operands."""
+    """Tables and bounds of a program's selectors, from the value sets of their operands."""
 
-    def __init__(self, value_sets):
-        self.value_sets = value_sets
-        self._widths: dict[tuple[Conjunct, ...], Widths] = {}
+    def __init__(self, tables: LeafTables):
+        self.tables = tables
+        self._bounds: dict[tuple[Conjunct, ...], SelectorBounds] = {}
+
+    # --- truth tables -----------------------------------------------------------------------------
 
     def tuples(self, nodes: tuple[int, ...]) -> tuple[tuple[int, ...], Column]:
-        """Several s-ops seen as one: their leaves, and a column of tuples of their values."""
-        leaves = tuple(sorted({leaf for i in nodes for leaf in self.value_sets.leaf_sets[i]}))
+        """Several s-ops seen as one: their leaves, and a column of tuples of their values.
+
+        Raises CompileError where the values are too many to list or to combine.
+        """
+        tables, leaves = self.tables, self.tables.leaves_of(nodes)
         for leaf in leaves:
-            if leaf in self.value_sets.ranges:
+            if leaf in tables.ranges:
                 self._refuse_select(nodes, leaf)
-        if not self.value_sets.fits(leaves):
-            leaves = tuple(sorted({i for i in nodes if self.value_sets.leaf_sets[i]}))
-        if not self.value_sets.fits(leaves):
-            names = " and ".join(self.value_sets.program.labels[i] for i in nodes)
+        if not tables.fits(leaves):
+            leaves = tuple(sorted({i for i in nodes if tables.leaf_sets[i]}))
+        if not tables.fits(leaves):
+            names = " and ".join(tables.program.labels[i] for i in nodes)
             raise CompileError(
                 f"a selector joins too many combinations of {names}",
-                self.value_sets.program.span(nodes[0]),
+                tables.program.span(nodes[0]),
                 "use a smaller vocabulary or max_len, or select in several steps",
             )
-        columns = [self.value_sets.column(i, leaves) for i in nodes]
-        return leaves, apply(
-            lambda *values: values, columns, len(self.value_sets.joint(leaves).codes)
-        )
+        columns = [tables.column(i, leaves) for i in nodes]
+        return leaves, map_columns(lambda *values: values, columns, len(tables.joint(leaves).codes))
 
-    def _refuse_select(self, nodes: tuple[int, ...], leaf: int) -> None:
+    def _refuse_select(self, nodes: tuple[int, ...], leaf: int) -> NoReturn:
+        program = self.tables.program
         raise CompileError(
-            f"select needs every single value of {self.value_sets.program.labels[leaf]!r}, a mean "
+            f"select needs every single value of {program.labels[leaf]!r}, a mean "
             "with too many to list",
-            self.value_sets.program.span(nodes[0]),
+            program.span(nodes[0]),
             "use a smaller max_len or fewer different numbers",
         )
 
-    def predicate(self, conjunct: Conjunct) -> tuple[Column, Column, np.ndarray]:
-        """Key column, query column, and table bool [key value, query value] of a conjunct; faults
-        test False.
-        """
+    def predicate(
+        self, conjunct: Conjunct
+    ) -> tuple[Column, Column, Bool[np.ndarray, "key_value query_value"]]:
+        """Key column, query column, and truth table of a conjunct; faults test False."""
         _, keys = self.tuples(conjunct.keys)
         _, queries = self.tuples(conjunct.queries)
         return keys, queries, self.table(conjunct, keys, queries)
 
-    def table(self, conjunct: Conjunct, keys: Column, queries: Column) -> np.ndarray:
-        """Bool [key value, query value]: does the conjunct hold; faults test False."""
+    def table(
+        self, conjunct: Conjunct, keys: Column, queries: Column
+    ) -> Bool[np.ndarray, "key_value query_value"]:
+        """Whether the conjunct holds, for every key value and query value; faults test False."""
         table = np.ones((len(keys.values), len(queries.values)), bool)
         for clause in conjunct.clauses:
-            chosen = np.zeros_like(table)
+            holds = np.zeros_like(table)
             for literal in clause:
-                at_key, at_query = (
-                    conjunct.keys.index(literal.keys),
-                    conjunct.queries.index(literal.queries),
-                )
-                chosen |= self._literal_table(literal, keys, at_key, queries, at_query)
-            table &= chosen
+                at_key = conjunct.keys.index(literal.keys)
+                at_query = conjunct.queries.index(literal.queries)
+                holds |= self._literal_table(literal, keys, at_key, queries, at_query)
+            table &= holds
         return table
 
     def _literal_table(
-        self, literal, keys: Column, at_key: int, queries: Column, at_query: int
+        self, literal: Literal, keys: Column, at_key: int, queries: Column, at_query: int
     ) -> np.ndarray:
         key_codes, key_values = component(keys, at_key)
         query_codes, query_values = component(queries, at_query)
         return self._value_table(literal, key_values, query_values)[np.ix_(key_codes, query_codes)]
 
-    def _value_table(self, literal, keys, queries) -> np.ndarray:
-        table = _ordered_test(literal, keys, queries)
+    def _value_table(
+        self, literal: Literal, keys: Sequence[Result], queries: Sequence[Result]
+    ) -> np.ndarray:
+        table = _rank_table(literal, keys, queries)
         if table is not None:
             return table
         return np.array([[self._test(literal, k, q) for q in queries] for k in keys])
 
-    def _test(self, literal, key, query) -> bool:
+    def _test(self, literal: Literal, key: Result, query: Result) -> bool:
         if isinstance(key, Fault) or isinstance(query, Fault):
             return False
         try:
             return literal.test(key, query)
         except TypeError as error:
             doubt = (literal.keys, f"comparing {key!r} with {query!r}: {error}")
-            if doubt not in self.value_sets.doubts:
-                self.value_sets.doubts.append(doubt)
+            if doubt not in self.tables.doubts:
+                self.tables.doubts.append(doubt)
             return False
 
-    def widths(self, conjuncts: tuple[Conjunct, ...]) -> Widths:
-        """How many keys each row of an `and` of conjuncts selects, at least and at most."""
-        if conjuncts not in self._widths:
-            self._widths[conjuncts] = self._build_widths(conjuncts)
-        return self._widths[conjuncts]
+    # --- bounds -----------------------------------------------------------------------------------
 
-    def _build_widths(self, conjuncts: tuple[Conjunct, ...]) -> Widths:
+    def bounds(self, conjuncts: tuple[Conjunct, ...]) -> SelectorBounds:
+        """How many keys each row of an `and` of conjuncts selects, and which."""
+        if conjuncts not in self._bounds:
+            self._bounds[conjuncts] = self._build_bounds(conjuncts)
+        return self._bounds[conjuncts]
+
+    def _build_bounds(self, conjuncts: tuple[Conjunct, ...]) -> SelectorBounds:
+        tables = self.tables
         parts = [self._conjunct_bounds(c) for c in conjuncts]
-        may, must, low, high = {}, {}, [], []
-        for n in range(1, self.value_sets.cells.max_len + 1):
-            may[n], must[n] = np.ones((n, n), bool), np.ones((n, n), bool)
-            if self.value_sets.domain.causal:
-                may[n] &= np.tri(n, dtype=bool)
-                must[n] &= np.tri(n, dtype=bool)
+        may, must, lows, highs = {}, {}, [], []
+        for n in range(1, tables.cells.max_len + 1):
+            visible = np.tri(n, dtype=bool) if tables.domain.causal else np.ones((n, n), bool)
+            may[n], must[n] = visible, visible.copy()
             for part in parts:
                 may[n] &= part[n][0]
                 must[n] &= part[n][1]
-            low.append(must[n].sum(1))
-            high.append(may[n].sum(1))
-        low, high = np.concatenate(low), np.concatenate(high)
+            lows.append(must[n].sum(1))
+            highs.append(may[n].sum(1))
+        low, high = np.concatenate(lows), np.concatenate(highs)
+        # What follows from permutations and distinct keys, and not from cells one by one.
         if any(self._keys_distinct(c) for c in conjuncts):
             high = np.minimum(high, 1)
-        if len(conjuncts) == 1 and self._onto(conjuncts[0]) and not self.value_sets.domain.causal:
+        if len(conjuncts) == 1 and self._onto(conjuncts[0]) and not tables.domain.causal:
             low = np.maximum(low, 1)
-        return Widths(low, high, may, must)
+        return SelectorBounds(low, high, may, must)
 
     def _conjunct_bounds(self, conjunct: Conjunct) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Per length: bool [query, key] of what may, and what must, be selected by this conjunct
-        alone.
+        """(may, must) of one conjunct, by length: bool [query, key].
+
+        A key may be selected if some of its values meets one of the query's ("hits" > 0), and must
+        be if no pair of their values misses. Cells with equal sets of values are counted once.
         """
+        tables = self.tables
         key_leaves, keys = self.tuples(conjunct.keys)
         query_leaves, queries = self.tuples(conjunct.queries)
         table = self.table(conjunct, keys, queries)
-        key_kind, at_key = _kinds(self.value_sets.cells_of(key_leaves, keys))
-        query_kind, at_query = _kinds(self.value_sets.cells_of(query_leaves, queries))
-        hit = at_query @ table.T.astype(np.float32)
-        miss = at_query @ (~table).T.astype(np.float32)
-        hits = _pairs(hit, query_kind, at_key, key_kind)
-        misses = _pairs(miss, query_kind, at_key, key_kind)
-        own_may, own_must = self._own(conjunct)
+        key_kind, key_values = _kinds(cells_of(keys, tables.joint(key_leaves)))
+        query_kind, query_values = _kinds(cells_of(queries, tables.joint(query_leaves)))
+        hits = _pair_counts(
+            query_values @ table.T.astype(np.float32), query_kind, key_values, key_kind
+        )
+        misses = _pair_counts(
+            query_values @ (~table).T.astype(np.float32), query_kind, key_values, key_kind
+        )
+        self_may, self_must = self._self_selection(conjunct)
         bounds = {}
-        for n in range(1, self.value_sets.cells.max_len + 1):
-            cells = self.value_sets.cells.of_length(n)
+        for n in range(1, tables.cells.max_len + 1):
+            cells = tables.cells.of_length(n)
             may, must = hits(cells) > 0, misses(cells) == 0
-            np.fill_diagonal(may, may.diagonal() & own_may[cells])
-            np.fill_diagonal(must, must.diagonal() | own_must[cells])
+            np.fill_diagonal(may, may.diagonal() & self_may[cells])
+            np.fill_diagonal(must, must.diagonal() | self_must[cells])
             bounds[n] = (may, must)
         return bounds
 
-    def _own(self, conjunct: Conjunct) -> tuple[np.ndarray, np.ndarray]:
-        """[cell]: may, and must, a position select itself. There key and query values belong
-        together.
-        """
-        nodes = tuple(sorted({*conjunct.keys, *conjunct.queries}))
-        leaves = tuple(sorted({leaf for i in nodes for leaf in self.value_sets.leaf_sets[i]}))
-        unknown = (
-            np.ones(self.value_sets.cells.count, bool),
-            np.zeros(self.value_sets.cells.count, bool),
-        )
-        if not self.value_sets.fits(leaves):
-            return unknown
-        columns = {i: self.value_sets.column(i, leaves) for i in nodes}
-        tested = np.ones(len(self.value_sets.joint(leaves).codes), bool)
-        for clause in conjunct.clauses:
-            tested &= np.logical_or.reduce([self._own_literal(lit, columns) for lit in clause])
-        seen = self.value_sets.cells_of(leaves, Column((False, True), tested.astype(int)))
-        return seen[:, 1], ~seen[:, 0]
+    def _self_selection(self, conjunct: Conjunct) -> tuple[np.ndarray, np.ndarray]:
+        """Whether a position may, and must, select itself: bool [cell] each.
 
-    def _own_literal(self, literal, columns: dict[int, Column]) -> np.ndarray:
+        There key and query hold values of the same cell, so only combinations that occur together
+        count: `tokens == tokens` always selects itself, whatever the two sets allow.
+        """
+        tables = self.tables
+        nodes = tuple(sorted({*conjunct.keys, *conjunct.queries}))
+        leaves = tables.leaves_of(nodes)
+        if not tables.fits(leaves):
+            return np.ones(tables.cells.count, bool), np.zeros(tables.cells.count, bool)
+        columns = {i: tables.column(i, leaves) for i in nodes}
+        selected = np.ones(len(tables.joint(leaves).codes), bool)
+        for clause in conjunct.clauses:
+            selected &= np.logical_or.reduce([self._row_test(lit, columns) for lit in clause])
+        outcomes = cells_of(Column((False, True), selected.astype(int)), tables.joint(leaves))
+        return outcomes[:, 1], ~outcomes[:, 0]
+
+    def _row_test(self, literal: Literal, columns: dict[int, Column]) -> np.ndarray:
         key, query = columns[literal.keys], columns[literal.queries]
         return self._value_table(literal, key.values, query.values)[key.codes, query.codes]
 
     def _keys_distinct(self, conjunct: Conjunct) -> bool:
-        """An equality with keys that differ at every position selects one key at most."""
+        """Whether it is an equality with keys that differ at every position: one key at most."""
         return any(
             len(clause) == 1
-            and self._is_equality(clause[0])
-            and self.value_sets.sets[clause[0].keys].distinct
+            and _is_equality(clause[0])
+            and self.tables.sets[clause[0].keys].distinct
             for clause in conjunct.clauses
         )
 
-    def _is_equality(self, literal) -> bool:
-        return (
-            literal.predicate == "=="
-            and not literal.negated
-            or literal.predicate == "!="
-            and literal.negated
-        )
-
     def _onto(self, conjunct: Conjunct) -> bool:
-        """An equality of a permutation with queries in 0 .. n-1 selects exactly one key."""
+        """Whether it equates a permutation with queries in 0 .. n-1: exactly one key."""
         if len(conjunct.clauses) != 1 or len(conjunct.clauses[0]) != 1:
             return False
         literal = conjunct.clauses[0][0]
-        if not (self._is_equality(literal) and self.value_sets.sets[literal.keys].permutation):
+        if not (_is_equality(literal) and self.tables.sets[literal.keys].permutation):
             return False
-        queries = self.value_sets.sets[literal.queries]
-        if not all(is_number(v) and v == int(v) for v in queries.values):
+        queries = self.tables.sets[literal.queries]
+        integers = [int(v) for v in queries.values if is_number(v) and v == int(v)]
+        if len(integers) < len(queries.values):
             return False
-        numbers = np.array([int(v) for v in queries.values])
-        outside = (numbers < 0)[None] | (numbers[None] >= self.value_sets.cells.length[:, None])
+        numbers = np.array(integers)
+        outside = (numbers < 0)[None] | (numbers[None] >= self.tables.cells.length[:, None])
         return not (queries.cells & outside).any()
 
 
-def _ordered_test(literal, keys, queries) -> np.ndarray | None:
-    """Bool [key, query] where all are strings, or all numbers: by their ranks, not one by one."""
+def _is_equality(literal: Literal) -> bool:
+    return (literal.predicate, literal.negated) in (("==", False), ("!=", True))
+
+
+def _rank_table(
+    literal: Literal, keys: Sequence[Result], queries: Sequence[Result]
+) -> np.ndarray | None:
+    """The truth table of a literal where all are strings, or all numbers; else None.
+
+    Comparing ranks as arrays gives the same as comparing the values one by one.
+    """
     values = (*keys, *queries)
-    if not (all(isinstance(v, str) for v in values) or all(is_number(v) for v in values)):
+    strings = [v for v in values if isinstance(v, str)]
+    numbers = [v for v in values if is_number(v)]
+    if len(values) not in (len(strings), len(numbers)):
         return None
-    rank = {v: k for k, v in enumerate(sorted(set(values)))}
-    ranks = np.array([rank[v] for v in values])
+    distinct = sorted(set(strings)) if strings else sorted(set(numbers))
+    rank = {v: k for k, v in enumerate(distinct)}
+    ranks = np.array([rank[v] for v in (strings or numbers)])
     predicate = PREDICATES[literal.predicate]
-    return predicate(ranks[: len(keys), None], ranks[None, len(keys) :]) != literal.negated
+    table = predicate(ranks[: len(keys), None], ranks[None, len(keys) :])
+    return np.asarray(table != literal.negated)
 
 
 def _kinds(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -229,9 +254,15 @@ def _kinds(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kind, cells[first].astype(np.float32)
 
 
-def _pairs(hits: np.ndarray, query_kind, at_key: np.ndarray, key_kind):
-    """Slice of cells -> how many (query value, key value) hits each pair of them can have."""
-    if len(hits) * len(at_key) <= MAX_KIND_PAIRS:
-        met = hits @ at_key.T
-        return lambda cells: met[np.ix_(query_kind[cells], key_kind[cells])]
-    return lambda cells: hits[query_kind[cells]] @ at_key[key_kind[cells]].T
+def _pair_counts(
+    hits: np.ndarray, query_kind: np.ndarray, key_values: np.ndarray, key_kind: np.ndarray
+) -> Callable[[slice], np.ndarray]:
+    """A function from a slice of cells to [query cell, key cell]: how many value pairs count.
+
+    hits  [query kind, key value]: with how many values of the query the key value counts
+    All pairs of kinds are multiplied out at once if they fit into MAX_KIND_PAIRS, else by slice.
+    """
+    if len(hits) * len(key_values) <= MAX_KIND_PAIRS:
+        by_kind = hits @ key_values.T
+        return lambda cells: by_kind[np.ix_(query_kind[cells], key_kind[cells])]
+    return lambda cells: hits[query_kind[cells]] @ key_values[key_kind[cells]].T

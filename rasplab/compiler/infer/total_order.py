@@ -1,20 +1,21 @@
-"""Ranks: the width of a strict total order of positions is a permutation."""
+"""Strict total orders: a selector that orders the positions has their ranks as its widths."""
 
 from __future__ import annotations
 
 from itertools import product
 
+from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.normal_form import Conjunct
 from rasplab.program.functions import PREDICATES
 
 MAX_OPERANDS = 3
-"""S-ops that an order may compare: its proof visits 27 ** MAX_OPERANDS sign triples."""
+"""S-ops that an order may compare; the proof visits at most 27 ** MAX_OPERANDS triples of signs."""
 
 Signs = tuple[int, ...]
 """How key and query compare, s-op by s-op: -1, 0 or 1."""
 
 
-def is_strict_order(value_sets, conjuncts: tuple[Conjunct, ...]) -> bool:
+def is_strict_order(tables: LeafTables, conjuncts: tuple[Conjunct, ...]) -> bool:
     """Whether the selector orders the positions of every input strictly and totally.
 
     Proof: each literal compares an s-op with itself, so whether a key is selected depends only on
@@ -26,22 +27,23 @@ def is_strict_order(value_sets, conjuncts: tuple[Conjunct, ...]) -> bool:
     nodes = sorted({lit.keys for lit in literals})
     if len(nodes) > MAX_OPERANDS or any(lit.keys != lit.queries for lit in literals):
         return False
-    if any(i in value_sets.ranges for i in nodes):
+    if any(i in tables.ranges for i in nodes):
         return False
-    apart = [at for at, i in enumerate(nodes) if value_sets.sets[i].distinct]
+    apart = [at for at, i in enumerate(nodes) if tables.sets[i].distinct]
     if not apart:
         return False
-    before = {s: _selected(conjuncts, nodes, s) for s in product((-1, 0, 1), repeat=len(nodes))}
+    # before[s]: whether the key comes before the query when they compare as s.
+    before: dict[Signs, bool] = {
+        signs: _selected(conjuncts, nodes, signs)
+        for signs in product((-1, 0, 1), repeat=len(nodes))
+    }
     if before[(0,) * len(nodes)]:
-        return False
+        return False  # not strict: a position selects itself
     between = [s for s in before if all(s[at] for at in apart)]
-    return all(before[s] != before[_turned(s)] for s in between) and all(
-        before[u]
-        for s in between
-        for t in between
-        if before[s] and before[t]
-        for u in _sums(s, t)
-        if u in between
+    total = all(before[s] != before[_reversed(s)] for s in between)
+    selected = [s for s in between if before[s]]
+    return total and all(
+        before[u] for s in selected for t in selected for u in _composed(s, t) if u in between
     )
 
 
@@ -57,11 +59,11 @@ def _selected(conjuncts: tuple[Conjunct, ...], nodes: list[int], signs: Signs) -
     )
 
 
-def _turned(signs: Signs) -> Signs:
+def _reversed(signs: Signs) -> Signs:
     return tuple(-s for s in signs)
 
 
-def _sums(s: Signs, t: Signs) -> list[Signs]:
+def _composed(s: Signs, t: Signs) -> list[Signs]:
     """The signs that a and c can have where a and b have `s`, b and c have `t`."""
     choices = [
         (a,) if a == b or not b else (b,) if not a else (-1, 0, 1)

@@ -1,90 +1,73 @@
-"""Which values every s-op can take at every (length, position), and how they hang together.
+"""Which values every s-op can take at every (length, position): the compiler's first stage.
 
-A *leaf* is what elementwise expressions are made of: the token, the position, or a node that
-attention computes (or, where a joint table would be too large, an elementwise node cut off to stand
-alone). A node's *column* over some leaves is its value for every combination of leaf values that
-can meet in a cell.
+Input: a Program and its Domain. Output: ValueSets, filled node by node in the program's order.
+Elementwise s-ops are tabulated over their leaves (leaf_tables.py). Widths and aggregates follow
+from bounds on how many keys a selector selects (selector_bounds.py over normal_form.py, with
+total_order.py for ranks) and from sets of means (means.py, ranges.py).
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import NoReturn
 
 import numpy as np
 
 from rasplab.base.errors import CompileError
-from rasplab.base.limits import current, way_out
-from rasplab.compiler.infer.means import Range, mean_values
+from rasplab.compiler.infer.columns import Column, ValueSet, cells_of
+from rasplab.compiler.infer.leaf_tables import MAX_ROWS, LeafTables
+from rasplab.compiler.infer.means import mean_values
 from rasplab.compiler.infer.normal_form import normal_and
-from rasplab.compiler.infer.selector_bounds import Selectors
-from rasplab.compiler.infer.values import (
-    BYTES_A_CELL,
-    POSITION,
-    TOKEN,
-    Cells,
-    Column,
-    Fault,
-    Joint,
-    ValueSet,
-    apply,
-    is_number,
-    max_cells,
-    unique_rows,
-)
+from rasplab.compiler.infer.ranges import Range
+from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
+from rasplab.compiler.infer.total_order import is_strict_order
+from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, is_number
 from rasplab.program.domain import Domain
-from rasplab.program.functions import CASTS, FUNCTIONS
-from rasplab.program.graph import Aggregate, Constant, Indices, Map, Program, SelectorWidth, Tokens
+from rasplab.program.graph import (
+    Aggregate,
+    Constant,
+    Indices,
+    Map,
+    Node,
+    Program,
+    SelectorWidth,
+    Tokens,
+)
 
-MAX_ROWS = 70_000
-"""Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""
 
-BYTES_A_PAIR = 800
-"""What a combination of leaf values takes per pattern of cells it occurs in: 8 numbers in some ten
-arrays at a time."""
+def infer(program: Program, domain: Domain) -> ValueSets:
+    """The value sets of every s-op of `program` on every input of `domain`.
+
+    Raises CompileError where a use needs values that cannot be listed, or a table is too large.
+    """
+    return ValueSets(program, domain)
 
 
-class ValueSets:
-    """The value sets of a program on a domain, node by node; columns and joints on demand, each
-    computed once.
+class ValueSets(LeafTables):
+    """The value sets of a program on a domain, and the tables of its selectors.
 
-    ranges   nodes whose values are too many to list: numbers with a lattice, usable linearly and as
-             an output
-    doubts   (node, reason): what is legal only if some combination never occurs; to be checked on
-             inputs
-    sums     targets over leaves taken apart into a sum of functions of one leaf each, or None
-    Raises CompileError where a use needs values that cannot be listed.
+    selectors  tables and bounds of the selectors, computed on demand
+    leaf_sums  cache of the lowering, kept here as several attempts share it: targets over leaves
+               as a constant and one table per leaf, or None where no such sum exists
     """
 
     def __init__(self, program: Program, domain: Domain):
-        self.program, self.domain = program, domain
-        _check_size(domain)
-        self.cells = Cells(domain.max_len)
-        self.sets: dict[int, ValueSet] = {}
-        self.ranges: dict[int, Range] = {}
-        self.doubts: list[tuple[int, str]] = []
-        self.leaf_sets: dict[int, tuple[int, ...]] = {}
-        self.sums: dict[tuple, tuple | None] = {}
-        self._joints: dict[tuple, Joint] = {}
-        self._columns: dict[tuple, Column] = {}
+        super().__init__(program, domain)
         self.selectors = Selectors(self)
-        self._leaf(TOKEN, domain.vocab, np.ones((self.cells.count, len(domain.vocab)), bool))
-        positions = np.eye(domain.max_len, dtype=bool)[self.cells.position]
-        self.sets[POSITION] = ValueSet(tuple(range(domain.max_len)), positions, True, True)
+        self.leaf_sums: dict[
+            tuple[tuple[int, ...], bytes], tuple[float, list[np.ndarray]] | None
+        ] = {}
         for i in range(len(program.nodes)):
             if not program.is_selector(i):
                 self._visit(i)
-
-    def _leaf(self, leaf: int, values: tuple, cells: np.ndarray) -> None:
-        self.sets[leaf] = ValueSet(tuple(values), cells)
 
     def _visit(self, i: int) -> None:
         match self.program.nodes[i]:
             case SelectorWidth(selector):
                 self.leaf_sets[i] = (i,)
                 self.sets[i] = self._width_set(selector)
-            case Aggregate():
+            case Aggregate() as node:
                 self.leaf_sets[i] = (i,)
-                self._aggregate(i)
+                self._aggregate(i, node)
             case node:
                 self._elementwise(i, node)
         if i in self.sets and len({isinstance(v, str) for v in self.sets[i].values}) > 1:
@@ -92,7 +75,7 @@ class ValueSets:
 
     # --- elementwise nodes ------------------------------------------------------------------------
 
-    def _elementwise(self, i: int, node) -> None:
+    def _elementwise(self, i: int, node: Node) -> None:
         match node:
             case Tokens():
                 self.leaf_sets[i] = (TOKEN,)
@@ -112,10 +95,8 @@ class ValueSets:
         self.sets[i] = self._set_of(i, column)
 
     def _map_leaves(self, i: int, args: tuple[int, ...]) -> tuple[int, ...]:
-        """The leaves of a Map: those of its operands, unless their joint table is too large: then
-        the operands.
-        """
-        leaves = tuple(sorted({leaf for a in args for leaf in self.leaf_sets[a]}))
+        """The leaves of a Map: its operands' leaves; the operands where these are too many."""
+        leaves = self.leaves_of(args)
         if any(leaf in self.ranges for leaf in leaves) or self.fits(leaves):
             return leaves
         cut = tuple(sorted({a for a in args if self.leaf_sets[a]}))
@@ -129,36 +110,31 @@ class ValueSets:
             )
         return cut
 
-    def fits(self, leaves: tuple[int, ...]) -> bool:
-        """Whether a joint table of these leaves holds at most MAX_ROWS combinations."""
-        try:
-            self.joint(leaves)
-        except _TooLarge:
-            return False
-        return True
-
     def _set_of(self, i: int, column: Column) -> ValueSet:
-        good = [c for c, v in enumerate(column.values) if not isinstance(v, Fault)]
-        if not good:
-            self._refuse_fault(i, column.values[0])
-        cells = self.cells_of(self.leaf_sets[i], column)[:, good]
-        values = tuple(column.values[c] for c in good)
-        return ValueSet(values, cells, self._stays_distinct(i, column))
+        valid = {c: v for c, v in enumerate(column.values) if not isinstance(v, Fault)}
+        if not valid:
+            self._refuse_fault(i, column)
+        cells = cells_of(column, self.joint(self.leaf_sets[i]))[:, list(valid)]
+        return ValueSet(tuple(valid.values()), cells, self._stays_distinct(i, column))
 
-    def _refuse_fault(self, i: int, fault: Fault) -> None:
+    def _refuse_fault(self, i: int, column: Column) -> NoReturn:
+        fault = column.values[0]
+        reason = fault.reason if isinstance(fault, Fault) else ""
         raise CompileError(
-            f"{self.program.labels[i]!r} fails on every input: {fault.reason}", self.program.span(i)
+            f"{self.program.labels[i]!r} fails on every input: {reason}", self.program.span(i)
         )
 
     def _stays_distinct(self, i: int, column: Column) -> bool:
-        """Injective in one distinct leaf, given the others, which are the same at every position of
-        an input.
+        """Whether the s-op differs at any two positions of an input.
+
+        True if it is injective in one distinct leaf for fixed values of its other leaves, and these
+        are the same at every position of an input.
         """
         leaves = self.leaf_sets[i]
-        spread = [leaf for leaf in leaves if not self._uniform(leaf)]
-        if len(spread) != 1 or not self.sets[spread[0]].distinct:
+        varying = [leaf for leaf in leaves if not self._uniform(leaf)]
+        if len(varying) != 1 or not self.sets[varying[0]].distinct:
             return False
-        at = leaves.index(spread[0])
+        at = leaves.index(varying[0])
         codes = self.joint(leaves).codes
         context = np.delete(codes, at, axis=1)
         pairs = np.column_stack([context, column.codes])
@@ -177,7 +153,7 @@ class ValueSets:
         )
 
     def _range_of(self, i: int) -> Range:
-        """A linear expression over ranges: its range. Raises CompileError for anything else."""
+        """The range of a linear expression over ranges; anything else is refused."""
         terms = self.linear(i)
         if terms is None:
             label = self.program.labels[i]
@@ -192,172 +168,49 @@ class ValueSets:
             result = result + self.range(leaf).scaled(coefficient)
         return result
 
-    def range(self, leaf: int) -> Range:
-        """Bounds and lattice of a numeric leaf, listed or not."""
-        if leaf in self.ranges:
-            return self.ranges[leaf]
-        return Range.of_values(self.sets[leaf].values)
-
-    def linear(self, i: int) -> tuple[dict[int, Fraction], Fraction] | None:
-        """The node as sum of coefficient x leaf plus a constant; None where it is not written as
-        one.
-        """
-        node = self.program.nodes[i]
-        match node:
-            case Constant(value) if is_number(value):
-                return {}, Fraction(value)
-            case Map("pos", (a,)):
-                return self.linear(a)
-            case Map("neg", (a,)):
-                return _scaled(self.linear(a), Fraction(-1))
-            case Map("+", (a, b)):
-                return _plus(self.linear(a), self.linear(b), 1)
-            case Map("-", (a, b)):
-                return _plus(self.linear(a), self.linear(b), -1)
-            case Map("*", (a, b)):
-                left, right = self.linear(a), self.linear(b)
-                if left and right and not (left[0] and right[0]):
-                    return _scaled(right, left[1]) if not left[0] else _scaled(left, right[1])
-            case Map("/", (a, b)):
-                left, right = self.linear(a), self.linear(b)
-                if left and right and not right[0] and right[1]:
-                    return _scaled(left, 1 / right[1])
-        if i in self.ranges and self.leaf_sets.get(i) == (i,):
-            return {i: Fraction(1)}, Fraction(0)
-        if i in self.sets and all(is_number(v) for v in self.sets[i].values):
-            return {i: Fraction(1)}, Fraction(0)
-        return None
-
-    def joint(self, leaves: tuple[int, ...]) -> Joint:
-        """The combinations of leaf values that share a cell. Raises _TooLarge beyond MAX_ROWS."""
-        if leaves not in self._joints:
-            self._joints[leaves] = self._build_joint(leaves)
-        return self._joints[leaves]
-
-    def _build_joint(self, leaves: tuple[int, ...]) -> Joint:
-        cells = [self.sets[leaf].cells for leaf in leaves]
-        first, pattern = unique_rows(
-            np.concatenate([*cells, np.zeros((self.cells.count, 1), bool)], axis=1)
-        )
-        codes = np.zeros((1, 0), int)
-        rows, patterns = np.zeros(len(first), int), np.arange(len(first))
-        for c in cells:
-            allowed = c[first]
-            if int(allowed.sum(1)[patterns].sum()) > current().memory // BYTES_A_PAIR:
-                raise _TooLarge
-            pair, value = np.nonzero(allowed[patterns])
-            met, rows = np.unique(rows[pair] * c.shape[1] + value, return_inverse=True)
-            if len(met) > MAX_ROWS:
-                raise _TooLarge
-            rows, patterns = rows.reshape(-1), patterns[pair]
-            codes = np.column_stack([codes[met // c.shape[1]], met % c.shape[1]])
-        return Joint(leaves, codes, rows, patterns, pattern)
-
-    def cells_of(self, leaves: tuple[int, ...], column: Column) -> np.ndarray:
-        """bool [cell, value of column]: which of a column's values can occur where."""
-        joint = self.joint(leaves)
-        by_pattern = np.zeros((joint.cell_pattern.max() + 1, len(column.values)), bool)
-        by_pattern[joint.patterns, column.codes[joint.rows]] = True
-        return by_pattern[joint.cell_pattern]
-
-    def column(self, i: int, leaves: tuple[int, ...]) -> Column:
-        """Node (or leaf) i over the rows of joint(leaves); its own leaves must be among them."""
-        key = (i, leaves)
-        if key not in self._columns:
-            self._columns[key] = self._build_column(i, leaves)
-        return self._columns[key]
-
-    def _build_column(self, i: int, leaves: tuple[int, ...]) -> Column:
-        joint = self.joint(leaves)
-        if i in leaves:
-            return Column(self.sets[i].values, joint.codes[:, leaves.index(i)])
-        node = self.program.nodes[i]
-        match node:
-            case Tokens(cast):
-                return apply(CASTS[cast], [self.column(TOKEN, leaves)], len(joint.codes))
-            case Indices():
-                return self.column(POSITION, leaves)
-            case Constant(value):
-                return Column((value,), np.zeros(len(joint.codes), int))
-            case Map(fn, args):
-                return apply(
-                    FUNCTIONS[fn].apply, [self.column(a, leaves) for a in args], len(joint.codes)
-                )
-        raise AssertionError(f"node {i} is not over leaves {leaves}")
-
     # --- attention nodes --------------------------------------------------------------------------
 
     def _width_set(self, selector: int) -> ValueSet:
-        from rasplab.compiler.infer.total_order import is_strict_order
-
         conjuncts = normal_and(self.program, selector)
         top = self.cells.max_len
         if not self.domain.causal and is_strict_order(self, conjuncts):
+            # The widths of a strict total order are the ranks: 0 .. n-1, each once. In a causal
+            # model a position compares itself with earlier ones only, and ranks can repeat.
             cells = np.arange(top)[None] < self.cells.length[:, None]
             return ValueSet(tuple(range(top)), cells, True, True)
-        widths = self.selectors.widths(conjuncts)
-        numbers = np.arange(int(widths.high.max()) + 1)
-        cells = (numbers >= widths.low[:, None]) & (numbers <= widths.high[:, None])
-        used = np.nonzero(cells.any(0))[0]
-        return ValueSet(tuple(int(v) for v in used), cells[:, used])
+        bounds = self.selectors.bounds(conjuncts)
+        numbers = np.arange(int(bounds.high.max()) + 1)
+        cells = (numbers >= bounds.low[:, None]) & (numbers <= bounds.high[:, None])
+        occurring = np.nonzero(cells.any(0))[0]
+        return ValueSet(tuple(int(v) for v in occurring), cells[:, occurring])
 
-    def _aggregate(self, i: int) -> None:
-        node = self.program.nodes[i]
-        widths = self.selectors.widths(normal_and(self.program, node.selector))
+    def _aggregate(self, i: int, node: Aggregate) -> None:
+        bounds = self.selectors.bounds(normal_and(self.program, node.selector))
+        most = int(bounds.high.max())
         if node.values in self.ranges:
-            if widths.high.max() > 1:
-                self.ranges[i] = (
-                    self.range(node.values).mean(int(widths.high.max())).with_value(node.default)
-                )
-            else:
-                self.ranges[i] = self.range(node.values).with_value(node.default)
+            operand = self.range(node.values)
+            values = operand.mean(most) if most > 1 else operand
+            self.ranges[i] = values.with_value(node.default)
             return
-        result = mean_values(self, node, widths)
+        result = mean_values(self, node, bounds)
         if isinstance(result, Range):
             self.ranges[i] = result
         else:
             self.sets[i] = result
+        self._doubt_mean(i, node, bounds)
+
+    def _doubt_mean(self, i: int, node: Aggregate, bounds: SelectorBounds) -> None:
+        """Note that a mean of strings or bools may occur: legal only if no input has one."""
         values = self.sets[node.values].values
-        if widths.high.max() > 1 and not all(is_number(v) for v in values):
+        if bounds.high.max() > 1 and not all(is_number(v) for v in values):
             if any(is_number(v) for v in values) and any(isinstance(v, bool) for v in values):
                 self._refuse_mixed_mean(i)
             self.doubts.append((i, "taking the mean of values that are no numbers"))
 
-    def _refuse_mixed_mean(self, i: int) -> None:
-        """Whether bools may be averaged depends on the numbers beside them: no fixed form."""
+    def _refuse_mixed_mean(self, i: int) -> NoReturn:
+        # Whether bools may be averaged depends on the numbers beside them: there is no one form.
         raise CompileError(
             f"{self.program.labels[i]!r} may take the mean of bools among numbers",
             self.program.span(i),
             "make them numbers first, indicator(...), or give the inner aggregate a bool default",
         )
-
-
-def _check_size(domain: Domain) -> None:
-    """Refuse a domain whose (length, position, value) table alone would not fit."""
-    n, widest = domain.max_len, max(domain.max_len, len(domain.vocab))
-    wanted = n * (n + 1) // 2 * widest
-    if wanted > max_cells():
-        raise CompileError(
-            f"a domain of {len(domain.vocab):,} tokens up to length {n:,} is too large to analyse: "
-            f"{wanted * BYTES_A_CELL / 2**30:,.1f} GiB",
-            hint=f"use a smaller vocabulary or max_len; {way_out('memory')}",
-        )
-
-
-class _TooLarge(Exception):
-    """A joint table beyond MAX_ROWS."""
-
-
-def _scaled(terms, factor: Fraction):
-    if terms is None:
-        return None
-    return {leaf: c * factor for leaf, c in terms[0].items()}, terms[1] * factor
-
-
-def _plus(left, right, sign: int):
-    if left is None or right is None:
-        return None
-    coefficients = dict(left[0])
-    for leaf, c in right[0].items():
-        coefficients[leaf] = coefficients.get(leaf, Fraction(0)) + sign * c
-    return coefficients, left[1] + sign * right[1]

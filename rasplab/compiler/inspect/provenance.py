@@ -2,78 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isclose
 
 import numpy as np
 
+from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.infer.values import is_number
 from rasplab.program.graph import Aggregate, Constant, Map, Select, SelectorWidth, operands
+from rasplab.program.interpret.exact import evaluate
+from rasplab.program.values import Atom, Value
 from rasplab.transformer.forward import activations
+from rasplab.transformer.sites import Site
 
 MAX_KEYS = 4
 """Attended positions that are followed up; the rest is counted."""
 
+MAX_POSITIONS, MAX_DIRECTIONS = 8, 2
+"""Selected positions, and directions of an s-op, that a line shows."""
 
-def explain(compiled, tokens, position: int) -> str:
-    """The tree of s-ops behind the output at `position` (from 0), each at the position where it is
-    read: the interpreter's value, the sites that make it, and what the weights hold there.
+
+def explain(compiled: Compiled, tokens: Sequence[Atom], position: int) -> str:
+    """The tree of s-ops behind the output at `position`, from 0, each where it is read.
+
+    A line gives the interpreter's value, the sites that make it, and what the weights hold there.
+    Raises ValueError for a position outside the input, RaspValueError for an input outside the
+    domain.
     """
     ids = np.array(compiled.domain.encode(list(tokens)))
     if not 0 <= position < len(ids):
         raise ValueError(f"position is {position}; the input has positions 0 to {len(ids) - 1}")
-    return _Story(compiled, list(tokens), ids).told(position)
+    return _Explanation(compiled, list(tokens), ids).text(position)
 
 
-class _Story:
-    """One run of the weights and of the interpreter, told from the output back."""
+class _Explanation:
+    """One run of the weights and of the interpreter, followed from the output back."""
 
-    def __init__(self, compiled, tokens: list, ids: np.ndarray):
-        from rasplab.program.interpret.exact import evaluate
-
+    def __init__(self, compiled: Compiled, tokens: list[Atom], ids: np.ndarray):
         self.compiled, self.program, self.tokens = compiled, compiled.program, tokens
         self.trace = evaluate(self.program, tokens, causal=compiled.domain.causal)
         self.run = activations(compiled.weights, ids[None], compiled.domain.causal)
-        self.sites = {}
+        self.sites: dict[int, list[Site]] = {}
         for site, nodes in compiled.site_nodes().items():
             for node in nodes:
                 self.sites.setdefault(node, []).append(site)
-        self.told_before: set[tuple[int, int]] = set()
+        self.explained: set[tuple[int, int]] = set()
 
-    def told(self, position: int) -> str:
+    def text(self, position: int) -> str:
+        """The headline, and the tree below it."""
         output, readout = self.program.output, self.compiled.readout
-        got = readout.decode(self.run.logits[0, 1:, : readout.width])[position]
-        want = self.trace.values[output][position]
-        head = f"{self.program.labels[output]} at position {position} of {self._input()} is {got!r}"
-        numbers = is_number(got) and is_number(want)
-        if not (isclose(got, want, rel_tol=1e-9) if numbers else got == want):
-            head += f"; the interpreter says {want!r}"
+        result = readout.decode(self.run.logits[0, 1:, : readout.width])[position]
+        expected = self.trace.values[output][position]
+        label = self.program.labels[output]
+        head = f"{label} at position {position} of {self._input_text()} is {result!r}"
+        if not _agree(result, expected):
+            head += f"; the interpreter says {expected!r}"
         return "\n".join([head, *self._node(output, position, 1)])
 
-    def _input(self) -> str:
-        plain = all(isinstance(t, str) and len(t) == 1 for t in self.tokens)
-        return repr("".join(self.tokens)) if plain else repr(self.tokens)
+    def _input_text(self) -> str:
+        letters = [t for t in self.tokens if isinstance(t, str) and len(t) == 1]
+        return repr("".join(letters) if len(letters) == len(self.tokens) else self.tokens)
 
     def _node(self, node: int, at: int, depth: int) -> list[str]:
+        """The lines of an s-op at position `at`, and of what it reads; each only once."""
         value, label = self.trace.values[node][at], self.program.labels[node]
-        line = f"{'  ' * depth}{label} = {value!r} at {at}{self._made(node, at)}"
-        below = operands(self.program.nodes[node])
-        if (node, at) in self.told_before:
-            return [line + ("  (above)" if below else "")]
-        self.told_before.add((node, at))
+        line = f"{'  ' * depth}{label} = {value!r} at {at}{self._writers(node, at)}"
+        if (node, at) in self.explained:
+            return [line + ("  (above)" if operands(self.program.nodes[node]) else "")]
+        self.explained.add((node, at))
         match self.program.nodes[node]:
             case Aggregate(selector, values):
                 keys = np.flatnonzero(self.trace.values[selector][at])
-                return [line, *self._selected(node, selector, at, keys, depth + 1),
-                        *self._followed(values, keys, depth + 1)]  # fmt: skip
+                selected = self._selection(node, selector, at, keys, depth + 1)
+                return [line, *selected, *self._values_at(values, keys, depth + 1)]
             case SelectorWidth(selector):
                 keys = np.flatnonzero(self.trace.values[selector][at])
-                return [line, *self._selected(node, selector, at, keys, depth + 1)]
+                return [line, *self._selection(node, selector, at, keys, depth + 1)]
             case Map(_, args):
                 read = [a for a in args if not isinstance(self.program.nodes[a], Constant)]
                 return [line, *(text for a in read for text in self._node(a, at, depth + 1))]
         return [line]
 
-    def _made(self, node: int, at: int) -> str:
+    def _writers(self, node: int, at: int) -> str:
         """The sites that write the s-op, and the residual directions that hold it there."""
         layout, stream = self.compiled.layout, self.run.stream[-1][0, at + 1]
         held = [
@@ -83,47 +93,56 @@ class _Story:
         ]
         if not held:
             return "" if node in self.sites else "  (in the embedding, or a sum of what is there)"
-        more = f", and {len(held) - 2} more" if len(held) > 2 else ""
-        return f"  <- {'; '.join(held[:2])}{more}"
+        more = len(held) - MAX_DIRECTIONS
+        return f"  <- {'; '.join(held[:MAX_DIRECTIONS])}" + (f", and {more} more" * (more > 0))
 
-    def _selected(self, node: int, selector: int, at: int, keys, depth: int) -> list[str]:
-        label, pad = self.program.labels[selector], "  " * depth
-        lines = [f"{pad}{label} at {at} selects {_listed(keys)}"]
+    def _selection(
+        self, node: int, selector: int, at: int, keys: np.ndarray, depth: int
+    ) -> list[str]:
+        """What a selector's row selects, what the heads attend to, and the values compared."""
+        labels, pad = self.program.labels, "  " * depth
+        lines = [f"{pad}{labels[selector]} at {at} selects {_positions_text(keys)}"]
         for layer, i, head in self.compiled.layout.heads:
             if node in head.nodes:
                 row = self.run.patterns[layer][0, i, at + 1]
-                shown = ", ".join(f"{k}: {_short(row[k + 1])}" for k in keys[:MAX_KEYS])
+                weights = ", ".join(f"{k}: {_short(row[k + 1])}" for k in keys[:MAX_KEYS])
                 lines.append(
-                    f"{pad}  L{layer}H{i} attends {shown or 'nothing'}; BOS: {_short(row[0])}"
+                    f"{pad}  L{layer}H{i} attends {weights or 'nothing'}; BOS: {_short(row[0])}"
                 )
-        for literal in self._selects(selector):
-            select = self.program.nodes[literal]
+        for select in self._selects(selector):
             query = self.trace.values[select.queries][at]
-            seen = [self.trace.values[select.keys][k] for k in keys[:MAX_KEYS]]
-            names = self.program.labels[select.keys], self.program.labels[select.queries]
-            lines.append(
-                f"{pad}  {names[0]} {select.predicate} {names[1]}: query {query!r}, keys {seen}"
-            )
+            compared = [self.trace.values[select.keys][k] for k in keys[:MAX_KEYS]]
+            test = f"{labels[select.keys]} {select.predicate} {labels[select.queries]}"
+            lines.append(f"{pad}  {test}: query {query!r}, keys {compared}")
         return lines
 
-    def _selects(self, selector: int) -> list[int]:
+    def _selects(self, selector: int) -> list[Select]:
+        """The `select`s that a selector combines."""
         node = self.program.nodes[selector]
         if isinstance(node, Select):
-            return [selector]
-        return [found for part in operands(node) for found in self._selects(part)]
+            return [node]
+        return [select for part in operands(node) for select in self._selects(part)]
 
-    def _followed(self, values: int, keys, depth: int) -> list[str]:
+    def _values_at(self, values: int, keys: np.ndarray, depth: int) -> list[str]:
         lines = [text for k in keys[:MAX_KEYS] for text in self._node(values, int(k), depth)]
         if len(keys) > MAX_KEYS:
             lines.append(f"{'  ' * depth}... and {len(keys) - MAX_KEYS} more positions")
         return lines
 
 
-def _listed(keys) -> str:
+def _agree(result: Value, expected: Value) -> bool:
+    """Whether two values are equal, numbers up to rounding."""
+    if is_number(result) and is_number(expected):
+        return isclose(result, expected, rel_tol=1e-9)
+    return result == expected
+
+
+def _positions_text(keys: np.ndarray) -> str:
     if not len(keys):
         return "nothing"
-    shown = ", ".join(str(k) for k in keys[:8]) + (", ..." if len(keys) > 8 else "")
-    return f"{'position' if len(keys) == 1 else 'positions'} {shown}"
+    shown = ", ".join(map(str, keys[:MAX_POSITIONS]))
+    more = ", ..." if len(keys) > MAX_POSITIONS else ""
+    return f"{'position' if len(keys) == 1 else 'positions'} {shown}{more}"
 
 
 def _short(number: float) -> str:

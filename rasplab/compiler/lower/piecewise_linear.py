@@ -1,34 +1,43 @@
-"""Piecewise-linear functions as ReLU neurons, exact at given points."""
+"""Piecewise-linear functions as ReLU neurons, exact at given points.
+
+Two fits are possible. *Lines* through the points take a neuron per change of slope, and pass on an
+error of the argument times the steepest slope. *Plateaus* are flat around every point, with ramps
+in the middle half of each gap: two neurons per step, and an error of the argument below a quarter
+of the smallest gap disappears.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 ROUNDING = {"float32": 1.2e-7, "float64": 2.3e-16}
 """Relative rounding of a short sum of products, by dtype: one unit in the last place."""
 
-
 RESOLUTION = 1e4
-"""How many roundings an error may be before plateaus are worth their neurons."""
+"""Roundings that an error may amount to before plateaus are worth their neurons."""
+
+NEGLIGIBLE = 1e-12
+"""A change of a target below this is none."""
 
 
 @dataclass(frozen=True)
 class PiecewiseLinear:
     """f(s) = const + sum_j weights[j] * relu(side * (s - breaks[j])), for every target at once.
 
-    breaks [neuron], weights [neuron, target], const [target]
+    side      1: neurons are active to the right of their breaks; -1: to the left
     slope     the steepest piece: how much an error of s grows
     slack     an error of s below this is absorbed altogether (0: none is)
     rounding  rounding error of the sum at the points
-    other     what was not taken: its neurons, and its error; empty where there was no other way
+    other     the fit that was not taken, in words; empty where there was no other
     """
 
     side: int
-    breaks: np.ndarray
-    weights: np.ndarray
-    const: np.ndarray
+    breaks: Float[np.ndarray, " neuron"]
+    weights: Float[np.ndarray, "neuron target"]
+    const: Float[np.ndarray, " target"]
     slope: float
     slack: float
     rounding: float
@@ -45,40 +54,46 @@ class PiecewiseLinear:
 
     def error(self, s_error: float) -> float:
         """Bound on the error of f where s is off by at most `s_error`."""
-        through = 0.0 if s_error < self.slack else self.slope * s_error
-        return through + self.rounding
+        passed_on = 0.0 if s_error < self.slack else self.slope * s_error
+        return passed_on + self.rounding
 
 
-def fit(points: np.ndarray, targets: np.ndarray, s_error: float, ulp: float) -> PiecewiseLinear:
+def fit(
+    points: Float[np.ndarray, " point"],
+    targets: Float[np.ndarray, "point target"],
+    s_error: float,
+    ulp: float,
+) -> PiecewiseLinear:
     """The cheapest exact fit: lines through the points, or plateaus around them.
 
-    points   [point] ascending, distinct
-    targets  [point, target]; NaN where any value does
+    points   ascending, distinct
+    targets  NaN where any value will do
     s_error  bound on the error of the argument at run time
     ulp      relative rounding of the arithmetic
-    Plateaus (two neurons a step, errors of s die) are taken where they cost no more, or where lines
-    would let through more than RESOLUTION roundings of the smallest step of a target.
+    Plateaus are taken where they cost no more neurons, or where lines would pass on more than
+    RESOLUTION roundings of the smallest step of a target.
     """
-    targets = np.column_stack([_filled(points, t) for t in targets.T])
+    targets = np.column_stack([_interpolated(points, t) for t in targets.T])
     lines = _best_side(points, targets, 0.0, ulp)
-    steps = _plateaus(points, targets, ulp)
-    if steps is None:
+    plateaus = _plateaus(points, targets, ulp)
+    if plateaus is None:
         return lines
-    small = _smallest_step(targets)
-    coarse = lines.error(s_error) > RESOLUTION * ulp * small
-    chosen, other = (
-        (steps, lines) if len(steps.breaks) <= len(lines.breaks) or coarse else (lines, steps)
-    )
-    return replace(chosen, other=other.described(s_error))
+    coarse = lines.error(s_error) > RESOLUTION * ulp * _smallest_step(targets)
+    if coarse or len(plateaus.breaks) <= len(lines.breaks):
+        return replace(plateaus, other=lines.described(s_error))
+    return replace(lines, other=plateaus.described(s_error))
 
 
-def count(points: np.ndarray, targets: np.ndarray) -> int:
-    """How many neurons `lines` would need: slope changes, plus one for the first slope."""
-    targets = np.column_stack([_filled(points, t) for t in targets.T])
-    return len(_side(points, targets, 1, 0.0, 0.0).breaks)
+def neuron_count(
+    points: Float[np.ndarray, " point"], targets: Float[np.ndarray, "point target"]
+) -> int:
+    """How many neurons lines would need: slope changes, plus one for the first slope."""
+    targets = np.column_stack([_interpolated(points, t) for t in targets.T])
+    return len(_facing(points, targets, 1, 0.0, 0.0).breaks)
 
 
-def _filled(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _interpolated(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The target with free values on the line between their neighbours, where no slope changes."""
     known = ~np.isnan(target)
     if not known.any():
         return np.zeros_like(target)
@@ -92,36 +107,55 @@ def _smallest_step(targets: np.ndarray) -> float:
 
 def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> PiecewiseLinear | None:
     """Constant around each point, ramps in the middle half of the gaps where a target changes."""
-    changes = np.nonzero((np.abs(np.diff(targets, axis=0)) > 1e-12).any(1))[0]
+    changes = np.nonzero((np.abs(np.diff(targets, axis=0)) > NEGLIGIBLE).any(1))[0]
     if not len(changes):
         return None
     gaps = points[changes + 1] - points[changes]
-    knots = np.column_stack([points[changes] + gaps / 4, points[changes + 1] - gaps / 4]).reshape(
-        -1
-    )
+    knots = np.column_stack([points[changes] + gaps / 4, points[changes + 1] - gaps / 4])
     values = np.stack([targets[changes], targets[changes + 1]], 1).reshape(-1, targets.shape[1])
-    return _best_side(knots, values, float(gaps.min()) / 4, ulp, flat_ends=True, at=points)
+    slack = float(gaps.min()) / 4
+    return _best_side(knots.reshape(-1), values, slack, ulp, flat_ends=True, at=points)
 
 
-def _best_side(points, targets, slack, ulp, flat_ends=False, at=None) -> PiecewiseLinear:
+def _best_side(
+    points: np.ndarray,
+    targets: np.ndarray,
+    slack: float,
+    ulp: float,
+    flat_ends: bool = False,
+    at: np.ndarray | None = None,
+) -> PiecewiseLinear:
     """Neurons facing right or left, whichever sums up with less rounding."""
-    sides = [_side(points, targets, side, slack, ulp, flat_ends, at) for side in (1, -1)]
-    return min(sides, key=lambda h: h.rounding)
+    sides = [_facing(points, targets, side, slack, ulp, flat_ends, at) for side in (1, -1)]
+    return min(sides, key=lambda candidate: candidate.rounding)
 
 
-def _side(points, targets, side, slack, ulp, flat_ends=False, at=None) -> PiecewiseLinear:
-    """Neurons on one side: a point's weight is how much the slope changes there."""
+def _facing(
+    points: np.ndarray,
+    targets: np.ndarray,
+    side: int,
+    slack: float,
+    ulp: float,
+    flat_ends: bool = False,
+    at: np.ndarray | None = None,
+) -> PiecewiseLinear:
+    """Neurons on one side: a knot's weight is the change of slope there, `after - before`.
+
+    flat_ends  constant outside the points; else the first (or last) piece goes on, for free
+    at         the points where rounding is bounded, if not `points`
+    """
     flat = np.zeros((1, targets.shape[1]))
     slopes = np.diff(targets, axis=0) / np.diff(points)[:, None]
     left, right = (flat, flat) if flat_ends or not len(slopes) else (slopes[:1], slopes[-1:])
     before = np.concatenate([flat if side == 1 else left, slopes])
     after = np.concatenate([slopes, right if side == 1 else flat])
     weights, const = after - before, targets[0 if side == 1 else -1]
-    keep = (np.abs(weights) > 1e-9 * max(1.0, float(np.abs(weights).max()))).any(1)
-    weights, breaks = weights[keep], points[keep]
+    bends = (np.abs(weights) > 1e-9 * max(1.0, float(np.abs(weights).max()))).any(1)
+    weights, breaks = weights[bends], points[bends]
     at = points if at is None else at
+    # Every active neuron's product rounds relative to |s| * |weight|, and they cancel in the sum.
     active = side * (at[:, None] - breaks[None]) > 0
     reach = float(np.abs(at).max()) * float((active @ np.abs(weights)).max(initial=0))
     rounding = ulp * (reach + float(np.abs(const).max()))
-    steep = float(np.abs(slopes).max(initial=0))
-    return PiecewiseLinear(side, breaks, weights, const, steep, slack, rounding)
+    steepest = float(np.abs(slopes).max(initial=0))
+    return PiecewiseLinear(side, breaks, weights, const, steepest, slack, rounding)

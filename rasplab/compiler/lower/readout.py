@@ -1,20 +1,23 @@
-"""From the output s-op to logits, and back to values."""
+"""From an output s-op to logits, what they mean, and a certificate that they are read out right."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
-from rasplab.compiler.infer.values import is_number
-from rasplab.compiler.lower.lower import Lowering
+from rasplab.compiler.infer.values import as_number, is_number
 from rasplab.compiler.lower.residual import LinearForm
+from rasplab.compiler.lower.sop_forms import Lowering
 from rasplab.program.values import Value
 from rasplab.transformer.readout import Readout
 
 FINE = 1 / 400
-"""Numbers closer together than this share of their range are read out as a number, not as classes.
-"""
+"""Numbers closer than this share of their range are read out as a number, not as classes."""
+
+SAME_NUMBER = 1e-12
+"""Relative difference up to which two floats are one number that was rounded differently."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Certificate:
 
     @property
     def share(self) -> float:
-        """The error as a share of what it may be: below 1 it holds."""
+        """Error / tolerance (half the gap); the certificate holds below 1."""
         return 2 * self.error / self.gap
 
     @property
@@ -43,30 +46,47 @@ class Certificate:
         return f"error {self.error:.2g} at most, values {self.gap:.2g} apart"
 
 
-def read_out(lowering: Lowering, output: int) -> tuple[list[LinearForm], Readout, Certificate]:
-    """One form per logit, what the logits mean, and the certificate for the dtype of `lowering`."""
-    if output in lowering.value_sets.ranges:
-        spread = lowering.value_sets.ranges[output]
-        form = lowering.scalar(output)
-        gap = float(spread.unit) / max(1, spread.denominator * (spread.denominator - 1))
-        certificate = _certificate(lowering, [form], gap)
-        return [form], Readout(None, True, spread.unit, spread.denominator), certificate
-    return _listed(lowering, output, lowering.value_sets.sets[output].values)
+@dataclass(frozen=True)
+class OutputLogits:
+    """The logits of one output, one form each, with their meaning and certificate."""
+
+    logits: list[LinearForm]
+    readout: Readout
+    certificate: Certificate
 
 
-def _listed(lowering: Lowering, output: int, values: tuple):
-    numeric = all(is_number(v) for v in values)
-    all_values, values = values, _merged(values) if numeric else values
-    codes = np.array([float(v) for v in values]) if numeric else np.arange(len(values), dtype=float)
+def read_out(lowering: Lowering, output: int) -> OutputLogits:
+    """The logits of an output s-op, certified for the dtype of `lowering`.
+
+    A range is read out as a number on its lattice, listed values as in `_read_out_listed`.
+    """
+    if output not in lowering.value_sets.ranges:
+        return _read_out_listed(lowering, output)
+    numbers = lowering.value_sets.ranges[output]
+    form = lowering.scalar(output)
+    # Multiples of unit / k and unit / l, for k, l <= denominator, differ by unit / (k l) at least.
+    gap = float(numbers.unit) / max(1, numbers.denominator * (numbers.denominator - 1))
+    readout = Readout(None, True, numbers.unit, numbers.denominator)
+    return OutputLogits([form], readout, _certificate(lowering, [form], gap))
+
+
+def _read_out_listed(lowering: Lowering, output: int) -> OutputLogits:
+    """Listed values: as a number where they are fine, as one-hot logits, or by the nearest code."""
+    all_values = lowering.value_sets.sets[output].values
+    numeric = all(is_number(v) for v in all_values)
+    values = _merged(all_values) if numeric else all_values
+    codes = np.array([as_number(v) for v in values] if numeric else range(len(values)), float)
     gap = _gap(codes)
-    if _fine(values):
+    if numeric and _is_fine(codes):
         form = lowering.scalar(output)
-        return [form], Readout(values, True), _certificate(lowering, [form], gap)
+        return OutputLogits([form], Readout(values, True), _certificate(lowering, [form], gap))
+    one_hot = _one_hot(all_values, values)
     if lowering.basis == "one_hot" and len(values) > 2:
-        forms = lowering.node_forms(output, _one_hot(all_values, values))
-        return forms, Readout(values), _certificate(lowering, forms, 1.0)
-    form = lowering.node_forms(output, (_one_hot(all_values, values) @ codes)[:, None])[0]
-    return _nearest(form, codes, gap), Readout(values), _certificate(lowering, [form], gap)
+        forms = lowering.node_forms(output, one_hot)
+        return OutputLogits(forms, Readout(values), _certificate(lowering, forms, 1.0))
+    form = lowering.node_forms(output, (one_hot @ codes)[:, None])[0]
+    certificate = _certificate(lowering, [form], gap)
+    return OutputLogits(_nearest_code(form, codes, gap), Readout(values), certificate)
 
 
 def _certificate(lowering: Lowering, forms: list[LinearForm], gap: float) -> Certificate:
@@ -75,42 +95,46 @@ def _certificate(lowering: Lowering, forms: list[LinearForm], gap: float) -> Cer
     return Certificate(error, gap, lowering.dtype)
 
 
-def _fine(values: tuple) -> bool:
-    if len(values) < 2 or not all(is_number(v) for v in values):
+def _is_fine(numbers: np.ndarray) -> bool:
+    if len(numbers) < 2:
         return False
-    numbers = np.array([float(v) for v in values])
     return _gap(numbers) < FINE * max(1.0, float(np.abs(numbers).max()))
 
 
-def _one_hot(values: tuple, merged: tuple) -> np.ndarray:
-    """[value, merged value]: 1 where they are the same."""
+def _one_hot(values: tuple[Value, ...], merged: tuple[Value, ...]) -> np.ndarray:
+    """Which merged value each value is: float [value, merged value], 1 or 0."""
     if len(values) == len(merged):
         return np.eye(len(values))
-    rounded = [float(f"{float(v):.12g}") for v in merged]
-    return np.array([[float(f"{float(v):.12g}") == r for r in rounded] for v in values], float)
+    rounded = [_rounded(v) for v in merged]
+    return np.array([[_rounded(v) == r for r in rounded] for v in values], float)
 
 
-def _merged(values: tuple) -> tuple:
-    """Numbers that differ in their last digits only (rounding of one and the same) are read out as
-    one.
-    """
-    kept: dict[float, Value] = {}
+def _merged(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The values, one for all numbers that differ in their last digits only."""
+    first: dict[float, Value] = {}
     for value in values:
-        kept.setdefault(float(f"{float(value):.12g}"), value)
-    return tuple(kept.values())
+        first.setdefault(_rounded(value), value)
+    return tuple(first.values())
+
+
+def _rounded(value: Value) -> float:
+    return float(f"{as_number(value):.12g}")
 
 
 def _gap(numbers: np.ndarray) -> float:
-    """The smallest distance of two values; floats that only rounding of the same number tells apart
-    are one.
-    """
+    """The smallest distance of two numbers that are not one up to rounding."""
     steps = np.diff(np.unique(numbers))
-    return float(steps[steps > 1e-12 * np.abs(numbers).max(initial=0)].min(initial=np.inf))
+    distinct = steps > SAME_NUMBER * np.abs(numbers).max(initial=0)
+    return float(steps[distinct].min(initial=np.inf))
 
 
-def _nearest(form: LinearForm, codes: np.ndarray, gap: float) -> list[LinearForm]:
-    """Logits 2xc - c^2, largest for the code c nearest to x; scaled so that neighbours are at least
-    1 apart.
+def _nearest_code(
+    form: LinearForm, codes: Float[np.ndarray, " value"], gap: float
+) -> list[LinearForm]:
+    """Logits 2xc - c^2 for each code c, largest for the code nearest to x.
+
+    They are x^2 - (x-c)^2 without the term x^2, which all share. Forms and codes are scaled so that
+    neighbouring codes are at least 1 apart.
     """
     scale = 1.0 / min(gap, 1.0)
     form = form.scaled(scale)

@@ -1,9 +1,9 @@
-"""The residual stream while it is being designed: directions, linear forms over them, heads and
-neurons.
+"""The residual stream under construction: directions, linear forms, heads and neurons.
 
 Time counts half layers: the embeddings write at 0, the heads of layer l at 2l+1, its MLP at 2l+2.
-Every direction has one writer. At position 0 (BOS) every direction has a known value, because BOS
-attends only to itself.
+Every direction has one writing site. At position 0 (BOS) every direction has a known value, because
+BOS attends only to itself. Sizes and errors of directions are bounds over all tokens of the domain;
+the certificate of a model is made of them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ from dataclasses import dataclass, field
 
 from rasplab.compiler.lower.piecewise_linear import ROUNDING
 
-REAL = 0
-"""The id of the direction that is 1 at every token and 0 at BOS: the constant, and the BOS flag."""
+TOKEN_FLAG = 0
+"""The id of the direction that is 1 at every token and 0 at BOS; it also carries constants."""
+
+SMALLEST = 1e-12
+"""Coefficients and shifts below this are rounding of 0, and dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
     """One residual direction.
 
-    label  what it holds; node: the s-op it serves (None for bookkeeping)
-    site   "tok", "pos" (then `table` is what the embedding writes per token or position), "head" or
-           "mlp"
-    bos    its value at BOS; size: bound on its absolute value; error: bound on its numerical error
+    label  what it holds
+    node   the s-op it serves; None for directions of tokens, positions and the token flag
+    site   what writes it: "tok", "pos", "head" or "mlp"
+    time   when it is written, in half layers
+    bos    its value at BOS
+    size   bound on its absolute value at tokens
+    error  bound on its numerical error at tokens
+    table  for "tok" and "pos": what the embedding writes per token or position
     """
 
     label: str
@@ -38,45 +45,50 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class LinearForm:
-    """sum of coefficient x direction, plus a constant; terms sorted by direction id, none 0."""
+    """Sum of coefficient x direction, plus a constant; terms sorted by direction id, none 0."""
 
     terms: tuple[tuple[int, float], ...] = ()
     const: float = 0.0
 
     @staticmethod
     def of(direction: int) -> LinearForm:
-        """The direction itself."""
+        """The form that is one direction."""
         return LinearForm(((direction, 1.0),))
 
     @staticmethod
     def combination(parts: list[tuple[float, LinearForm]], const: float = 0.0) -> LinearForm:
-        """sum of factor x form, plus a constant."""
+        """Sum of factor x form, plus a constant."""
         total: dict[int, float] = {}
         for factor, form in parts:
             const += factor * form.const
             for d, c in form.terms:
                 total[d] = total.get(d, 0.0) + factor * c
-        return LinearForm(tuple(sorted((d, c) for d, c in total.items() if abs(c) > 1e-12)), const)
+        return LinearForm(
+            tuple(sorted((d, c) for d, c in total.items() if abs(c) > SMALLEST)), const
+        )
 
     def __add__(self, other: LinearForm) -> LinearForm:
         return LinearForm.combination([(1.0, self), (1.0, other)])
 
     def scaled(self, factor: float) -> LinearForm:
-        """factor * form."""
+        """The form factor * self."""
         return LinearForm(
             tuple((d, c * factor) for d, c in self.terms if factor), self.const * factor
         )
 
     def plus(self, constant: float) -> LinearForm:
-        """form + constant."""
+        """The form self + constant."""
         return LinearForm(self.terms, self.const + constant)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A decision of the compiler: what it was about, what was taken, and what else was there.
+    """A decision of the compiler.
 
-    node  the s-op it served (None where a selector's operands did)
+    node    the s-op it serves; None where it serves a selector's operands
+    about   what was decided, such as "count" or "neurons"
+    chosen  the alternative taken, with its cost
+    others  the alternatives not taken, with their costs
     """
 
     node: int | None
@@ -87,17 +99,19 @@ class Choice:
 
 @dataclass
 class Head:
-    """A head: q and k as pairs of forms (their products are summed), and for each output a value
-    form.
+    """An attention head over linear forms.
 
-    bos_weight  what BOS weighs beside one selected key, in a head that counts; 0 in one that
-                carries values
-    error   bound on the numerical error of a score
+    nodes       the s-ops it serves; selector: the selector that its pattern shows, a node id
+    bos_weight  in a head that counts, the weight of BOS relative to one selected key; 0 in a head
+                that carries values
+    pairs       (query form, key form): a score is the sum of their products
+    error       bound on the numerical error of a score
+    outs        (value form, direction that it is written to)
     """
 
     label: str
     nodes: list[int]
-    selector: int | None
+    selector: int
     time: int
     bos_weight: float
     pairs: list[tuple[LinearForm, LinearForm]]
@@ -107,7 +121,7 @@ class Head:
 
 @dataclass
 class Neuron:
-    """relu(pre); it adds outs[d] to direction d."""
+    """A neuron relu(pre) of an MLP; it adds outs[d] * relu(pre) to direction d."""
 
     pre: LinearForm
     time: int
@@ -116,31 +130,33 @@ class Neuron:
 
 
 class ResidualStream:
-    """The directions, heads and neurons made so far, and what follows from a form over them.
+    """The directions, heads and neurons made so far, with bounds on forms over them.
 
-    ulp  the relative rounding of the dtype the model is meant for; every error bound comes from it
+    dtype  "float32" or "float64": the arithmetic that the model is meant to run in
+    ulp    its relative rounding, on which every error bound rests
     """
 
     def __init__(self, dtype: str):
-        self.ulp = ROUNDING[dtype]
+        self.dtype, self.ulp = dtype, ROUNDING[dtype]
         self.directions: list[Direction] = []
         self.heads: list[Head] = []
         self.neurons: list[Neuron] = []
         self.choices: list[Choice] = []
         self._neuron_ids: dict[tuple, int] = {}
+        # direction -> (the first direction of its one-hot group, the constant of its form)
         self._one_hot: dict[int, tuple[int, float]] = {}
 
     def add(self, direction: Direction) -> int:
-        """A new direction's id."""
+        """Append a direction; its id."""
         self.directions.append(direction)
         return len(self.directions) - 1
 
     def choose(self, node: int | None, about: str, chosen: str, *others: str) -> None:
-        """Note a decision."""
+        """Record a decision, for `Compiled.report`."""
         self.choices.append(Choice(node, about, chosen, others))
 
     def neuron(self, pre: LinearForm, time: int, node: int | None) -> Neuron:
-        """The neuron relu(pre) at `time`: an old one if there is one."""
+        """The neuron relu(pre) at `time`, shared by all who ask for the same one."""
         key = (time, tuple((d, round(c, 9)) for d, c in pre.terms), round(pre.const, 9))
         if key not in self._neuron_ids:
             self._neuron_ids[key] = len(self.neurons)
@@ -148,22 +164,32 @@ class ResidualStream:
         return self.neurons[self._neuron_ids[key]]
 
     def time(self, *forms: LinearForm) -> int:
-        """When all of `forms` can be read."""
+        """The half layer in which the last direction of `forms` is written."""
         return max((self.directions[d].time for form in forms for d, _ in form.terms), default=0)
 
     def bos(self, form: LinearForm) -> float:
-        """The value at BOS."""
+        """The value of a form at BOS."""
         return form.const + sum(c * self.directions[d].bos for d, c in form.terms)
 
     def mark_one_hot(self, hot: list[LinearForm]) -> None:
-        """Of these forms (a direction plus a constant each) one is 1 at every token, the rest 0."""
+        """Record that at every token one of these forms is 1 and the others are 0.
+
+        Each form is a direction plus a constant. `size` then bounds combinations of them better.
+        """
         for form in hot:
             if len(form.terms) == 1:
                 self._one_hot[form.terms[0][0]] = (hot[0].terms[0][0], form.const)
 
     def size(self, form: LinearForm) -> float:
-        """Bound on the absolute value at tokens."""
-        total, peaks, shifts = abs(form.const), {}, {}
+        """Bound on the absolute value of a form at tokens.
+
+        Directions of one one-hot group are never nonzero together: the group adds its largest
+        coefficient, not their sum. Each direction is its one-hot form minus a constant, and these
+        constants add up separately.
+        """
+        total = abs(form.const)
+        peaks: dict[int, float] = {}
+        shifts: dict[int, float] = {}
         for d, c in form.terms:
             if d not in self._one_hot:
                 total += abs(c) * self.directions[d].size
@@ -174,17 +200,18 @@ class ResidualStream:
         return total + sum(peaks.values()) + sum(map(abs, shifts.values()))
 
     def error(self, form: LinearForm) -> float:
-        """Bound on the numerical error."""
+        """Bound on the numerical error of a form at tokens."""
         return sum(abs(c) * self.directions[d].error for d, c in form.terms)
 
     def at_bos(self, form: LinearForm, value: float) -> LinearForm:
-        """The same form at tokens, but `value` at BOS."""
+        """A form equal to `form` at tokens, and to `value` at BOS."""
         shift = value - self.bos(form)
-        if abs(shift) < 1e-12:
+        if abs(shift) < SMALLEST:
             return form
-        return form + LinearForm(((REAL, -shift),), shift)
+        # shift - shift * TOKEN_FLAG: 0 at tokens, shift at BOS.
+        return form + LinearForm(((TOKEN_FLAG, -shift),), shift)
 
 
 def after(time: int, parity: int) -> int:
-    """The first time later than `time` of that parity: 1 for heads, 0 for MLPs."""
+    """The first half layer after `time` of that parity: 1 for heads, 0 for MLPs."""
     return time + 1 if (time + 1) % 2 == parity else time + 2

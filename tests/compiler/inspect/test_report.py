@@ -7,7 +7,7 @@ import pytest
 import rasplab
 from rasplab.apps.cli import parser as cli
 from rasplab.base.errors import RaspValueError
-from rasplab.compiler.inspect.report import STAGES
+from rasplab.compiler import STAGE_VIEWS
 from rasplab.program.zoo import entries
 
 
@@ -37,12 +37,17 @@ def test_neurons_reported_are_neurons_placed(reverse):
     assert [int(text.split()[1]) for text in said] == [len(reverse.layout.neurons)]
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", STAGE_VIEWS)
 def test_every_stage_can_be_printed(reverse, capsys, name):
     """Compiled.stage and `rasplab compile --stage` give the same text."""
     text = reverse.stage(name)
-    words = {"infer": "length  [reverse.rasp:2:12]\n  8 values", "encode": "instead of",
-             "lower": "half layer 1\n  head", "place": "residual directions"}  # fmt: skip
+    words = {
+        "infer": "length  [reverse.rasp:2:12]\n  8 values",
+        "encode": "instead of",
+        "lower": "half layer 1\n  head",
+        "place": "residual directions",
+        "assemble": "W_U    7 x 4",
+    }
     assert words[name] in text
     argv = ["compile", "reverse", "--vocab", "abcd", "--max-len", "8", "--stage", name]
     assert cli.main(argv) == 0
@@ -51,7 +56,7 @@ def test_every_stage_can_be_printed(reverse, capsys, name):
 
 def test_an_unknown_stage_is_named(reverse):
     """The message lists the stages."""
-    with pytest.raises(ValueError, match="infer, encode, lower, place"):
+    with pytest.raises(ValueError, match="infer, lower, place, assemble, encode"):
         reverse.stage("polish")
 
 

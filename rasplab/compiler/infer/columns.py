@@ -1,0 +1,158 @@
+"""Value sets, columns and cells: the tables that the analysis of a program on a domain is made of.
+
+A *cell* (n, i) is position i of an input of length n. The analysis keeps, for every s-op, a table
+[cell, value] of what it can hold where. A *leaf* is what elementwise expressions are built on: the
+token, the position, or an s-op that attention computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from rasplab.base.limits import current
+from rasplab.compiler.infer.values import Fault, Result, call_or_fault, value_key
+from rasplab.program.values import Value
+
+BYTES_A_CELL = 28
+"""Bytes per entry of a table [cell, value] while it is in use; a float32 copy takes 4 of them."""
+
+
+def max_cells() -> int:
+    """Entries (cells x values) that one table of the analysis may hold."""
+    return current().memory // BYTES_A_CELL
+
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 / golden ratio: its multiples are spread evenly, which is what a hash needs."""
+
+
+@dataclass(frozen=True)
+class ValueSet:
+    """The values a node can take.
+
+    values       distinct under value_key
+    cells        whether the node can take that value there
+    distinct     no two positions of one input hold the same value
+    permutation  the values over an input are 0 .. n-1 in some order
+    """
+
+    values: tuple[Value, ...]
+    cells: Bool[np.ndarray, "cell value"]
+    distinct: bool = False
+    permutation: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A node over rows of leaf combinations: its value in a row is values[codes[row]]."""
+
+    values: tuple[Result, ...]
+    codes: Int[np.ndarray, " row"]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The leaf combinations that can occur, and where.
+
+    codes         the value of each leaf, as its position in the leaf's value set
+    rows          for each pair (combination, pattern) the combination, a row of `codes`
+    patterns      for each such pair the pattern of cells in which the combination occurs
+    cell_pattern  the pattern of each cell: cells of one pattern allow the same leaf values
+    """
+
+    leaves: tuple[int, ...]
+    codes: Int[np.ndarray, "row leaf"]
+    rows: Int[np.ndarray, " pair"]
+    patterns: Int[np.ndarray, " pair"]
+    cell_pattern: Int[np.ndarray, " cell"]
+
+
+def cells_of(column: Column, joint: Joint) -> Bool[np.ndarray, "cell value"]:
+    """Which values of a column over the rows of `joint` can occur in which cell."""
+    by_pattern = np.zeros((joint.cell_pattern.max() + 1, len(column.values)), bool)
+    by_pattern[joint.patterns, column.codes[joint.rows]] = True
+    return by_pattern[joint.cell_pattern]
+
+
+class Cells:
+    """The cells (n, i) of a domain: length n, position i < n; numbered by n, then i."""
+
+    def __init__(self, max_len: int):
+        self.max_len = max_len
+        self.length = np.repeat(np.arange(1, max_len + 1), np.arange(1, max_len + 1))
+        self.position = np.concatenate([np.arange(n) for n in range(1, max_len + 1)])
+        self.count = len(self.length)
+
+    def of_length(self, n: int) -> slice:
+        """The cells of length n."""
+        return slice(n * (n - 1) // 2, n * (n + 1) // 2)
+
+
+def unique_rows(
+    bits: Bool[np.ndarray, "row column"],
+) -> tuple[Int[np.ndarray, " kind"], Int[np.ndarray, " row"]]:
+    """The first row of each kind of equal rows, and the kind of each row.
+
+    Rows are compared by a 64-bit hash, which sorts faster than rows; if two different rows have the
+    same hash, the rows themselves are sorted.
+    """
+    packed = np.packbits(bits, axis=1)
+    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    packed = np.ascontiguousarray(packed).view(np.uint64)
+    factors = np.arange(1, packed.shape[1] + 1, dtype=np.uint64) * GOLDEN | np.uint64(1)
+    mixed = packed ^ (packed >> np.uint64(29))
+    _, first, kind = np.unique((mixed * factors).sum(1), return_index=True, return_inverse=True)
+    kind = kind.reshape(-1)
+    if not np.array_equal(packed, packed[first[kind]]):
+        _, first, kind = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    return first, kind.reshape(-1)
+
+
+def map_columns(
+    function: Callable[..., Value], columns: Sequence[Column], row_count: int
+) -> Column:
+    """The column of `function` over columns; what it raises becomes a Fault.
+
+    The function is called once per distinct combination of values, not once per row. Without
+    columns the result is the empty tuple in each of `row_count` rows.
+    """
+    if not columns:
+        return Column(((),), np.zeros(row_count or 1, int))
+    combined = np.zeros(len(columns[0].codes), int)
+    for column in columns:
+        combined = combined * len(column.values) + column.codes
+    _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
+    values: list[Result] = []
+    ids: dict[tuple, int] = {}
+    codes = np.empty(len(first), int)
+    for at, row in enumerate(first):
+        value = call_or_fault(function, [c.values[c.codes[row]] for c in columns])
+        key = value_key(value)
+        if key not in ids:
+            ids[key] = len(values)
+            values.append(value)
+        codes[at] = ids[key]
+    return Column(tuple(values), codes[inverse.reshape(-1)])
+
+
+def component(column: Column, at: int) -> tuple[Int[np.ndarray, " tuple"], list[Result]]:
+    """Component `at` of a column of tuples: a code per tuple, and the distinct values."""
+    ids: dict[tuple, int] = {}
+    values: list[Result] = []
+    codes: list[int] = []
+    for value in column.values:
+        if isinstance(value, Fault):
+            part: Result = value
+        else:
+            assert isinstance(value, tuple)
+            part = value[at]
+        key = value_key(part)
+        if key not in ids:
+            ids[key] = len(values)
+            values.append(part)
+        codes.append(ids[key])
+    return np.array(codes), values

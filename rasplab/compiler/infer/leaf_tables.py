@@ -1,0 +1,209 @@
+"""Elementwise expressions over leaves: which combinations of leaf values occur, and what they give.
+
+A *leaf* is the token, the position, or an s-op that attention computes (or, where a joint table
+would be too large, an elementwise s-op that is cut off and treated as given). A *joint* lists the
+combinations of some leaves' values that share a cell; an s-op's *column* is its value for each.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from rasplab.base.errors import CompileError
+from rasplab.base.limits import current, way_out
+from rasplab.compiler.infer.columns import (
+    BYTES_A_CELL,
+    Cells,
+    Column,
+    Joint,
+    ValueSet,
+    map_columns,
+    max_cells,
+    unique_rows,
+)
+from rasplab.compiler.infer.ranges import Range
+from rasplab.compiler.infer.values import POSITION, TOKEN, is_number
+from rasplab.program.domain import Domain
+from rasplab.program.functions import CASTS, FUNCTIONS
+from rasplab.program.graph import Constant, Indices, Map, Program, Tokens
+
+MAX_ROWS = 70_000
+"""Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""
+
+BYTES_A_PAIR = 800
+"""Bytes per pair (combination, pattern of cells) while a joint is made: ten arrays of 8 numbers."""
+
+Affine = tuple[dict[int, Fraction], Fraction]
+"""A sum of coefficient x leaf, and a constant."""
+
+
+class LeafTables:
+    """Value sets by node, and tables over combinations of leaf values, each computed once.
+
+    sets       the values of tokens, positions and s-ops, where they can be listed
+    ranges     s-ops whose values are too many to list: bounds and lattice of their numbers
+    leaf_sets  the leaves that each s-op is a function of; an s-op of attention is its own leaf
+    doubts     (node, reason): what is legal only if some combination of values never occurs
+    """
+
+    def __init__(self, program: Program, domain: Domain):
+        self.program, self.domain = program, domain
+        _check_size(domain)
+        self.cells = Cells(domain.max_len)
+        self.ranges: dict[int, Range] = {}
+        self.leaf_sets: dict[int, tuple[int, ...]] = {}
+        self.doubts: list[tuple[int, str]] = []
+        self._joints: dict[tuple[int, ...], Joint] = {}
+        self._columns: dict[tuple[int, tuple[int, ...]], Column] = {}
+        everywhere = np.ones((self.cells.count, len(domain.vocab)), bool)
+        positions = np.eye(domain.max_len, dtype=bool)[self.cells.position]
+        self.sets: dict[int, ValueSet] = {
+            TOKEN: ValueSet(tuple(domain.vocab), everywhere),
+            POSITION: ValueSet(tuple(range(domain.max_len)), positions, True, True),
+        }
+
+    def value_count(self, leaf: int) -> int:
+        """The number of values of a leaf, or s-op, that are listed."""
+        return len(self.sets[leaf].values)
+
+    # --- combinations of leaf values --------------------------------------------------------------
+
+    def leaves_of(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        """The leaves that some of `nodes` are functions of, ascending."""
+        return tuple(sorted({leaf for i in nodes for leaf in self.leaf_sets[i]}))
+
+    def fits(self, leaves: tuple[int, ...]) -> bool:
+        """Whether a joint table of these leaves holds at most MAX_ROWS combinations."""
+        try:
+            self.joint(leaves)
+        except TooLarge:
+            return False
+        return True
+
+    def joint(self, leaves: tuple[int, ...]) -> Joint:
+        """The combinations of leaf values that share a cell.
+
+        Raises TooLarge beyond MAX_ROWS combinations.
+        """
+        if leaves not in self._joints:
+            self._joints[leaves] = self._build_joint(leaves)
+        return self._joints[leaves]
+
+    def _build_joint(self, leaves: tuple[int, ...]) -> Joint:
+        # Cells that allow the same values of all leaves (a pattern) give the same combinations, so
+        # the product is taken once per pattern, leaf by leaf; equal combinations are merged after
+        # each leaf, which keeps the table at the size of its result.
+        cells = [self.sets[leaf].cells for leaf in leaves]
+        first, pattern = unique_rows(
+            np.concatenate([*cells, np.zeros((self.cells.count, 1), bool)], axis=1)
+        )
+        codes = np.zeros((1, 0), int)
+        rows, patterns = np.zeros(len(first), int), np.arange(len(first))
+        for c in cells:
+            allowed = c[first]
+            if int(allowed.sum(1)[patterns].sum()) > current().memory // BYTES_A_PAIR:
+                raise TooLarge
+            pair, value = np.nonzero(allowed[patterns])
+            met, rows = np.unique(rows[pair] * c.shape[1] + value, return_inverse=True)
+            if len(met) > MAX_ROWS:
+                raise TooLarge
+            rows, patterns = rows.reshape(-1), patterns[pair]
+            codes = np.column_stack([codes[met // c.shape[1]], met % c.shape[1]])
+        return Joint(leaves, codes, rows, patterns, pattern)
+
+    # --- s-ops over them --------------------------------------------------------------------------
+
+    def column(self, i: int, leaves: tuple[int, ...]) -> Column:
+        """Node (or leaf) i over the rows of joint(leaves); its own leaves must be among them."""
+        key = (i, leaves)
+        if key not in self._columns:
+            self._columns[key] = self._build_column(i, leaves)
+        return self._columns[key]
+
+    def _build_column(self, i: int, leaves: tuple[int, ...]) -> Column:
+        joint = self.joint(leaves)
+        count = len(joint.codes)
+        if i in leaves:
+            return Column(self.sets[i].values, joint.codes[:, leaves.index(i)])
+        match self.program.nodes[i]:
+            case Tokens(cast):
+                return map_columns(CASTS[cast], [self.column(TOKEN, leaves)], count)
+            case Indices():
+                return self.column(POSITION, leaves)
+            case Constant(value):
+                return Column((value,), np.zeros(count, int))
+            case Map(fn, args):
+                columns = [self.column(a, leaves) for a in args]
+                return map_columns(FUNCTIONS[fn].apply, columns, count)
+        raise AssertionError(f"node {i} is not a function of the leaves {leaves}")
+
+    # --- linear expressions -----------------------------------------------------------------------
+
+    def range(self, leaf: int) -> Range:
+        """Bounds and lattice of a numeric leaf, listed or not."""
+        if leaf in self.ranges:
+            return self.ranges[leaf]
+        return Range.of_values(self.sets[leaf].values)
+
+    def linear(self, i: int) -> Affine | None:
+        """The node as sum of coefficient x leaf plus a constant; None where it is not linear.
+
+        Only the written form counts: +, -, multiplication and division by constants.
+        """
+        match self.program.nodes[i]:
+            case Constant(value) if is_number(value):
+                return {}, Fraction(value)
+            case Map("pos", (a,)):
+                return self.linear(a)
+            case Map("neg", (a,)):
+                return _scaled(self.linear(a), Fraction(-1))
+            case Map("+", (a, b)):
+                return _plus(self.linear(a), self.linear(b), 1)
+            case Map("-", (a, b)):
+                return _plus(self.linear(a), self.linear(b), -1)
+            case Map("*", (a, b)):
+                left, right = self.linear(a), self.linear(b)
+                if left and right and not (left[0] and right[0]):
+                    return _scaled(right, left[1]) if not left[0] else _scaled(left, right[1])
+            case Map("/", (a, b)):
+                left, right = self.linear(a), self.linear(b)
+                if left and right and not right[0] and right[1]:
+                    return _scaled(left, 1 / right[1])
+        if i in self.ranges and self.leaf_sets.get(i) == (i,):
+            return {i: Fraction(1)}, Fraction(0)
+        if i in self.sets and all(is_number(v) for v in self.sets[i].values):
+            return {i: Fraction(1)}, Fraction(0)
+        return None
+
+
+class TooLarge(Exception):
+    """A joint table beyond MAX_ROWS."""
+
+
+def _check_size(domain: Domain) -> None:
+    """Refuse a domain whose (length, position, value) table alone would not fit."""
+    n, widest = domain.max_len, max(domain.max_len, len(domain.vocab))
+    entries = n * (n + 1) // 2 * widest
+    if entries > max_cells():
+        raise CompileError(
+            f"a domain of {len(domain.vocab):,} tokens up to length {n:,} is too large to analyse: "
+            f"{entries * BYTES_A_CELL / 2**30:,.1f} GiB",
+            hint=f"use a smaller vocabulary or max_len; {way_out('memory')}",
+        )
+
+
+def _scaled(terms: Affine | None, factor: Fraction) -> Affine | None:
+    if terms is None:
+        return None
+    return {leaf: c * factor for leaf, c in terms[0].items()}, terms[1] * factor
+
+
+def _plus(left: Affine | None, right: Affine | None, sign: int) -> Affine | None:
+    if left is None or right is None:
+        return None
+    coefficients = dict(left[0])
+    for leaf, c in right[0].items():
+        coefficients[leaf] = coefficients.get(leaf, Fraction(0)) + sign * c
+    return coefficients, left[1] + sign * right[1]

@@ -1,0 +1,142 @@
+"""Selectors as scores: query and key forms whose products separate selected from unselected keys.
+
+A conjunct that is an equality takes codes of width 2 (equality_codes.py); any other takes its truth
+table, one side as one-hot classes. Conjuncts are joined by adding their scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rasplab.compiler.infer.normal_form import Conjunct
+from rasplab.compiler.lower.equality_codes import (
+    classes_of,
+    code_rounding,
+    equality_codes,
+    first_of,
+)
+from rasplab.compiler.lower.form_source import FormSource
+from rasplab.compiler.lower.residual import LinearForm
+
+Pair = tuple[LinearForm, LinearForm]
+"""A query form and a key form."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Query and key forms whose products separate selected from unselected keys by a gap.
+
+    pairs     their products, summed, are the score
+    level     the score of selected keys, a form at the query
+    rounding  bound on how far arithmetic moves a score
+    """
+
+    pairs: tuple[Pair, ...]
+    level: LinearForm
+    rounding: float = 0.0
+
+
+class SelectorScores:
+    """Makes the scores of selectors, each conjunct once."""
+
+    def __init__(self, source: FormSource):
+        self.source, self.stream, self.value_sets = source, source.stream, source.value_sets
+        self._cache: dict[tuple[Conjunct, bool, float], Scores] = {}
+
+    def joined(self, conjuncts: tuple[Conjunct, ...], need_level: bool, gap: float) -> Scores:
+        """The scores of an `and`: the sum over its conjuncts, so one miss costs a whole gap.
+
+        need_level  whether the row's level is used, by BOS; else it may be left out
+        """
+        pairs: list[Pair] = []
+        level, rounding = LinearForm(), 0.0
+        for conjunct in conjuncts:
+            key = (conjunct, need_level, gap)
+            if key not in self._cache:
+                self._cache[key] = self._conjunct_scores(conjunct, need_level, gap)
+            pairs += self._cache[key].pairs
+            level = level + self._cache[key].level
+            rounding += self._cache[key].rounding
+        return Scores(tuple(pairs), level, rounding)
+
+    def _conjunct_scores(self, conjunct: Conjunct, need_level: bool, gap: float) -> Scores:
+        """Scores of one conjunct by codes of width 2 where it is an equality, else by a table."""
+        keys, queries, table = self.value_sets.selectors.predicate(conjunct)
+        key_class, query_class = classes_of(table), classes_of(table.T)
+        small = table[np.ix_(first_of(key_class), first_of(query_class))]
+        if small.all():
+            return Scores((), LinearForm())
+        table_width = min((~small.all(1)).sum(), (~small.all(0)).sum())
+        codes = equality_codes(conjunct, keys, queries, small, key_class, query_class)
+        about = f"scores of {self._conjunct_text(conjunct)}"
+        ways = (f"table, width {table_width}", *(["codes, width 2"] if codes is not None else []))
+        if codes is not None and table_width > 2 and self.source.basis == "compact":
+            self.stream.choose(None, about, *reversed(ways))
+            return self._equality_scores(conjunct, *codes, need_level, gap)
+        self.stream.choose(None, about, *ways)
+        return self._table_scores(conjunct, small, key_class, query_class, gap)
+
+    def _conjunct_text(self, conjunct: Conjunct) -> str:
+        labels = self.value_sets.program.labels
+        tests = [
+            f"{'not ' * lit.negated}{labels[lit.keys]} {lit.predicate} {labels[lit.queries]}"
+            for clause in conjunct.clauses
+            for lit in clause
+        ]
+        return ", ".join(tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
+
+    def _operand_forms(self, nodes: tuple[int, ...], tables: np.ndarray) -> list[LinearForm]:
+        """Forms of functions of a tuple of s-ops: tables [tuple value, target]."""
+        leaves, column = self.value_sets.selectors.tuples(nodes)
+        node = nodes[0] if len(nodes) == 1 else None
+        return self.source.forms(leaves, tables[column.codes], node)
+
+    def _table_scores(
+        self,
+        conjunct: Conjunct,
+        small: np.ndarray,
+        key_class: np.ndarray,
+        query_class: np.ndarray,
+        gap: float,
+    ) -> Scores:
+        """One side one-hot over its classes, the other side rows of the table: 0 or -gap.
+
+        small  the truth table by classes, bool [key class, query class]
+        The one-hot side is the one with fewer classes; a class that selects all needs no direction.
+        Every selected key scores exactly 0, so the level is 0.
+        """
+        partial_keys, partial_queries = ~small.all(1), ~small.all(0)
+        if partial_queries.sum() <= partial_keys.sum():
+            classes = np.nonzero(partial_queries)[0]
+            queries = (query_class[:, None] == classes[None]).astype(float)
+            keys = np.where(small[:, classes], 0.0, -gap)[key_class]
+        else:
+            classes = np.nonzero(partial_keys)[0]
+            keys = (key_class[:, None] == classes[None]).astype(float)
+            queries = np.where(small[classes].T, 0.0, -gap)[query_class]
+        q = self._operand_forms(conjunct.queries, queries)
+        k = self._operand_forms(conjunct.keys, keys)
+        return Scores(tuple(zip(q, k, strict=True)), LinearForm())
+
+    def _equality_scores(
+        self,
+        conjunct: Conjunct,
+        key_codes: np.ndarray,
+        query_codes: np.ndarray,
+        need_level: bool,
+        gap: float,
+    ) -> Scores:
+        """Scores gap * (2ab - b^2) for query code a and key code b.
+
+        This is gap * (a^2 - (a-b)^2): largest at b = a, where it is the level gap * a^2, and lower
+        by at least a gap elsewhere, as codes differ by at least 1. Equal keys score bit for bit the
+        same, so the pattern is flat over them.
+        """
+        keys = self._operand_forms(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
+        tables = [query_codes, query_codes**2] if need_level else [query_codes]
+        queries = self._operand_forms(conjunct.queries, np.column_stack(tables))
+        level = queries[1].scaled(gap) if need_level else LinearForm()
+        pairs = ((queries[0].scaled(2 * gap), keys[0]), (LinearForm((), -gap), keys[1]))
+        return Scores(pairs, level, code_rounding(key_codes, query_codes, gap, self.stream.ulp))

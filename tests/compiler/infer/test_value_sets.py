@@ -1,0 +1,17 @@
+"""Value sets: what has too many values to list, and what it may be used for."""
+
+from __future__ import annotations
+
+import pytest
+
+import rasplab
+from rasplab.base.errors import CompileError
+
+
+def test_unlisted_means_that_are_compared_are_refused():
+    """A mean with too many values to list may be an output, but not be compared for equality."""
+    mean = "m = aggregate(select(1, 1, ==), tokens_float);"
+    vocab = [0.5 * k * k + 0.1 for k in range(24)]
+    assert rasplab.compile(rasplab.parse(mean), vocab[:3], 4).n_params > 0
+    with pytest.raises(CompileError, match="too many to list"):
+        rasplab.compile(rasplab.parse(mean + "o = round(m) == 3;"), vocab, 24)

@@ -1,0 +1,65 @@
+"""Compiled models on disk."""
+
+from __future__ import annotations
+
+import pytest
+
+import rasplab
+from rasplab.base.errors import FileError
+
+TEXT = """flip = select(indices, length - 1 - indices, ==);
+reverse = aggregate(flip, tokens, "-");
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """The program above, on abcd up to length 6."""
+    return rasplab.compile(rasplab.parse(TEXT), "abcd", 6)
+
+
+def test_save_and_load(compiled, tmp_path):
+    """Equal programs give byte-equal files, and loading gives back an equal model."""
+    compiled.save(tmp_path / "a")
+    rasplab.compile(rasplab.parse(TEXT), "abcd", 6).save(tmp_path / "b")
+    for name in ("weights.safetensors", "compiled.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    loaded = rasplab.load_compiled(tmp_path / "a")
+    assert loaded.program.digest == compiled.program.digest
+    assert loaded.listing() == compiled.listing()
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "compiled.json",
+        "weights.safetensors",
+    ]
+
+
+def test_the_safetensors_file_holds_the_weights(compiled, tmp_path):
+    """weights.safetensors is readable on its own: every array by its name."""
+    from safetensors.numpy import load_file
+
+    compiled.save(tmp_path)
+    stored = load_file(tmp_path / "weights.safetensors")
+    assert stored.keys() == compiled.weights.arrays().keys()
+    assert sum(a.size for a in stored.values()) == compiled.n_params
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "not json", "edited", "other weights"])
+def test_damaged_files_are_refused(compiled, tmp_path, damage):
+    """A missing, cut or edited file: one FileError with a way out."""
+    compiled.save(tmp_path)
+    record, weights = tmp_path / "compiled.json", tmp_path / "weights.safetensors"
+    match damage:
+        case "missing":
+            weights.unlink()
+        case "cut":
+            weights.write_bytes(weights.read_bytes()[:-9])
+        case "not json":
+            record.write_text("{")
+        case "edited":
+            record.write_text(record.read_text().replace('"max_len": 6', '"max_len": "x"'))
+        case "other weights":
+            rasplab.compile(rasplab.parse(TEXT), "abcd", 5).save(tmp_path / "other")
+            weights.write_bytes((tmp_path / "other" / weights.name).read_bytes())
+    with pytest.raises(FileError) as error:
+        rasplab.load_compiled(tmp_path)
+    assert error.value.hint
