@@ -58,9 +58,7 @@ def test_the_report_has_every_part_of_each_program(made):
 
 
 def test_the_compiled_heads_match_their_selectors(made):
-    """The control of the comparison: a compiled head is found for every selector that it was made
-    from.
-    """
+    """The control of the comparison: each selector has its compiled head."""
     scores = [
         float(s)
         for s in re.findall(r">compiled L\d+H\d+</text><text[^>]*>score (\d\.\d\d)", made[2])
@@ -69,16 +67,20 @@ def test_the_compiled_heads_match_their_selectors(made):
 
 
 def test_what_was_taught_is_found_and_said(made):
-    """Same program, same task: the model that was trained to attend so implements the selector, the
-    one that learned from examples alone does not; the page says which is which.
+    """The model that was trained to attend so implements the selector, the other one does not.
+
+    The page says which is which.
     """
     page = made[2]
-    own, taught = re.findall(r"<section><h2>reverse, .*?</section>", page, re.DOTALL)
-    assert "learned from examples" in own and "taught where to attend: L1H0 as flip" not in own
+    untaught, taught = re.findall(r"<section><h2>reverse, .*?</section>", page, re.DOTALL)
+    assert (
+        "learned from examples" in untaught
+        and "taught where to attend: L1H0 as flip" not in untaught
+    )
     assert "to attend as the program selects: L1H0 as flip" in taught
     verdict = r"<code>flip</code> · <b>(\w+)</b>"
     assert re.findall(verdict, taught) == ["implements"]
-    assert re.findall(verdict, own) and "implements" not in re.findall(verdict, own)
+    assert re.findall(verdict, untaught) and "implements" not in re.findall(verdict, untaught)
 
 
 def test_a_live_step_draws_a_bar(monkeypatch):

@@ -46,8 +46,7 @@ BESIDE_CELLS = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """The first notebook and one with two sliders, the same with outputs that nobody signed, and
-    the circuits."""
+    """The first notebook and one with two sliders, also with unsigned outputs; the circuits."""
     made = tmp_path_factory.mktemp("lab")
     (made / "notebooks").mkdir()
     shutil.copytree(ROOT / "circuits", made / "circuits")
@@ -186,8 +185,7 @@ def test_rasp_files_are_in_colour(page, server):
 
 
 def test_each_slider_goes_over_its_own_inputs(page, server):
-    """Arrow keys stay with the slider in focus; tokens, weights and hover texts follow; the other
-    slider stands."""
+    """Arrow keys move the slider in focus, with its tokens, weights and hover texts; no other."""
     visit(page, server, BESIDE)
     run_all(page)
     sides = page.locator(".jp-OutputArea .rl-side")

@@ -93,8 +93,12 @@ def test_the_overlay_tells_hits_misses_and_false_alarms():
         ' "labels": {"L0H0": "x"}, "places": {}}'
     )
     found = rasplab.discover(
-        rasplab.compile(rasplab.parse("x = aggregate(select(1, 1, ==), indices);"), "ab", 3)
-        .to_model(device="cpu"), "exact", ablation="zero")  # fmt: skip
+        rasplab.compile(
+            rasplab.parse("x = aggregate(select(1, 1, ==), indices);"), "ab", 3
+        ).to_model(device="cpu"),
+        "exact",
+        ablation="zero",
+    )
     kept = {"tok_embed->L0H0.v": 2.0, "pos_embed->unembed.in": 1.0}
     scores = tuple(kept.get(name, 0.0) for name in found.names)
     made = type(found)(**{f: getattr(found, f) for f in found.__slots__} | {"scores": scores})

@@ -1,6 +1,4 @@
-"""The command line: what it prints, its JSON, its exit codes, and that faults leave no traceback
-and no half files.
-"""
+"""The command line: what it prints, its JSON, its exit codes, and faults without a traceback."""
 
 import json
 import os
@@ -51,8 +49,10 @@ def test_run_json_is_one_object(capsys, reverse):
     """--json: name, tokens and output."""
     code, out, _ = call(capsys, "run", reverse, "abc", "--json")
     assert code == 0 and json.loads(out) == {
-        "name": "reverse", "tokens": ["a", "b", "c"], "output": ["c", "b", "a"],
-    }  # fmt: skip
+        "name": "reverse",
+        "tokens": ["a", "b", "c"],
+        "output": ["c", "b", "a"],
+    }
 
 
 def test_run_json_of_a_selector_is_a_matrix(capsys, reverse):
@@ -147,19 +147,8 @@ def test_compile_json_has_the_sizes(capsys, reverse, tmp_path):
 
 def test_verify_says_sample_when_it_was_one(capsys, reverse):
     """Where the domain is larger than --max-inputs the line names the sample's seed."""
-    argv = [
-        "verify",
-        reverse,
-        "--vocab",
-        "abcd",
-        "--max-len",
-        "8",
-        "--max-inputs",
-        "50",
-        "--device",
-        "cpu",
-    ]
-    code, out, _ = call(capsys, *argv)
+    options = "--vocab abcd --max-len 8 --max-inputs 50 --device cpu"
+    code, out, _ = call(capsys, "verify", reverse, *options.split())
     assert code == 0 and out.startswith("checked 50 inputs, a sample of seed 0: 0 mismatches")
 
 
@@ -190,9 +179,7 @@ def python(*argv: str, **options) -> subprocess.CompletedProcess:
 
 
 def test_run_does_not_import_torch(reverse):
-    """`rasplab run` stays quick: neither torch nor TransformerLens nor networkx nor lark nor rich
-    is imported.
-    """
+    """`rasplab run` stays quick: none of the heavy libraries is imported."""
     code = (
         "import sys; from rasplab.apps.cli.parser import main; assert main(sys.argv[1:]) == 0; "
         "heavy = {'torch', 'transformer_lens', 'networkx', 'lark', 'rich', 'IPython'}; "

@@ -39,9 +39,11 @@ def test_notebooks_run_and_show_their_results(outputs):
     """Every cell runs; values, tables and pictures are there."""
     name, shown_by = outputs
     wanted = {
-        "1_language": LANGUAGE, "2_compile_and_compare": COMPARE, "3_circuits": CIRCUITS,
+        "1_language": LANGUAGE,
+        "2_compile_and_compare": COMPARE,
+        "3_circuits": CIRCUITS,
         "4_trained_models": TRAINED,
-    }[name]  # fmt: skip
+    }[name]
     for start, words in wanted.items():
         text = next(text for source, text in shown_by.items() if source.startswith(start))
         for word in words:
@@ -153,8 +155,9 @@ def test_a_fault_is_placed_in_its_own_cell(cell):
 
 
 def test_a_cell_shows_expressions_and_skips_what_is_no_sop():
-    """Assigned numbers, lists and functions are kept and not drawn; an expression is drawn under
-    its own text; what is assigned twice is shown once, as it is at last.
+    """Assigned numbers, lists and functions are not drawn; an expression is, under its own text.
+
+    What is assigned twice is shown once, as it is at last.
     """
     cells = Cells()
     made = run(cells, "n = 3; l = [1, 2]; def f(a) { return a + n; } indices * 2; f(indices);")
@@ -191,8 +194,12 @@ def test_examples_are_set_and_inputs_put_as_in_the_repl():
     text = 'x; x("de"); x([1, 2]); def f(a) { return a + 1; } f(indices); select(x, x, ==)("aa");'
     views = cells.run(text)
     assert [v.example for v in views] == [
-        tuple("abc"), tuple("de"), (1, 2), tuple("abc"), tuple("aa")
-    ]  # fmt: skip
+        tuple("abc"),
+        tuple("de"),
+        (1, 2),
+        tuple("abc"),
+        tuple("aa"),
+    ]
     assert page(views).count("<table") == 3 and views[4].value.tolist() == [[True, True]] * 2
 
 
@@ -211,9 +218,7 @@ def test_load_draw_and_switches_in_cells():
     *_, picture = cells.run('draw(reverse, "ab");')
     assert isinstance(picture, Picture) and "<svg" in picture.svg
     assert page([picture]).count(f'src="{PICTURE}') == 1
-    assert cells.run("examples off\nx = indices; s = select(x, x, ==);") == [
-        "s-op x", "selector s"
-    ]  # fmt: skip
+    assert cells.run("examples off\nx = indices; s = select(x, x, ==);") == ["s-op x", "selector s"]
     assert cells.run("show example") == ["s-op example: 'hello'\nselector example: 'hello'"]
 
 

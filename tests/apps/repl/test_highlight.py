@@ -60,12 +60,20 @@ def test_words_have_their_classes():
     text = (
         '%%rasp ab\ndef f(formal) { return not select(s, 1.5, ==); } # "x"\nset s-op example "#";'
     )
-    found = dict((t, kind) for kind, t in get_lexer_by_name("rasp").get_tokens(text))
+    found = {t: kind for kind, t in get_lexer_by_name("rasp").get_tokens(text)}
     wanted = {
-        "%%rasp ab": Comment.Preproc, "def": Keyword, "f": Name.Function, "formal": Name,
-        "not": Operator.Word, "select": Name.Builtin, "1.5": Number.Float, "==": Operator,
-        '# "x"': Comment.Single, "s-op": Keyword, '"#"': String.Double,
-    }  # fmt: skip
+        "%%rasp ab": Comment.Preproc,
+        "def": Keyword,
+        "f": Name.Function,
+        "formal": Name,
+        "not": Operator.Word,
+        "select": Name.Builtin,
+        "1.5": Number.Float,
+        "==": Operator,
+        '# "x"': Comment.Single,
+        "s-op": Keyword,
+        '"#"': String.Double,
+    }
     assert {word: found[word] for word in wanted} == wanted
     assert isinstance(get_lexer_by_name("rasp"), RaspLexer)
 

@@ -1,5 +1,4 @@
-"""The REPL on a terminal, keys typed into a pipe: editing, completion, help, history; and the
-aligned displays."""
+"""The REPL on a terminal, keys typed into a pipe: editing, completion, help, history, displays."""
 
 import io
 import os
@@ -81,10 +80,15 @@ def test_values_put_to_inputs_full_display_and_no_examples():
     lines += ["examples off", "x;", "y = select(x, x, ==);", "[x];", ""]
     assert typed(ENTER.join(lines)) == [
         '("ab") = [a, b] (strings)',
-        "    a b", "a │ ■ ■", "b │ ■ ■",
-        "   h  e  l  l  o", "x  0  1  2  3  4",
-        "s-op x", "selector y", "list out = [x]",
-    ]  # fmt: skip
+        "    a b",
+        "a │ ■ ■",
+        "b │ ■ ■",
+        "   h  e  l  l  o",
+        "x  0  1  2  3  4",
+        "s-op x",
+        "selector y",
+        "list out = [x]",
+    ]
 
 
 def test_a_fault_is_red_where_it_matters(monkeypatch):
@@ -180,7 +184,8 @@ def test_a_real_terminal_gets_the_friendly_loop():
 
 def test_a_pipe_needs_no_terminal_library():
     """The plain transcript imports neither prompt_toolkit nor Pygments nor numpy."""
-    code = "import sys, io; from rasplab.apps.repl.loop import main; main(io.StringIO(), io.StringIO()); "
+    code = "import sys, io; from rasplab.apps.repl.loop import main; "
+    code += "main(io.StringIO(), io.StringIO()); "
     code += "print([m for m in ('prompt_toolkit', 'pygments', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"

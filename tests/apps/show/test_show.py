@@ -31,12 +31,14 @@ def circuit(*rows: tuple[str, str, str]) -> Circuit:
 
 
 SORT = circuit(
-    ("tok_embed", "L0H0.q", "tokens"), ("tok_embed", "L0H0.k", "tokens"),
+    ("tok_embed", "L0H0.q", "tokens"),
+    ("tok_embed", "L0H0.k", "tokens"),
     ("L0H0", "L0M.in", "width"),
-    ("L0M", "L1H0.k", "num_smaller"), ("pos_embed", "L1H0.q", "indices"),
+    ("L0M", "L1H0.k", "num_smaller"),
+    ("pos_embed", "L1H0.q", "indices"),
     ("tok_embed", "L1H0.v", "tokens"),
     ("L1H0", "unembed.in", "sort"),
-)  # fmt: skip
+)
 
 
 def titles(picture: str) -> list[str]:
@@ -78,9 +80,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 def test_circuit_picture_shows_every_site_and_edge_once():
-    """Each edge has a hover text with what it carries and where it stands; each site a box with its
-    name.
-    """
+    """Each edge has a hover text: what it carries, where it stands; each site a named box."""
     picture = circuits.circuit_svg(SORT, "sort")
     hovers = titles(picture)
     for edge, carries in zip(SORT.edges, SORT.carries, strict=True):
@@ -142,7 +142,9 @@ def test_pictures_are_the_same_each_time_and_escaped():
 
 def test_pattern_picture_names_every_cell():
     """A cell's hover text has its query, key and value; a zero cell has no heat."""
-    picture = patterns.pattern_svg(np.array([[1, 0], [0.25, 0.75]]), ["BOS", "<"], ["BOS", "<"], "L0H0")
+    picture = patterns.pattern_svg(
+        np.array([[1, 0], [0.25, 0.75]]), ["BOS", "<"], ["BOS", "<"], "L0H0"
+    )
     assert titles(picture)[2] == "query < → key BOS: 0.25"
     assert picture.count('class="rl-heat"') == 3
 
@@ -191,19 +193,31 @@ def study(name: str) -> report.Study:
     row = Row("flip", captions, "implements", "It does.", "its swaps <agree>", (eye, eye))
     beside = SideBySide((("a", "b"), ("b", "<")), (row,))
     learned = report.Learned(
-        "reverse, learned", "From examples.", "Sizes", ("flip",),
-        (("L1H1", ((0.87, 0.12),)), ("L0H0", ((0.01, 0.1),))), beside, "<svg></svg>", "<svg></svg>",
-    )  # fmt: skip
+        "reverse, learned",
+        "From examples.",
+        "Sizes",
+        ("flip",),
+        (("L1H1", ((0.87, 0.12),)), ("L0H0", ((0.01, 0.1),))),
+        beside,
+        "<svg></svg>",
+        "<svg></svg>",
+    )
     return report.Study(
-        name, "summary <i>", "x = tokens; # <b>", ("a",), ("b",), {"layers": "2"},
-        "0 mismatches", True, SORT, (learned,),
-    )  # fmt: skip
+        name,
+        "summary <i>",
+        "x = tokens; # <b>",
+        ("a",),
+        ("b",),
+        {"layers": "2"},
+        "0 mismatches",
+        True,
+        SORT,
+        (learned,),
+    )
 
 
 def test_the_report_needs_no_network_and_no_script():
-    """No address to load from; the pictures are in the page before any script, those of the first
-    input among them; how to read them is said once.
-    """
+    """No address to load from; pictures stand before any script; reading notes stand once."""
     page = report.demo_report([study("sort"), study("reverse")])
     assert not re.search(r"(?:src|href)\s*=|@import|url\(", page)
     body = re.sub(r"<script.*?</script>", "", page)

@@ -41,8 +41,7 @@ def frames(page: str) -> list[dict]:
 
 
 def test_the_slider_has_the_patterns_of_every_input(reverse, found):
-    """Tokens and weights of the selector and of both heads, on each input, as the models have
-    them."""
+    """Tokens and weights of the selector and of both heads, on each input."""
     program, compiled, trained = reverse
     page = side_by_side_html(found)
     assert f'max="{len(INPUTS) - 1}" value="0"' in page and page.count('type="range"') == 1
@@ -106,8 +105,10 @@ def test_inputs_are_those_that_both_models_take(reverse):
 
 
 def test_typical_inputs_are_long_and_different():
-    """Half the full length or more, the long and varied ones first; one token has one input each
-    length."""
+    """Half the full length or more, the long and varied ones first.
+
+    Of one token there is one input of each length.
+    """
     found = typical_inputs(Domain(tuple("abcd"), 8))
     assert len(set(found)) == 12 and all(len(t) >= 4 and len(set(t)) > 1 for t in found)
     assert len(found[0]) == 8 == max(map(len, found)) and len(set(found[0])) >= 3
