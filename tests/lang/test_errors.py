@@ -27,7 +27,7 @@ def golden() -> list[tuple[str, str]]:
     return [tuple(block.rstrip("\n").split(f"\n{ARROW}\n")) for block in blocks]
 
 
-def said(text: str) -> str:
+def message_of(text: str) -> str:
     """The fault of a text that is parsed, then run on "hello"; or "" if there is none."""
     try:
         evaluate(parse(text, name="t.rasp"), "hello")
@@ -39,7 +39,7 @@ def said(text: str) -> str:
 @pytest.mark.parametrize(("text", "message"), golden(), ids=lambda s: s.split("\n")[0][:40])
 def test_golden(text, message):
     """A fault says where, why and what to do, in these words."""
-    assert said(text) == message
+    assert message_of(text) == message
 
 
 def test_there_are_enough():
@@ -81,7 +81,9 @@ def test_missing_and_damaged_files(tmp_path):
 
 def test_library_faults_are_placed_at_the_call():
     """What fails inside the library is told at the line that the user wrote."""
-    assert said("x = shift(tokens, 1, 0);").startswith("t.rasp:1:5: an s-op holds strings or numb")
+    assert message_of("x = shift(tokens, 1, 0);").startswith(
+        "t.rasp:1:5: an s-op holds strings or numb"
+    )
 
 
 GREEDY = {
@@ -105,12 +107,11 @@ GREEDY = {
 
 @pytest.mark.parametrize("text", GREEDY)
 def test_limits(text):
-    """Endless loops, growing lists, strings, numbers and recursions end at a limit, and say how to
-    allow more."""
+    """Endless loops, growing values and recursions end at limits, which can be raised."""
     with limit(
         steps=10_000, length=10_000, bits=500, calls=200, range=1000, nodes=1000, cells=1000
     ):
-        message = said(text.replace("1000000", "1000"))
+        message = message_of(text.replace("1000000", "1000"))
     assert GREEDY[text] in message
     assert "nest" in GREEDY[text] or "rasplab.limit(" in message
 
@@ -119,8 +120,8 @@ def test_limits_can_be_raised():
     """Under `with` until its end; outside for good; a wrong name or bound is a ValueError."""
     text = "x = range(1000001)[3] + indices;"
     with limit(range=2_000_000, steps=10_000_000):
-        assert said(text) == ""
-    assert "more than 1,000,000 ints" in said(text)
+        assert message_of(text) == ""
+    assert "more than 1,000,000 ints" in message_of(text)
     with limit(), pytest.raises(RaspError, match="at most 3 are taken"):
         limit(tokens=3)
         evaluate(parse("x = indices;"), "abcd")
@@ -153,15 +154,17 @@ def test_selectors_over_long_inputs_are_refused():
 def test_default_limits_end_in_seconds():
     """The slowest kinds of text, under the limits that users have."""
     start = time.process_time()
-    assert "steps" in said("for i in range(1000000) { for j in range(1000000) { } }")
-    assert "steps" in said("l = range(1000000); for i in range(1000000) { a = l == l; }")
+    assert "steps" in message_of("for i in range(1000000) { for j in range(1000000) { } }")
+    assert "steps" in message_of("l = range(1000000); for i in range(1000000) { a = l == l; }")
     assert time.process_time() - start < 30
 
 
 @pytest.mark.parametrize("seed", range(0, 2000, 500))
 def test_nothing_but_rasp_errors(seed):
-    """2,000 drawn, composed and mutated programs parse, run and come back as text, or fault in our
-    own words, in a file and in the REPL; `make fuzz` tries more."""
+    """2,000 random programs parse, run and come back as text, or raise RaspError.
+
+    They are drawn, composed and mutated, and run in a file and in the REPL; `make fuzz` tries more.
+    """
     outcomes, failures = fuzz.run(range(seed, seed + 500))
     assert not failures
     assert outcomes["ran"] > 40 and len(outcomes) > 5

@@ -13,25 +13,11 @@ from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Stri
 
 import rasplab
 from rasplab.apps.repl.highlight import RaspLexer
-from rasplab.lang.session import Session
-from rasplab.lang.syntax.grammar_tables import tables
 from rasplab.lang.syntax.vocabulary import TRUTHS, vocabulary
-from rasplab.lang.syntax.word_help import HELP
 from rasplab.program import zoo
 
 EXTENSION = Path(rasplab.__file__).parent / "labextension"
 SCRIPT = EXTENSION / "static" / "remoteEntry.js"
-
-
-def test_the_word_lists_are_those_of_the_language():
-    """Keywords are the grammar's, names the session's."""
-    words, fixed = vocabulary(), tables().words.keys()
-    assert {*words.forms} == {"aggregate", "indicator", "len", "range", "round", "select", "zip"}
-    assert {*words.keywords, *words.operators} - {"exit", "quit"} == fixed - {*words.forms}
-    assert {*words.operators} <= fixed
-    assert {*words.names} == (Session().names() | {"out"}) - {"True", "False"}
-    assert HELP.keys() <= words.grammar | {*words.names}
-    assert {word for word in HELP if HELP[word].operands} == {*words.forms}
 
 
 def test_the_extension_has_the_same_lists():

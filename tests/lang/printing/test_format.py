@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from pathlib import Path
 
 import pytest
 from support import fuzz
@@ -17,7 +16,7 @@ from rasplab.lang.syntax.grammar_tables import tables
 from rasplab.lang.syntax.parser import tokenize
 from rasplab.program.zoo import shipped
 
-CIRCUITS = Path(__file__).parents[2] / "circuits"
+CIRCUITS = shipped("circuits")
 FILES = [*sorted(CIRCUITS.glob("*.rasp")), shipped("grammars") / "prelude.rasp"]
 
 UNTIDY = """
@@ -113,8 +112,7 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_any_layout(path):
-    """However the white space falls, the words stay, the program is the same, and a second time
-    nothing changes."""
+    """However the white space falls, words and program stay, and a second time nothing changes."""
     text, rng = path.read_text(encoding="utf-8"), random.Random(path.stem)
     for _ in range(3):
         laid_out = format_text(shaken(text, rng))
@@ -126,8 +124,10 @@ def test_any_layout(path):
 
 @pytest.mark.parametrize("first", range(0, 1500, 500))
 def test_any_text(first):
-    """Texts of the fuzzer are laid out once and for all, or are not RASP. That words stay is
-    asserted by the formatter itself."""
+    """Texts of the fuzzer are laid out once and for all, or are not RASP.
+
+    That words stay is asserted by the formatter itself.
+    """
     done = 0
     for seed in range(first, first + 500):
         text = fuzz.text_of(seed)

@@ -45,31 +45,49 @@ from rasplab.program.graph import (
 
 SAME = select(tokens, tokens, "==")
 OPERATORS = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
-    "%": operator.mod, "^": operator.pow, "and": operator.and_, "or": operator.or_,
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge, "not": operator.invert, "neg": operator.neg,
-    "pos": operator.pos, "round": round, "indicator": indicator,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": operator.mod,
+    "^": operator.pow,
+    "and": operator.and_,
+    "or": operator.or_,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "not": operator.invert,
+    "neg": operator.neg,
+    "pos": operator.pos,
+    "round": round,
+    "indicator": indicator,
     "if": lambda c, a, b: where(c, a, b),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
     ("sop", "text"),
     [
-        (lambda: aggregate(select(indices, length - 1 - indices), tokens),
-         "aggregate(select(indices, length - 1 - indices, ==), tokens)"),
+        (
+            lambda: aggregate(select(indices, length - 1 - indices), tokens),
+            "aggregate(select(indices, length - 1 - indices, ==), tokens)",
+        ),
         (lambda: selector_width(SAME), "selector_width(select(tokens, tokens, ==))"),
         (lambda: sort(tokens, key=tokens), "sort(tokens, tokens)"),
         (lambda: shift(tokens, 2, "-"), 'shift(tokens, 2, "-")'),
         (lambda: dsl.max(indices, 3) + dsl.min(3, indices), "max(indices, 3) + min(3, indices)"),
-        (lambda: has_focus(SAME & ~select(indices, indices, operator.lt) | dsl.full_s),
-         "has_focus(select(tokens, tokens, ==) and not select(indices, indices, <) or full_s)"),
-        (lambda: 1 - indices ** 2 % 3, "1 - indices ^ 2 % 3"),
+        (
+            lambda: has_focus(SAME & ~select(indices, indices, operator.lt) | dsl.full_s),
+            "has_focus(select(tokens, tokens, ==) and not select(indices, indices, <) or full_s)",
+        ),
+        (lambda: 1 - indices**2 % 3, "1 - indices ^ 2 % 3"),
         (lambda: (indices > 1) & (tokens == "a"), '(1 < indices) and ("a" == tokens)'),
         (lambda: True | (indices > 1), "True or (indices > 1)"),
         (lambda: round(indices / 2) * -indices, "round(indices / 2) * (-indices)"),
-        (lambda: where(isin(tokens, ["a", "b"]), "x", tokens), 'x if c else tokens'),
+        (lambda: where(isin(tokens, ["a", "b"]), "x", tokens), "x if c else tokens"),
         (lambda: lookup([5, 6], indices % 2), "[5, 6][indices % 2]"),
         (lambda: lookup({"a": 1, "b": 2.5}, tokens), '{"a": 1, "b": 2.5}[tokens]'),
         (lambda: tokens[-1], "tokens[-1]"),
@@ -77,7 +95,7 @@ OPERATORS = {
         (lambda: aggregate(SAME, 1, False), "aggregate(select(tokens, tokens, ==), 1, False)"),
         (lambda: constant(3) + indices, "3 + indices"),
     ],
-)  # fmt: skip
+)
 def test_as_the_text(sop, text):
     """The same graph as the text's, operators, library, casts and all."""
     text = text.replace("x if c", '"x" if (tokens in ["a", "b"])')
@@ -136,14 +154,19 @@ def test_every_library_function_is_there():
 def test_selectors_and_sops_of_the_library():
     """What a function of the library says it makes is what it makes."""
     one = select(indices, indices, "==")
-    for made in (
-        dsl.select_from_last(tokens, "a"), dsl.select_from_first(tokens, "a"),
-        dsl.select_next_identical(tokens), dsl.average(indices), dsl.count(tokens, "a"),
+    for sop_or_selector in (
+        dsl.select_from_last(tokens, "a"),
+        dsl.select_from_first(tokens, "a"),
+        dsl.select_next_identical(tokens),
+        dsl.average(indices),
+        dsl.count(tokens, "a"),
         shift(tokens, 1, "-"),
-        dsl.load_from_location(tokens, 0), dsl.mark_last_instance(tokens, "a"), has_focus(one),
-    ):  # fmt: skip
-        built = program(made)
-        assert built.is_selector(built.output) == isinstance(made, dsl.Selector)
+        dsl.load_from_location(tokens, 0),
+        dsl.mark_last_instance(tokens, "a"),
+        has_focus(one),
+    ):
+        built = program(sop_or_selector)
+        assert built.is_selector(built.output) == isinstance(sop_or_selector, dsl.Selector)
 
 
 def test_names():
@@ -175,11 +198,15 @@ def test_a_fault_is_placed_in_python():
     with pytest.raises(RaspError) as caught:
         program(indices + (tokens - 0))
     lines = str(caught.value).split("\n")
-    assert "test_dsl.py:" in lines[0] and lines[0].endswith("`-` takes numbers, and this is a str")
+    assert "test_library.py:" in lines[0] and lines[0].endswith(
+        "`-` takes numbers, and this is a str"
+    )
     assert lines[1].strip() == "program(indices + (tokens - 0))"
     assert lines[2].index("^") == lines[1].index("tokens")
     assert lines[2].strip() == "^" * len("tokens - 0")
-    with pytest.raises(RaspError, match=r"test_dsl\.py:\d+:14: tokens_int cannot read the token"):
+    with pytest.raises(
+        RaspError, match=r"test_library\.py:\d+:14: tokens_int cannot read the token"
+    ):
         _ = (dsl.tokens_int + 1)("1b")
 
 

@@ -9,11 +9,16 @@ from rasplab.base.errors import CompileError
 from rasplab.program.zoo import shipped
 
 EXAMPLES = [
-    ("hist_bos", "§abc", 6), ("hist_nobos", "abc", 6), ("reverse", "abc", 6),
+    ("hist_bos", "§abc", 6),
+    ("hist_nobos", "abc", 6),
+    ("reverse", "abc", 6),
     ("sort_bos", "§abc", 5),
-    ("hist2_bos", "§abc", 5), ("sort_by_most_freq", "§abc", 5), ("dyck1_ptf", "()", 7),
-    ("dyck2_ptf", "(){}", 4), ("dyck3_ptf", "(){}[]", 3),
-]  # fmt: skip
+    ("hist2_bos", "§abc", 5),
+    ("sort_by_most_freq", "§abc", 5),
+    ("dyck1_ptf", "()", 7),
+    ("dyck2_ptf", "(){}", 4),
+    ("dyck3_ptf", "(){}[]", 3),
+]
 
 
 @pytest.mark.parametrize(("name", "vocab", "max_len"), EXAMPLES)

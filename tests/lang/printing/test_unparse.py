@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from support.generate import Anything, random_program
 
 from rasplab.base.errors import RaspError
 from rasplab.lang.loading import load, parse
 from rasplab.program.graph import Builder, Indices, Map, Program, Tokens
+from rasplab.program.zoo import shipped
 
-CIRCUITS = sorted((Path(__file__).parents[2] / "circuits").glob("*.rasp"))
+CIRCUITS = sorted(shipped("circuits").glob("*.rasp"))
 
 
 def same_again(program: Program) -> Program:

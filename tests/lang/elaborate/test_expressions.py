@@ -1,0 +1,101 @@
+"""Expressions to values: precedence, forms, operators and the library."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from support.texts import output_of
+
+from rasplab.lang.loading import load, parse
+from rasplab.lang.session import Session
+from rasplab.program.graph import SelectorWidth
+from rasplab.program.zoo import shipped
+
+
+def value_of(text: str):
+    """What an expression on atoms and lists gives."""
+    return Session().run(f"{text};")[-1].value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-3^2", 9),
+        ("2^3^2", 64),
+        ("13%4*3", 1),
+        ("not 1==2", False),
+        ("True or False and False", False),
+        ("3>2>1", False),
+        ("1 if False else 2 if True else 3", 2),
+        ("2 if 3 in [3] else 4", 2),
+        ("False and 5 in [False]", True),
+        ("not 2 in [2]", False),
+        ("-[4,5][1]", -5),
+        ("1 - -1", 2),
+        ("9-4-3", 2),
+        ("1 != 2", True),
+        ("3 and 5", 5),
+        ("0042", 42),
+        ("[x*y for x, y in zip([1,2],[3,4])]", [3, 8]),
+        ('{c: c+"!" for c in ["a"]}', {"a": "a!"}),
+        ("range (5, 0, -2)", [5, 3, 1]),
+        ("len ([1, 2])", 2),
+        ("round(2.5)", 2),
+        ("(1)", 1),
+    ],
+)
+def test_expressions(text, expected):
+    """The precedence table, and the forms."""
+    assert value_of(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("length", [5] * 5),
+        ("has_focus(select(indices, indices, <))", [False, True, True, True, True]),
+        ('count(tokens, "l")', [2] * 5),
+        ('contains(tokens, "z")', [False] * 5),
+        ("min(indices, 2)", [0, 1, 2, 2, 2]),
+        ("max(indices, 2)", [2, 2, 2, 3, 4]),
+        ("average(indices)", [2.0] * 5),
+        ("load_from_location(tokens, length - 1 - indices)", list("olleh")),
+        ('shift(tokens, 2, "_")', list("__hel")),
+        ('mark_last_instance(tokens, "l")', [False, False, False, True, False]),
+        ('mark_first_instance(tokens, "l")', [False, False, True, False, False]),
+        ('selector_width(select_from_last(tokens, "l"))', [1] * 5),
+        ("sort(tokens, tokens)", list("ehllo")),
+        ("selector_width(select_next_identical(tokens))", [0, 0, 1, 0, 0]),
+        ("tokens[-1]", ["o"] * 5),
+        ("tokens[99]", [0] * 5),
+        ('"h" in tokens', [True] * 5),
+        ('tokens in ["h", "l"]', [True, False, True, True, False]),
+        ("[5, 6, 7][indices % 3]", [5, 6, 7, 5, 6]),
+        ('{"h": 1, "e": 2, "l": 3, "o": 4}[tokens]', [1, 2, 3, 3, 4]),
+        ('tokens if indices % 2 == 0 else "."', list("h.l.o")),
+    ],
+)
+def test_library_and_operators(text, expected):
+    """The library's table, on "hello"."""
+    assert output_of(f"x = {text};") == expected
+
+
+def test_constants_fold_and_equal_nodes_are_one():
+    """2 * 3 is one constant; the same select twice is one node."""
+    program = parse("a = select(indices, 2 * 3, ==); b = select(indices, 6, ==); c = a and b;")
+    assert len(program.nodes) == 4
+    assert parse("x = length;").digest == parse("y = selector_width(full_s);").digest
+    assert isinstance(parse("x = length;").nodes[-1], SelectorWidth)
+
+
+def test_long_texts_are_fast():
+    """rover in 0.2 s (the best of three loads); 10,000 terms in a few."""
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        load(shipped("circuits") / "rover.rasp")
+        taken.append(time.process_time() - start)
+    assert min(taken) < 0.2
+    Session().run(f"x = {' + '.join(f'indices * {i}' for i in range(10_000))};")
+    assert time.process_time() - start < 5
