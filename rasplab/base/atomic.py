@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and folders that can be written to."""
+"""Writing files: replaced in one step, into folders that are checked first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rasplab.base.errors import FileError
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> Path:
-    """Write `content` (text as UTF-8) to `path`: a reader sees the old file or the new one.
+    """Write a file so that a reader sees either the old content or all of the new.
 
+    content  text is written as UTF-8
     The folder is made if it is missing. Raises OSError where the disk refuses.
     """
     path = Path(path)
@@ -30,7 +31,10 @@ def write_atomic(path: str | Path, content: str | bytes) -> Path:
 
 
 def writable(folder: Path) -> Path:
-    """The folder, made if it is missing. Raises FileError where nothing can be written to it."""
+    """The folder, made if it is missing.
+
+    Raises FileError where nothing can be written to it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):

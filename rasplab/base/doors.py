@@ -1,4 +1,4 @@
-"""Methods whose code lives in a higher room: a table of names and homes, resolved when called."""
+"""Methods implemented in higher rooms: a table of names and homes, imported when called."""
 
 from __future__ import annotations
 

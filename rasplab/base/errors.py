@@ -1,4 +1,4 @@
-"""Faults with a place: Source, Span and the RaspError family."""
+"""Errors with a place in a text: Source, Span and the RaspError family."""
 
 from __future__ import annotations
 
@@ -50,19 +50,24 @@ class Span:
 
 
 class RaspError(Exception):
-    """A fault in the user's program, input or file: a place, a reason and a way out.
+    """An error in the user's program, input or file: a reason, its place, and a way out.
 
-    message  the reason, in the words of the language
-    span     where in the source, if there is one
-    hint     what to do about it
+    message     what is wrong, with the value and what is accepted
+    span        where in the source, if there is one
+    hint        what to do about it
+    transcript  what the REPL's transcript prints, where it differs from the message
+    host        whether arithmetic itself failed; the transcript prints a fixed text for these
     """
+
+    transcript: str | None = None
+    host: bool = False
 
     def __init__(self, message: str, span: Span | None = None, hint: str | None = None):
         super().__init__(message)
         self.message, self.span, self.hint = message, span, hint
 
     def at(self, span: Span | None) -> RaspError:
-        """The same fault, placed at `span` unless it already has a place."""
+        """The same error, placed at `span` unless it already has a place."""
         if self.span is None:
             self.span = span
         return self
@@ -76,27 +81,27 @@ class RaspSyntaxError(RaspError):
 
 
 class RaspNameError(RaspError):
-    """A name that is not defined here, or may not be."""
+    """A name that is not defined here, or that may not be defined."""
 
 
 class RaspTypeError(RaspError):
-    """An operation on kinds that it does not take."""
+    """An operation applied to types it does not accept."""
 
 
 class RaspValueError(RaspError):
-    """A value outside what the operation, the vocabulary or the model takes."""
+    """A value outside what the operation, the vocabulary or the model accepts."""
 
 
 class CompileError(RaspError):
-    """A program that has no exact model on the asked domain; the reason says which part and why."""
+    """A program without an exact model on the domain; the message names the part and the reason."""
 
 
 class FileError(RaspError):
-    """A file that is missing, damaged, or of another version."""
+    """A file that is missing, damaged, or of an unsupported version."""
 
 
 def render(error: RaspError) -> str:
-    """Lay the fault out as text: place and reason, the source line with carets, the hint."""
+    """The error as text: place and reason, the source line with carets, the hint."""
     lines = [f"{error.span}: {error.message}" if error.span else error.message]
     if error.span:
         lines += caret_lines(error.span)

@@ -1,4 +1,4 @@
-"""How much a program may take before it is refused, and how to allow more."""
+"""Limits on the resources of a program, and how to raise them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what one text or one evaluation takes; at these it stays within seconds and 2 GB.
+    """Bounds on what one text or one evaluation uses; the defaults mean seconds and at most 2 GB.
 
     tokens  of an input: a selector over n of them is n * n bits
     cells   values held while evaluating; 64 bits of a selector, 8 characters of a string count one
@@ -18,7 +18,7 @@ class Limits:
     calls   how deep calls of functions nest
     range   ints that one range makes
     length  of a string or list that is joined or repeated, and of all strings of one s-op
-    memory  bytes that compiling takes, about: its tables and the weights
+    memory  estimated bytes that compiling takes: its tables and the weights
     bits    of an int: 12,000 are some 3,600 digits; Python writes none of more than 4,300
     """
 
@@ -37,44 +37,47 @@ _CURRENT: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B
 
 
 def current() -> Limits:
-    """The limits that hold now."""
+    """The limits in force in this context."""
     return _CURRENT.get()
 
 
 def names() -> tuple[str, ...]:
-    """What can be limited."""
+    """The names of all limits."""
     return tuple(field.name for field in fields(Limits))
 
 
 class limit:
     """Set limits: `rasplab.limit(tokens=100_000)` from now on; under `with`, until its end.
 
-    Raises ValueError for an unknown name or a bound that is no positive int.
+    Raises ValueError for an unknown name, or a bound that is not an int of at least 1.
     """
 
     def __init__(self, **bounds: int):
         for name, bound in bounds.items():
             if name not in names():
-                raise ValueError(f"there is no limit {name!r}; there are {', '.join(names())}")
+                raise ValueError(f"unknown limit {name!r}; the limits are {', '.join(names())}")
             if type(bound) is not int or bound < 1:
-                raise ValueError(f"the limit {name} is {bound!r}; it is an int of at least 1")
+                raise ValueError(
+                    f"the limit {name} is {bound!r}; it has to be an int of at least 1"
+                )
         self._before = _CURRENT.set(replace(current(), **bounds))
         _let_python_write(current().bits)
 
     def __enter__(self) -> Limits:
         return current()
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         _CURRENT.reset(self._before)
 
 
 def way_out(name: str) -> str:
-    """The hint of a fault that a limit makes."""
+    """The hint of an error that a limit causes."""
     return f"to allow more: rasplab --limit {name}=N ..., or rasplab.limit({name}=N) in Python"
 
 
 def _let_python_write(bits: int) -> None:
-    """Python refuses to write ints beyond a number of digits of its own: let it, up to `bits`."""
-    digits, most = bits * 302 // 1000 + 1, sys.get_int_max_str_digits()
+    """Let Python write ints of up to `bits` bits: by default it refuses more than 4,300 digits."""
+    digits = bits * 302 // 1000 + 1  # log10(2) < 0.302
+    most = sys.get_int_max_str_digits()  # 0 means no limit
     if 0 < most < digits:
         sys.set_int_max_str_digits(digits)

@@ -1,14 +1,10 @@
-"""Aligned text for terminals, by display width; and files written whole or not at all."""
+"""Aligned text for terminals, by display width: wide characters take two columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rasplab.base.errors import columns
-
-if TYPE_CHECKING:
-    pass
 
 
 def width(text: str) -> int:
@@ -26,12 +22,12 @@ def clip(text: str, most: int) -> str:
     """`text` in at most `most` columns, with an ellipsis where it was cut."""
     if width(text) <= most:
         return text
-    kept = ""
-    for c in text:
-        if width(kept + c) > most - 1:
-            break
-        kept += c
-    return kept + "…"
+    used = 0
+    for i, c in enumerate(text):
+        used += columns(c)
+        if used > most - 1:
+            return text[:i] + "…"
+    raise AssertionError("a text wider than `most` is cut before its end")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
@@ -39,21 +35,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "")
 
     align   one "<" or ">" per column; columns without one are aligned left
     """
-    rows = [list(row) for row in rows]
-    widths = [max(width(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    cells = [list(header), *(list(row) for row in rows)]
+    rule = ["─" * max(map(width, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(lined_up([cells[0], rule, *cells[1:]], align))
+
+
+def lined_up(rows: Sequence[Sequence[str]], align: str = "") -> list[str]:
+    """Each row as a line, its cells under those of the others, two spaces apart.
+
+    align   one "<" or ">" per column; columns without one are aligned left
+    """
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     align = align.ljust(len(widths), "<")
-    lines = [list(header), ["─" * n for n in widths], *rows]
-    return "\n".join(_line(cells, widths, align) for cells in lines)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], align: str) -> str:
-    padded = (pad(c, n, a) for c, n, a in zip(cells, widths, align, strict=True))
-    return "  ".join(padded).rstrip()
-
-
-def lined_up(rows: list[list[str]]) -> list[str]:
-    """Each row as a line, its cells under those of the others, two blanks apart."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(pad(c, n, a) for c, n, a in zip(row, widths, align, strict=True)).rstrip()
+        for row in rows
     ]

@@ -1,23 +1,29 @@
-"""The values of RASP: their types, equality and text."""
+"""The values of RASP: types, the kinds of equality, and the kinds of text.
+
+Equality: `typed_key` tells 1, 1.0 and True apart, as nodes of a program do; `value_key` merges 1
+and 1.0, as comparing results does; `same_value` also allows for rounding. Text: `value_text` is for a
+cell of a table, `literal` for messages and labels, `source_text` for RASP that reads back as the
+same value. What the REPL prints follows the reference implementation: lang/elaborate/values.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rasplab.base.text import _line, clip, pad, width
+from rasplab.base.text import clip, lined_up, pad, width
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Bool
 
 Atom = int | float | str | bool
 Value = Atom | tuple
 """What an s-op holds at a position; a list is a tuple, a dict a tuple of (key, value) pairs."""
 
-MAX_TOKEN = 8
-"""Columns of a token beside a grid."""
-
+# Equality ---------------------------------------------------------------------------------------
 
 ROUNDING = 1e-9
 """Relative difference below which two numbers count as equal.
@@ -25,11 +31,11 @@ ROUNDING = 1e-9
 A model's logits are decoded to the nearest fraction, the interpreter rounds after each operation.
 """
 
-MAX_FLOAT = 1e308
-"""Numbers from here on are equal only if their keys are: ints this large have no float."""
-
 MIN_SCALE = 1e-3
 """ROUNDING is relative to the expected number, or to this where that is smaller."""
+
+MAX_FLOAT = 1e308
+"""Numbers from here on are equal only if their keys are: ints this large have no float."""
 
 
 def typed_key(value: Any) -> tuple:
@@ -56,6 +62,11 @@ def is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
+def as_float(value: Any) -> float:
+    """A number as a float; nan, which is close to nothing, for what is no number a float holds."""
+    return float(value) if is_number(value) and abs(value) < MAX_FLOAT else math.nan
+
+
 def same_value(expected: Any, given: Any) -> bool:
     """Whether two values count as equal: their keys, or as numbers up to ROUNDING."""
     a, b = as_float(expected), as_float(given)
@@ -63,21 +74,16 @@ def same_value(expected: Any, given: Any) -> bool:
     return close or value_key(expected) == value_key(given)
 
 
-def as_float(value: Any) -> float:
-    """A number as a float; nan, which is close to nothing, for what is no number a float holds."""
-    return float(value) if is_number(value) and abs(value) < MAX_FLOAT else math.nan
+# Text -------------------------------------------------------------------------------------------
+
+MAX_TOKEN = 8
+"""Columns of a token beside a grid."""
+
+PRINTABLE = re.compile(r'[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+')
+"""Characters that a file may have between double quotes; others are written as chr(n)."""
 
 
-def literal(value: Value) -> str:
-    """A value as RASP text."""
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(literal(v) for v in value)}]"
-    return repr(value)
-
-
-def value_text(value: Value) -> str:
+def value_text(value: Any) -> str:
     """A value as a cell shows it: strings bare, booleans T and F, floats to 3 decimals."""
     if isinstance(value, bool):
         return "T" if value else "F"
@@ -86,6 +92,49 @@ def value_text(value: Value) -> str:
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(value_text, value))}]"
     return str(value)
+
+
+def literal(value: Any) -> str:
+    """A value inside a message or label: strings in double quotes, floats as Python writes them."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
+
+
+def source_text(value: Value) -> str:
+    """An atom, list or dict's pairs as a RASP expression of the very same value and type."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(source_text, value))}]"
+    if isinstance(value, str):
+        return _string_source(value)
+    return _float_source(value) if isinstance(value, float) else str(value)
+
+
+def _float_source(value: float) -> str:
+    """Digits, a dot and digits: the language has no exponents, and no names for inf and nan."""
+    from decimal import Decimal
+
+    if math.isnan(value):
+        infinite = _float_source(math.inf)
+        return f"({infinite} - {infinite})"
+    sign = "-" if math.copysign(1, value) < 0 else ""
+    if math.isinf(value):
+        return f"{sign}(1{'0' * 308}.0 * 10)"
+    digits = format(abs(Decimal(repr(value))), "f")
+    return f"{sign}{digits}" if "." in digits else f"{sign}{digits}.0"
+
+
+def _string_source(value: str) -> str:
+    """A string between double quotes, joined with the characters that cannot stand there."""
+    parts, start = [], 0
+    for match in PRINTABLE.finditer(value):
+        parts += [f"chr({ord(c)})" for c in value[start : match.start()]]
+        parts.append(f'"{match.group()}"')
+        start = match.end()
+    parts += [f"chr({ord(c)})" for c in value[start:]]
+    return " + ".join(parts) or '""'
 
 
 def kind_text(values: Sequence[Value]) -> str:
@@ -99,30 +148,31 @@ def kind_text(values: Sequence[Value]) -> str:
 
 def input_text(tokens: Sequence[Value]) -> str:
     """An input as one writes it: characters in quotes, anything else as a list."""
-    if tokens and all(isinstance(t, str) and len(t) == 1 for t in tokens):
-        return f'"{"".join(tokens)}"'
+    characters = [t for t in tokens if isinstance(t, str) and len(t) == 1]
+    if tokens and len(characters) == len(tokens):
+        return f'"{"".join(characters)}"'
     return "[" + ", ".join(f'"{t}"' if isinstance(t, str) else value_text(t) for t in tokens) + "]"
 
 
 def sop_line(name: str, tokens: Sequence[Value], values: Sequence[Value]) -> str:
-    """`reverse("abc") = [c, b, a] (strings)`."""
+    """One s-op on one input: `reverse("abc") = [c, b, a] (strings)`."""
     shown = ", ".join(map(value_text, values))
     return f"{name}({input_text(tokens)}) = [{shown}] ({kind_text(values)})"
 
 
 def aligned(rows: Sequence[tuple[str, Sequence[Value]]]) -> str:
-    """S-ops under each other, position by position: (name, values) each, the values of equal
-    length.
+    """S-ops under each other, position by position.
+
+    rows  (name, values) of each, with equally many values
     """
     cells = [[name, *map(value_text, values)] for name, values in rows]
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(_line(row, widths, "<" + ">" * len(widths[1:])) for row in cells)
+    return "\n".join(lined_up(cells, "<" + ">" * (len(cells[0]) - 1)))
 
 
-def grid(matrix: np.ndarray, row_tokens: Sequence[str], col_tokens: Sequence[str]) -> str:
-    """A selector [query, key] as text: keys along the top, one line per query, `■` where it
-    selects.
-    """
+def grid(
+    matrix: Bool[np.ndarray, "query key"], row_tokens: Sequence[str], col_tokens: Sequence[str]
+) -> str:
+    """A selector as text: keys along the top, one line per query, `■` where it selects."""
     w = max(map(width, col_tokens), default=1)
     head = max(map(width, row_tokens), default=1)
     top = pad("", head) + "   " + " ".join(pad(t, w, ">") for t in col_tokens)
@@ -133,7 +183,7 @@ def grid(matrix: np.ndarray, row_tokens: Sequence[str], col_tokens: Sequence[str
     return "\n".join([top, *lines])
 
 
-def selector_grid(matrix: np.ndarray, tokens: Sequence[Value]) -> str:
-    """A selector [query, key] as `grid`, under its tokens; long ones are cut."""
+def selector_grid(matrix: Bool[np.ndarray, "query key"], tokens: Sequence[Value]) -> str:
+    """A selector as `grid`, under its tokens; long ones are cut."""
     texts = [clip(value_text(t), MAX_TOKEN) for t in tokens]
     return grid(matrix, texts, texts)

@@ -19,7 +19,7 @@ from rasplab.lang.session import Brief, Examples, Failed, Left, Outcome, Session
 from rasplab.lang.syntax.parser import is_unfinished, parse_module
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
-from rasplab.program.interpret.transcript_faults import is_host, transcript_of
+from rasplab.program.interpret.transcript_faults import transcript_of
 
 VERSION = "0.1"
 """The version of the language, as the banner gives it."""
@@ -98,14 +98,14 @@ class Transcript:
             return f"\t!! antlr exception: {text} \t-- ignoring input"
         if text.startswith("not implemented"):
             return text
-        if is_host(error):
+        if error.host:
             return f"something went wrong: {text}"
         return f"\t\t!!ignoring input:\n\t {text}"
 
     def unshown(self, error: RaspError) -> str:
         """A value's fault in the reference's words."""
         text = transcript_of(error)
-        if is_host(error):
+        if error.host:
             place = error.span.text if error.span else "?"
             return f"evaluation failed in: [ {place} ] with exception:\n {text}"
         return f"\t!!statement executed, but result fails on evaluation:\n\t\t {text}"

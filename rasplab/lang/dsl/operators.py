@@ -22,11 +22,11 @@ from rasplab.base.errors import RaspError, Source, Span
 from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
-from rasplab.lang.printing.unparse import is_assignable, value_text
+from rasplab.lang.printing.unparse import is_assignable
 from rasplab.lang.syntax import ast as s
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
-from rasplab.program.values import Atom
+from rasplab.program.values import Atom, source_text
 from rasplab.program.zoo import PACKAGE
 
 COMPARISONS: dict[Any, str] = {
@@ -218,7 +218,7 @@ def text_of(operand: Any) -> str:
         return f"[{', '.join(map(text_of, plain))}]"
     if isinstance(plain, dict):
         return f"{{{', '.join(f'{text_of(k)}: {text_of(v)}' for k, v in plain.items())}}}"
-    return value_text(plain)
+    return source_text(plain)
 
 
 def _unary(op: str, operand: Made) -> Made:

@@ -8,11 +8,9 @@ computed at once, so it is wrapped in `constant(...)`; brackets follow the prece
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TypeGuard
 
 from rasplab.base.errors import RaspValueError
@@ -35,7 +33,7 @@ from rasplab.program.graph import (
     node_key,
     operands,
 )
-from rasplab.program.values import Value
+from rasplab.program.values import Value, source_text
 
 MAX_LENGTH = 72
 """Characters of an expression; a longer one becomes a statement."""
@@ -51,9 +49,6 @@ LEVELS = {"^": 3, "*": 4, "/": 4, "%": 4.5, "+": 6, "-": 6, "and": 8, "or": 8} |
 
 LIBRARY_USED = frozenset((*BUILT_IN, *TRUTHS))
 """Names of the library that an unparsed text reads, so it assigns none of them."""
-
-STRING = re.compile(r'[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+')
-"""Characters that a file may have between double quotes; others are written as chr(n)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +157,7 @@ class _Writer:
                 return _binary(fn, texts[left], texts[right])
             case Aggregate(selector, values, default):
                 plain = type(default) is int and default == 0
-                tail = () if plain else (value_text(default),)
+                tail = () if plain else (source_text(default),)
                 return _call("aggregate", [texts[selector], _operand(texts[values])], *tail)
             case SelectorWidth(selector):
                 return _call("selector_width", [texts[selector]])
@@ -214,7 +209,7 @@ def _is_long(text: Text) -> bool:
 
 
 def _constant(node: Constant, value: Value) -> Text:
-    text = value_text(value)
+    text = source_text(value)
     if isinstance(value, str) and "chr(" in text.replace(f'"{value}"', ""):
         return Text(text, LEVELS["+"], "+", 0, node, False)
     return Text(text, PREFIX if text[0] == "-" else ATOM, "-", 0, node, False)
@@ -295,7 +290,7 @@ def _container(fn: str, args: list[Text]) -> Text:
     if fn == "index" and isinstance(value, tuple | str):
         return Text(f"{_atom(container)}[{key.text}]", depth=depth)
     if fn == "lookup" and _is_dict(value):
-        pairs = ", ".join(f"{value_text(k)}: {value_text(v)}" for k, v in value)
+        pairs = ", ".join(f"{source_text(k)}: {source_text(v)}" for k, v in value)
         return Text(f"{{{pairs}}}[{key.text}]", depth=depth)
     raise _no_text(f"`{fn}` over {container.text}")
 
@@ -306,37 +301,3 @@ def _is_dict(value: Value) -> TypeGuard[tuple[tuple[Value, Value], ...]]:
         return False
     keys = [key for key, _ in value]
     return not any(isinstance(k, tuple) for k in keys) and len(dict.fromkeys(keys)) == len(keys)
-
-
-def value_text(value: Value) -> str:
-    """An atom, list or dict's pairs as an expression of the very same value and type."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(value_text(v) for v in value)}]"
-    if isinstance(value, str):
-        return _string_text(value)
-    if isinstance(value, float):
-        return _float_text(value)
-    return str(value)
-
-
-def _float_text(value: float) -> str:
-    """Digits, a dot and digits: the language has no exponents, and no names for inf and nan."""
-    if math.isnan(value):
-        infinite = _float_text(math.inf)
-        return f"({infinite} - {infinite})"
-    sign = "-" if math.copysign(1, value) < 0 else ""
-    if math.isinf(value):
-        return f"{sign}(1{'0' * 308}.0 * 10)"
-    digits = format(abs(Decimal(repr(value))), "f")
-    return f"{sign}{digits}" if "." in digits else f"{sign}{digits}.0"
-
-
-def _string_text(value: str) -> str:
-    """A string between double quotes, joined with the characters that cannot stand there."""
-    parts, at = [], 0
-    for found in STRING.finditer(value):
-        parts += [f"chr({ord(c)})" for c in value[at : found.start()]]
-        parts.append(f'"{found.group()}"')
-        at = found.end()
-    parts += [f"chr({ord(c)})" for c in value[at:]]
-    return " + ".join(parts) or '""'

@@ -1,8 +1,7 @@
 """Selectors as rows of bits: row q is an int whose bit k says whether query q selects key k.
 
-A thousand positions are a thousand ints of a thousand bits, so `and`, `or`, `not`, widths and exact
-means are a few machine words' work a row, without numpy (whose import alone is longer than most
-programs run).
+On n positions `and`, `or`, `not`, widths and exact means take n / 64 machine words a row, without
+numpy: importing it takes longer than most programs run.
 """
 
 from __future__ import annotations
@@ -13,15 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Bool
 
 Rows = list[int]
 
 
 def select_rows(
-    keys: Sequence, queries: Sequence, predicate: str, test: Callable[[Any, Any], bool]
+    keys: Sequence[Any], queries: Sequence[Any], predicate: str, test: Callable[[Any, Any], bool]
 ) -> Rows:
-    """Row q, bit k: test(keys[k], queries[q]). Raises TypeError where `test` does."""
-    if any(v != v for v in keys) or any(v != v for v in queries):
+    """The rows of a comparison: bit k of row q is test(keys[k], queries[q]).
+
+    predicate  the name of `test` in PREDICATES
+    Raises TypeError where `test` does.
+    """
+    if any(v != v for v in keys) or any(v != v for v in queries):  # nan
         return _pairwise(keys, queries, test)
     chosen = _equal_to(keys) if predicate in ("==", "!=") else _ordered(keys, predicate)
     memo: dict[Any, int] = {}
@@ -29,12 +33,13 @@ def select_rows(
         if q not in memo:
             memo[q] = chosen(q)
     every = (1 << len(keys)) - 1
+    # `!=`, `>` and `>=` are the complements of `==`, `<=` and `<`
     flip = every if predicate in ("!=", ">", ">=") else 0
     return [memo[q] ^ flip for q in queries]
 
 
 def _pairwise(keys: Sequence, queries: Sequence, test: Callable) -> Rows:
-    """The definition itself: for values that do not equal themselves (nan)."""
+    """Every pair tested: nan is not equal to itself, so sorting and hashing do not apply."""
     return [sum(1 << k for k, key in enumerate(keys) if test(key, q)) for q in queries]
 
 
@@ -79,21 +84,26 @@ def combine_rows(fn: str, operands: Sequence[Rows]) -> Rows:
     return list(first)
 
 
-def means(rows: set[int], values: Sequence) -> dict[int, float]:
-    """For each row its mean of `values` (int, float, bool), exactly rounded; each row selects at
-    least one."""
+def means(rows: set[int], values: Sequence[Any]) -> dict[int, float]:
+    """For each row the mean of the values it selects, at least one, correctly rounded.
+
+    values  int, float, bool
+    """
     try:
         ratios = [v.as_integer_ratio() for v in values]
     except (OverflowError, ValueError):  # inf and nan have no ratio
         return {row: sum(_selected(row, values)) / row.bit_count() for row in rows}
-    scale = max(d for _, d in ratios)  # powers of two, so the largest is a multiple of every other
+    scale = max(d for _, d in ratios)  # powers of two: the largest is a common denominator
     total = _totals([n * (scale // d) for n, d in ratios])
     return {row: total(row) / (scale * row.bit_count()) for row in rows}
 
 
 def _totals(values: list[int]) -> Callable[[int], int]:
-    """The sum of the ints that a row selects: bit plane by bit plane, or one by one where the
-    planes are many."""
+    """The sum of the ints that a row selects, in time of the number of bits of their range.
+
+    Bit plane b has bit k where values[k] - low has bit b, so the sum is that of popcounts times
+    2^b. Where there are more planes than values, the values are added one by one.
+    """
     low = min(values)
     planes = (max(values) - low).bit_length()
     if planes > len(values):
@@ -108,12 +118,12 @@ def _totals(values: list[int]) -> Callable[[int], int]:
     return total
 
 
-def _selected(row: int, values: Sequence) -> list:
+def _selected(row: int, values: Sequence[Any]) -> list[Any]:
     return [v for k, v in enumerate(values) if row >> k & 1]
 
 
-def matrix(rows: Rows) -> np.ndarray:
-    """The rows as bool [query, key]."""
+def matrix(rows: Rows) -> Bool[np.ndarray, "query key"]:
+    """The rows as an array."""
     import numpy as np
 
     n = len(rows)

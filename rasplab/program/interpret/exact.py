@@ -1,12 +1,15 @@
-"""The meaning of RASP: `evaluate(program, tokens)`, exact, on Python's own ints, floats, strings
-and bools."""
+"""The exact interpreter: `evaluate(program, tokens)` -> Trace, one input at a time.
+
+Values are Python's own ints, floats, strings and bools, and so is their arithmetic; selectors are
+rows of bits (interpret/bitrows). The batched interpreter (batch/evaluate) has to agree with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rasplab.base.errors import RaspNameError, RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
@@ -24,21 +27,22 @@ from rasplab.program.graph import (
     Tokens,
 )
 from rasplab.program.interpret.bitrows import Rows, combine_rows, masked, matrix, means, select_rows
-from rasplab.program.interpret.transcript_faults import shown, thawed, with_transcript
-from rasplab.program.values import Value
+from rasplab.program.interpret.transcript_faults import thawed, with_transcript
+from rasplab.program.values import Value, literal
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Bool
 
 NUMBERS = frozenset({bool, int, float})
 
 ILLEGAL = (
     "attempted to create sequence with illegal val types (vals must be bool, float, int or string)"
 )
-"""The transcript's words for an s-op of lists, functions, ..."""
+"""What the transcript prints for an s-op of lists, functions, ..."""
 
-Column = list[Value] | Rows
-"""What a node is on an input: a value per position, or a selector's rows."""
+Column = list[Any]
+"""A node on an input: the value at each position of an s-op, or the Rows of a selector."""
 
 Columns = Sequence[Column] | Mapping[int, Column]
 """Columns by node id, those of a node's operands at least."""
@@ -52,25 +56,28 @@ class Trace:
     """
 
     program: Program
-    tokens: tuple
+    tokens: tuple[Any, ...]
     columns: tuple[Column, ...]
 
     @cached_property
-    def values(self) -> tuple[list | np.ndarray, ...]:
-        """Per node: an s-op's list, or a selector's bool matrix [query, key]."""
+    def values(self) -> tuple[list[Value] | Bool[np.ndarray, "query key"], ...]:
+        """Per node: an s-op's values, or a selector's matrix."""
         return tuple(self.value(i) for i in range(len(self.columns)))
 
-    def value(self, i: int) -> list | np.ndarray:
-        """Of node i: an s-op's list, or a selector's bool matrix [query, key]."""
+    def value(self, i: int) -> list[Value] | Bool[np.ndarray, "query key"]:
+        """Of node i: an s-op's values, or a selector's matrix."""
         return matrix(self.columns[i]) if self.program.is_selector(i) else self.columns[i]
 
     @property
-    def output(self) -> list | np.ndarray:
-        """Of the program's output."""
+    def output(self) -> list[Value] | Bool[np.ndarray, "query key"]:
+        """Of the program's output: an s-op's values, or a selector's matrix."""
         return self.value(self.program.output)
 
-    def __getitem__(self, name: str) -> list | np.ndarray:
-        """Of the node that the text calls `name`. Raises RaspNameError with the names there are."""
+    def __getitem__(self, name: str) -> list[Value] | Bool[np.ndarray, "query key"]:
+        """Of the node that the text calls `name`.
+
+        Raises RaspNameError for any other name; the hint lists the names there are.
+        """
         ids = dict(self.program.names)
         if name not in ids:
             from difflib import get_close_matches
@@ -82,14 +89,13 @@ class Trace:
         return self.value(ids[name])
 
 
-def evaluate(program: Program, tokens: Sequence, causal: bool = False) -> Trace:
+def evaluate(program: Program, tokens: Sequence[Any], causal: bool = False) -> Trace:
     """Run a program on one input.
 
-    tokens   a str, read as its characters, or a sequence of str, int, float, bool; at least one
-             token
-    causal   every selector selects only keys up to its query
-    Raises   RaspTypeError or RaspValueError, placed at the s-op that fails, saying values and
-             position
+    tokens  a str, read as its characters, or a sequence of str, int, float, bool; not empty
+    causal  every selector selects only keys up to its query
+    Raises RaspTypeError or RaspValueError, placed at the s-op that fails, with the values and the
+    position.
     """
     inputs = read_tokens(tokens)
     columns: list[Column] = []
@@ -102,8 +108,11 @@ def evaluate(program: Program, tokens: Sequence, causal: bool = False) -> Trace:
     return Trace(program, inputs, tuple(columns))
 
 
-def read_tokens(tokens: Sequence) -> tuple:
-    """The input as a tuple. Raises RaspValueError for an empty one, or one beyond the limit."""
+def read_tokens(tokens: Sequence[Any]) -> tuple[Any, ...]:
+    """The input as a tuple.
+
+    Raises RaspValueError for an empty one, or one of more tokens than the limit.
+    """
     inputs = tuple(tokens)
     if not inputs:
         raise with_transcript(
@@ -114,8 +123,11 @@ def read_tokens(tokens: Sequence) -> tuple:
     return inputs
 
 
-def check_length(tokens: Sequence, span: Span | None = None) -> None:
-    """Raises RaspValueError for an input beyond the limit."""
+def check_length(tokens: Sequence[Any], span: Span | None = None) -> None:
+    """Check an input against the limit on tokens.
+
+    Raises RaspValueError for a longer one.
+    """
     if len(tokens) > current().tokens:
         raise RaspValueError(
             f"the input has {len(tokens):,} tokens; at most {current().tokens:,} are taken",
@@ -125,23 +137,28 @@ def check_length(tokens: Sequence, span: Span | None = None) -> None:
 
 
 class Room:
-    """Counts the cells that an evaluation on `n` tokens holds."""
+    """Counts the cells that an evaluation on `n` tokens holds, against the limit on cells."""
 
     def __init__(self, n: int):
         self.n, self.used, self.most = n, 0, current().cells
 
     def take(self, node: Node, span: Span | None) -> None:
-        """Room for a node, before it is computed. Raises RaspValueError if there is none left."""
+        """Account for a node, before it is computed.
+
+        Raises RaspValueError where the cells exceed the limit.
+        """
         is_wide = isinstance(node, Select | Combine | Aggregate)
         self._add(self.n * self.n // 64 + self.n if is_wide else self.n, span)
 
     def weigh(self, values: Column, span: Span | None) -> None:
-        """Room for long strings, after they are made."""
+        """Account for strings, after they are made: 8 characters count as one cell."""
         if isinstance(values[0], str):
             self._add(sum(map(len, values)) // 8, span)
 
-    def column(self, node: Node, columns: Columns, tokens: tuple, span: Span | None) -> Column:
-        """One node on an input, where there is room for it."""
+    def column(
+        self, node: Node, columns: Columns, tokens: tuple[Any, ...], span: Span | None
+    ) -> Column:
+        """One node on an input, within the limit."""
         self.take(node, span)
         values = column(node, columns, tokens, False, span)
         self.weigh(values, span)
@@ -154,7 +171,9 @@ class Room:
             raise RaspValueError(message, span, way_out("cells"))
 
 
-def column(node: Node, columns: Columns, tokens: tuple, causal: bool, span: Span | None) -> Column:
+def column(
+    node: Node, columns: Columns, tokens: tuple[Any, ...], causal: bool, span: Span | None
+) -> Column:
     """One node on an input, from the columns of its operands."""
     match node:
         case Tokens(cast):
@@ -195,8 +214,8 @@ def _mixed(values: list[Value], span: Span | None) -> RaspTypeError:
     return with_transcript(
         RaspTypeError(
             "an s-op holds strings or numbers, not both: "
-            f"{shown(values[strings])} at position {strings}, "
-            f"{shown(values[numbers])} at position {numbers}",
+            f"{literal(values[strings])} at position {strings}, "
+            f"{literal(values[numbers])} at position {numbers}",
             span,
             "aggregate gives 0 where nothing is selected, unless it has another default",
         ),
@@ -208,7 +227,8 @@ def _illegal(values: list[Value], span: Span | None) -> RaspTypeError:
     at = next(i for i, v in enumerate(values) if type(v) not in NUMBERS and not isinstance(v, str))
     return with_transcript(
         RaspTypeError(
-            f"an s-op holds numbers, strings or bools; at position {at} it has {shown(values[at])}",
+            "an s-op holds numbers, strings or bools; "
+            f"at position {at} it has {literal(values[at])}",
             span,
         ),
         f"{ILLEGAL}:\n\t\t {_sequence_text(values)}",
@@ -216,7 +236,7 @@ def _illegal(values: list[Value], span: Span | None) -> RaspTypeError:
 
 
 class Raw(list):
-    """Values as the input has them: told with square brackets."""
+    """Values as the input has them: the transcript prints these with square brackets."""
 
 
 def _sequence_text(values: list[Value]) -> str:
@@ -224,7 +244,7 @@ def _sequence_text(values: list[Value]) -> str:
     return repr(plain) if isinstance(values, Raw) else repr(tuple(plain))
 
 
-def _cast(cast: str, tokens: tuple, span: Span | None) -> list[Value]:
+def _cast(cast: str, tokens: tuple[Any, ...], span: Span | None) -> list[Value]:
     read, values = CASTS[cast], Raw()
     for i, token in enumerate(tokens):
         try:
@@ -232,7 +252,8 @@ def _cast(cast: str, tokens: tuple, span: Span | None) -> list[Value]:
         except (ValueError, TypeError, OverflowError) as fault:
             raise with_transcript(
                 RaspValueError(
-                    f"tokens_{cast} cannot read the token {shown(token)} at position {i} as {cast}",
+                    f"tokens_{cast} cannot read the token {literal(token)} "
+                    f"at position {i} as {cast}",
                     span,
                     "use tokens for strings, or another input",
                 ),
@@ -245,7 +266,7 @@ def _cast(cast: str, tokens: tuple, span: Span | None) -> list[Value]:
 def _map(fn: str, args: list[list], span: Span | None) -> list[Value]:
     try:
         return list(map(_quick(fn, args), *args))
-    except Exception as whole:  # told again, with the values and the position
+    except Exception as whole:  # find the values and the position that failed
         for i, operands in enumerate(zip(*args, strict=True)):
             try:
                 FUNCTIONS[fn].apply(*operands)
@@ -255,14 +276,16 @@ def _map(fn: str, args: list[list], span: Span | None) -> list[Value]:
 
 
 def _quick(fn: str, args: list[list]) -> Callable:
-    """FUNCTIONS[fn] for these columns: bounded where it makes text, and without a search through a
-    container that is the same everywhere."""
+    """FUNCTIONS[fn] for these columns, bounded in length where it makes text.
+
+    A container that is the same at every position is turned into a set or dict once.
+    """
     apply = FUNCTIONS[fn].apply
     if fn in ("+", "*", "%") and any(isinstance(a[0], str | tuple) for a in args):
         return _bounded_text(apply)
     if fn == "in" and _is_constant(args[1]):
-        found = frozenset(args[1][0])
-        return lambda item, _: item in found
+        members = frozenset(args[1][0])
+        return lambda item, _: item in members
     if fn == "lookup" and _is_constant(args[0]):
         table = dict(args[0][0])
         return lambda _, key: table[key]
@@ -289,10 +312,10 @@ def _bounded_text(apply: Callable) -> Callable:
 
 
 def elementwise_fault(
-    fn: str, operands: Sequence, fault: Exception, where: str, span: Span | None
+    fn: str, operands: Sequence[Any], fault: Exception, where: str, span: Span | None
 ) -> RaspTypeError | RaspValueError:
-    """A fault of Python's in FUNCTIONS[fn], as RASP's."""
-    texts = [shown(v) for v in operands]
+    """An exception that Python raised in FUNCTIONS[fn], as an error of RASP."""
+    texts = [literal(v) for v in operands]
     if fn == "lookup":
         message = f"the dict has no key {texts[1]}{where}"
         return with_transcript(
@@ -317,7 +340,7 @@ def _select(keys: list, queries: list, predicate: str, span: Span | None) -> Row
                 try:
                     PREDICATES[predicate](key, query)
                 except TypeError as fault:
-                    message = f"select cannot test {shown(key)} {predicate} {shown(query)}"
+                    message = f"select cannot test {literal(key)} {predicate} {literal(query)}"
                     raise with_transcript(
                         RaspTypeError(message, span), str(fault), host=True
                     ) from None
@@ -325,7 +348,7 @@ def _select(keys: list, queries: list, predicate: str, span: Span | None) -> Row
 
 
 def _aggregate(rows: Rows, values: list, default: Value, span: Span | None) -> list[Value]:
-    several = {row for row in rows if row & (row - 1)}
+    several = {row for row in rows if row & (row - 1)}  # rows with more than one bit
     if several:
         _check_numbers(rows, values, span)
     try:
@@ -345,8 +368,7 @@ def _pick(row: int, values: list, default: Value, mean: dict[int, float]) -> Val
 
 
 def _check_numbers(rows: Rows, values: list, span: Span | None) -> None:
-    """Only an s-op of numbers has a mean: strings have none, and neither has an s-op of bools
-    alone."""
+    """Refuse the mean of strings, or of bools alone: only an s-op of numbers has one."""
     kinds = set(map(type, values))
     if kinds <= NUMBERS and kinds != {bool}:
         return

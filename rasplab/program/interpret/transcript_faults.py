@@ -1,29 +1,28 @@
-"""How a fault is told in the REPL's transcript, beside the fuller message that a RaspError carries.
+"""What the REPL's transcript prints for an error, beside the message that a RaspError carries.
 
-`transcript` is the short line of the transcript; `host` is True for faults of arithmetic itself
-(division by zero, an operation on types that do not take it), which the transcript tells as
-"something went wrong".
+The transcript follows the reference implementation word for word. Errors of arithmetic itself
+(division by zero, an operation on types that do not support it) are `host` errors: the transcript
+prints "something went wrong" for them.
 """
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from rasplab.base.errors import RaspError
 
+AnyRaspError = TypeVar("AnyRaspError", bound=RaspError)
 
-def with_transcript(error: RaspError, transcript: str, host: bool = False) -> RaspError:
-    """The same fault, with what the transcript says of it."""
+
+def with_transcript(error: AnyRaspError, transcript: str, host: bool = False) -> AnyRaspError:
+    """The same error, with what the transcript prints for it."""
     error.transcript, error.host = transcript, host
     return error
 
 
 def transcript_of(error: RaspError) -> str:
-    """What the transcript says of a fault."""
-    return getattr(error, "transcript", error.message)
-
-
-def is_host(error: RaspError) -> bool:
-    """Whether the fault is one of arithmetic itself."""
-    return getattr(error, "host", False)
+    """What the transcript prints for an error."""
+    return error.message if error.transcript is None else error.transcript
 
 
 def with_article(word: str) -> str:
@@ -31,13 +30,6 @@ def with_article(word: str) -> str:
     return f"{'an' if word.startswith(('int', 's-op')) else 'a'} {word}"
 
 
-def shown(value) -> str:
-    """A value inside a message: strings in double quotes, tuples as lists."""
-    if isinstance(value, str):
-        return f'"{value}"'
-    return repr(thawed(value))
-
-
-def thawed(value):
-    """A value with its tuples as lists."""
+def thawed(value: Any) -> Any:
+    """A value with its tuples as lists, which is how the transcript prints them."""
     return [thawed(v) for v in value] if isinstance(value, tuple) else value
