@@ -116,7 +116,7 @@ class Selector(Built):
         return _unary("not", self)
 
 
-Method = Callable[["SOp", Any], Any]
+Method = Callable[["SOp", Any], "SOp"]
 
 
 def _forward(op: str) -> Method:
@@ -148,9 +148,17 @@ class SOp(Built):
     __and__, __rand__ = _both("and")
     __or__, __ror__ = _both("or")
     # Python itself turns `1 < x` into `x > 1`.
-    __eq__, __ne__ = _forward("=="), _forward("!=")
-    __lt__, __le__ = _forward("<"), _forward("<=")
-    __gt__, __ge__ = _forward(">"), _forward(">=")
+    __lt__ = _forward("<")
+    __le__ = _forward("<=")
+    __gt__ = _forward(">")
+    __ge__ = _forward(">=")
+
+    # typeshed's `object` declares that these two return bool.
+    def __eq__(self, other: Any) -> SOp:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _forward("==")(self, other)
+
+    def __ne__(self, other: Any) -> SOp:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _forward("!=")(self, other)
 
     def __hash__(self) -> int:
         return object.__hash__(self)

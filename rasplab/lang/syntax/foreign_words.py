@@ -1,4 +1,7 @@
-"""Words and signs of other languages that people write here, and what RASP has instead."""
+"""Words and signs of other languages that people write in RASP, and what to write instead.
+
+Syntax errors (`SIGNS`, `STATEMENTS`) and undefined names (`WORDS`) take their hints from here.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ WORDS = {
     "print": "write the name alone: tokens;",
     "elif": "choose between values: a if c else b",
     "class": "there are s-ops, selectors, functions, lists, dicts, numbers, strings and bools",
-    "try": "a fault ends the statement",
+    "try": "errors cannot be caught; an error ends the statement",
     "pass": "a block may be empty: { }",
-    "None": "every position has a value; take 0 or a string for none",
-    "null": "every position has a value; take 0 or a string for none",
+    "None": "every position has a value; use 0 or a string instead",
+    "null": "every position has a value; use 0 or a string instead",
     "true": "write True",
     "false": "write False",
     "xor": "write a != b",
@@ -27,12 +30,12 @@ WORDS = {
     "str": "tokens_str reads the tokens as strings",
     "float": "tokens_float reads the tokens as floats",
 }
-"""A name that is not defined here -> what to write instead."""
+"""An undefined name -> what to write instead."""
 
 STATEMENTS = frozenset(
     {"while", "lambda", "function", "import", "from", "let", "var", "const", "elif", "class", "try"}
 )
-"""Those of them after which a text stops being RASP: the fault is told of them."""
+"""Words after which a text is not RASP: the error is placed at them, not where parsing fails."""
 
 SIGNS = {
     "//": "for whole division write (a - a % b) / b",
@@ -40,12 +43,12 @@ SIGNS = {
     "++": "write a = a + 1;",
     "--": "write a = a - 1;",
     ":=": "write name = value;",
-    "=>": "greater or equal is >=",
-    "=<": "less or equal is <=",
-    "<>": "unequal is !=",
-    "->": "a function says nothing of its kinds: def f(x) { return x; }",
+    "=>": "write a >= b",
+    "=<": "write a <= b",
+    "<>": "write a != b",
+    "->": "functions declare no types: def f(x) { return x; }",
     "<<": "write a * 2 ^ n",
     ">>": "write (a - a % 2 ^ n) / 2 ^ n",
     "===": "write a == b",
 }
-"""Two words of RASP that together are a sign elsewhere -> what to write instead."""
+"""Two tokens of RASP that form one sign in another language -> what to write instead."""
