@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rasplab.model.recipe import Recipe
     from rasplab.program.graph import Program
     from rasplab.study.bench.across_seeds import Seeds
+    from rasplab.study.heads.evidence import Evidence
     from rasplab.study.heads.screen import MatchTable
-    from rasplab.study.heads.verdict import Evidence
 
 ORDER = 3
 

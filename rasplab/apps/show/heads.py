@@ -19,7 +19,7 @@ from rasplab.transformer.sites import Site
 
 if TYPE_CHECKING:
     from rasplab.study.heads.atlas import Atlas, Entry
-    from rasplab.study.heads.verdict import Evidence, Finding
+    from rasplab.study.heads.evidence import Evidence, Finding
 
 MARKS = {"implements": "#22a06b", "consistent": "#e08a1e", "refuted": "", "undecided": "#98a2b3"}
 """The colour of the bar at the side of a verdict's cell; none where it is refuted."""
@@ -132,7 +132,7 @@ def atlas_html(atlas: Atlas) -> str:
 
 def atlas_page(atlas: Atlas) -> str:
     """A page of its own, offline: the map, the best selector of every head, and every score."""
-    from rasplab.study.heads.atlas import SEEN
+    from rasplab.study.heads.atlas import MIN_NAMED_SCORE
 
     best = [atlas.best(h) for h in atlas.heads]
     named = {h for s in atlas.selectors for h in atlas.heads_of(s)}
@@ -146,7 +146,7 @@ def atlas_page(atlas: Atlas) -> str:
         f"Atlas of {atlas.model}",
         f'<h1>{escape(atlas.model)}</h1><p class="lead">What each of {len(atlas.heads)} heads '
         f"looks like, on {atlas.sequences} sequences of {atlas.length} {escape(atlas.source)}.</p>"
-        f'<p class="soft">{ATLAS_NOTE.format(SEEN)}</p>'
+        f'<p class="soft">{ATLAS_NOTE.format(MIN_NAMED_SCORE)}</p>'
         f'<h3>The map</h3><div class="wide">{atlas_svg(atlas)}</div>'
         f'<h3>The best selector of each head</h3><div class="wide">{table(head, rows)}</div>'
         f'<h3>Every head against every selector</h3><div class="wide">{every}</div>',

@@ -1,35 +1,81 @@
 """An atlas: every head of a model against a library of RASP selectors.
 
-A screen, as match.py is: it says where heads look. Scores are corrected for chance by the same
-controls, with intervals over sequences; the selectors are evaluated by the interpreter on the
-sequences that the model reads.
+`atlas` runs a model on random sequences or on a text, evaluates the selectors on the same
+sequences, and scores every pair with the measure of `similarity`, with intervals over sequences. It
+is a screen: it says where heads look, not what for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.stats import bootstrap_counts, percentiles
 from rasplab.base.text import lined_up
-from rasplab.model.open_models import AnyModel
 from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.graph import Program
-from rasplab.study.heads.similarity import controls, overlaps, without_bos
+from rasplab.study.heads.similarity import controls, corrected, overlaps, without_bos
 from rasplab.transformer.sites import Site, all_heads
 
-RESAMPLES = 400
-"""Bootstrap samples, of sequences."""
+BOOTSTRAP_SAMPLES = 400
+"""Bootstrap samples of an interval."""
 
-DISTINCT = 64
-"""Different tokens in random sequences, at most: so that some repeat."""
+MAX_DISTINCT_TOKENS = 64
+"""Different tokens in random sequences, at most, so that tokens repeat."""
 
-SEEN = 0.4
-"""Score whose lower bound a head must reach to be named after a selector."""
+MIN_NAMED_SCORE = 0.4
+"""Score that the interval's lower end must reach for a head to be named after a selector."""
+
+
+@runtime_checkable
+class PatternModel(Protocol):
+    """What an atlas needs of a model; `model.open_models.AnyModel` has it."""
+
+    @property
+    def name(self) -> str:
+        """The name that the atlas shows."""
+        ...
+
+    @property
+    def n_ctx(self) -> int:
+        """Tokens that the model takes, with the one that is put before each sequence."""
+        ...
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of heads."""
+        ...
+
+    @property
+    def n_heads(self) -> int:
+        """Heads in each layer."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether queries see earlier keys only."""
+        ...
+
+    @property
+    def ids(self) -> range:
+        """The token ids that random sequences are drawn from."""
+        ...
+
+    def patterns(
+        self, ids: Int[np.ndarray, "batch pos"]
+    ) -> Float[np.ndarray, "batch head query key"]:
+        """Attention on sequences, heads layer by layer; query and key 0 are the first token."""
+        ...
+
+    def encoded(self, text: str, n_pos: int) -> Int[np.ndarray, "batch n_pos"]:
+        """A text as token ids, in pieces of `n_pos`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +92,22 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Scores of every head against every selector, all arrays [head, selector].
+    """Scores of every head against every selector.
 
-    similarity and chance as in MatchTable; the better of with and without the BOS column is shown
+    score, similarity, chance  as in MatchTable; of with and without BOS's column, the better
+    low, high                  the 95% interval of the score, over sequences
+    length                     tokens of each sequence
+    source                     what was read: "random tokens" or "text"
     """
 
     model: str
     heads: tuple[Site, ...]
     selectors: tuple[str, ...]
-    score: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    similarity: np.ndarray
-    chance: np.ndarray
+    score: Float[np.ndarray, "head selector"]
+    low: Float[np.ndarray, "head selector"]
+    high: Float[np.ndarray, "head selector"]
+    similarity: Float[np.ndarray, "head selector"]
+    chance: Float[np.ndarray, "head selector"]
     sequences: int
     length: int
     source: str
@@ -75,18 +124,17 @@ class Atlas:
         return Entry(self.selectors[j], *(float(a[i, j]) for a in numbers))
 
     def heads_of(self, selector: str) -> tuple[Site, ...]:
-        """The heads that look like a selector beyond doubt, and like no other one more; best
-        first."""
+        """The heads that score highest on `selector` and surely MIN_NAMED_SCORE, best first."""
         j = self.selectors.index(selector)
-        found = [i for i in range(len(self.heads))
-                 if self.low[i, j] >= SEEN and self.score[i].argmax() == j]  # fmt: skip
-        return tuple(self.heads[i] for i in sorted(found, key=lambda i: -self.score[i, j]))
+        named = (self.low[:, j] >= MIN_NAMED_SCORE) & (self.score.argmax(1) == j)
+        ranked = sorted(np.flatnonzero(named).tolist(), key=lambda i: -self.score[i, j])
+        return tuple(self.heads[i] for i in ranked)
 
     def __str__(self) -> str:
         return atlas_text(self)
 
-    def to_json(self) -> dict:
-        """Everything, as plain values."""
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain values; numbers to six digits."""
         names = ("score", "low", "high", "similarity", "chance")
         return {name: getattr(self, name).round(6).tolist() for name in names} | {
             "model": self.model,
@@ -102,21 +150,22 @@ class Atlas:
 
 
 def atlas(
-    model: AnyModel,
+    model: PatternModel,
     selectors: Mapping[str, Program],
     sequences: int = 64,
     length: int = 40,
     seed: int = 0,
     text: str | None = None,
 ) -> Atlas:
-    """Screen every head of a model.
+    """Screen every head of a model for every selector.
 
     selectors  programs whose output is a selector, by name
+    sequences  how many are read, at most
     length     tokens of each sequence, at most what the model takes
-    text       read in pieces of `length` instead of random tokens; half of the random sequences
-               repeat with different periods, the other half use few different tokens
-    Raises RaspValueError for a model too short or without tokenizer for text, and what the
-    interpreter raises.
+    text       what is read, in pieces of `length`; by default random tokens, half of the sequences
+               repeating with different periods, the other half over few different tokens
+    Raises RaspValueError for a model that takes fewer than 4 tokens, and for a text that is too
+    short or has no tokenizer; and what the interpreter raises.
     """
     length = min(length, model.n_ctx - 1)
     if length < 3:
@@ -127,20 +176,36 @@ def atlas(
     else:
         ids = model.encoded(text, length)[:sequences]
     patterns = model.patterns(ids)[:, :, 1:]
-    found = [_scores(patterns, _selector(p, ids, model.causal), rng) for p in selectors.values()]
-    score, low, high, similar, chance = (np.stack(a, 1) for a in zip(*found, strict=True))
-    heads = all_heads(model.n_layers, model.n_heads)
-    source = "random tokens" if text is None else "text"
+    columns = [
+        _better_view(patterns, _evaluated(program, ids, model.causal), rng)
+        for program in selectors.values()
+    ]
+    score, low, high, similar, chance = (np.stack(a, 1) for a in zip(*columns, strict=True))
     return Atlas(
-        model.name, heads, tuple(selectors), score, low, high, similar, chance, len(ids), length,
-        source, seed,
-    )  # fmt: skip
+        model=model.name,
+        heads=all_heads(model.n_layers, model.n_heads),
+        selectors=tuple(selectors),
+        score=score,
+        low=low,
+        high=high,
+        similarity=similar,
+        chance=chance,
+        sequences=len(ids),
+        length=length,
+        source="random tokens" if text is None else "text",
+        seed=seed,
+    )
 
 
-def random_sequences(known: range, count: int, length: int, rng: np.random.Generator) -> np.ndarray:
-    """Ids [count, length]: half of them a stretch of different tokens over and over, the period
-    another in each; half random over a few tokens."""
-    pool = rng.choice(known, min(DISTINCT, len(known)), replace=False)
+def random_sequences(
+    known: range, count: int, length: int, rng: np.random.Generator
+) -> Int[np.ndarray, "batch pos"]:
+    """`count` random sequences of ids in `known`, in which tokens repeat.
+
+    The even ones repeat a stretch of different tokens, each with a period of its own, so that no
+    fixed distance serves all; the odd ones are random over few tokens.
+    """
+    pool = rng.choice(known, min(MAX_DISTINCT_TOKENS, len(known)), replace=False)
     order = rng.random((count, len(pool))).argsort(1)
     longest = max(2, min(len(pool), length // 2))
     period = rng.integers(2, longest + 1, (count, 1))
@@ -153,8 +218,8 @@ def random_sequences(known: range, count: int, length: int, rng: np.random.Gener
     return pool[np.take_along_axis(order, places, 1)]
 
 
-def _selector(program: Program, ids: np.ndarray, causal: bool) -> np.ndarray:
-    """bool [batch or 1, query, key]; tokens are their ids as text."""
+def _evaluated(program: Program, ids: np.ndarray, causal: bool) -> np.ndarray:
+    """The selector on the sequences, bool [batch or 1, query, key]; tokens are ids as text."""
     distinct, codes = np.unique(ids, return_inverse=True)
     vocab = tuple(map(str, distinct.tolist()))
     trace = evaluate_batch(program, codes.reshape(ids.shape), vocab, causal)
@@ -162,44 +227,47 @@ def _selector(program: Program, ids: np.ndarray, causal: bool) -> np.ndarray:
     return trace.selector(program.output)
 
 
-def _scores(
+def _better_view(
     patterns: np.ndarray, selector: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
-    """score, low, high, similarity, chance [head], of the better of with and without BOS."""
-    kept = _corrected(patterns, selector, True, rng)
-    bare = _corrected(without_bos(patterns), selector, False, rng)
-    better = kept[0] >= bare[0]
-    return tuple(np.where(better, a, b) for a, b in zip(kept, bare, strict=True))
+    """`_estimates` with or without BOS's column, for each head the one with the higher score."""
+    full = _estimates(patterns, selector, True, rng)
+    bare = _estimates(without_bos(patterns), selector, False, rng)
+    better = full[0] >= bare[0]
+    return tuple(np.where(better, a, b) for a, b in zip(full, bare, strict=True))
 
 
-def _corrected(
-    shown: np.ndarray, selector: np.ndarray, with_bos: bool, rng: np.random.Generator
+def _estimates(
+    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
-    """The same for one of the two; 0 throughout where no control differs from the selector."""
-    own, rows = overlaps(shown, selector, with_bos)
-    wrong = [overlaps(shown, c, with_bos) for c in controls(selector)]
-    other = sum(o for o, _ in wrong) / max(1, len(wrong))
-    counted = sum(n for _, n in wrong) / max(1, len(wrong))
-    draws = bootstrap_counts(len(own), RESAMPLES, rng)
-    draws = np.concatenate([np.ones((1, len(own))), draws])
-    similar = (draws @ own) / np.maximum(draws @ rows, 1e-9)[:, None]
-    chance = (draws @ other) / np.maximum(draws @ counted, 1e-9)[:, None]
-    room = 1 - chance
-    score = np.where(room > 1e-6, (similar - chance) / np.maximum(room, 1e-6), 0.0)
+    """Score, low, high, similarity and chance, each [head], of patterns [batch, head, query, key].
+
+    0 throughout where no control differs from the selector.
+    """
+    overlap, rows = overlaps(patterns, selector, with_bos)
+    wrong = [overlaps(patterns, control, with_bos) for control in controls(selector)]
+    wrong_overlap = np.mean([o for o, _ in wrong], 0)
+    wrong_rows = np.mean([n for _, n in wrong], 0)
+    # row 0 takes each sequence once: the estimate itself; the others are bootstrap samples
+    draws = bootstrap_counts(len(overlap), BOOTSTRAP_SAMPLES, rng)
+    draws = np.concatenate([np.ones((1, len(overlap))), draws])
+    similar = (draws @ overlap) / np.maximum(draws @ rows, 1e-9)[:, None]
+    chance = (draws @ wrong_overlap) / np.maximum(draws @ wrong_rows, 1e-9)[:, None]
+    score = corrected(similar, chance)
     low, high = percentiles(score[1:])
     return score[0], low, high, similar[0], chance[0]
 
 
 def atlas_text(atlas: Atlas) -> str:
-    """Best selector by layer and head, and for each selector its heads with score and interval."""
+    """The best selector by layer and head, and by selector its heads with their numbers."""
     lines = [f"{atlas.model}: {atlas.sequences} sequences of {atlas.length} {atlas.source}", ""]
-    lines += lined_up(_map(atlas))
+    lines += lined_up(_map_rows(atlas))
     lines += ["", "selector, head, score [95% interval], similarity, chance"]
-    rows = [row for j, name in enumerate(atlas.selectors) for row in _found(atlas, j, name)]
+    rows = [row for j, name in enumerate(atlas.selectors) for row in _selector_rows(atlas, j, name)]
     return "\n".join(lines + lined_up(rows))
 
 
-def _map(atlas: Atlas) -> list[list[str]]:
+def _map_rows(atlas: Atlas) -> list[list[str]]:
     n_heads = 1 + max(h.head for h in atlas.heads)
     rows = [["", *(f"H{h}" for h in range(n_heads))]]
     for layer in range(1 + max(h.layer for h in atlas.heads)):
@@ -208,12 +276,11 @@ def _map(atlas: Atlas) -> list[list[str]]:
     return rows
 
 
-def _found(atlas: Atlas, j: int, name: str) -> list[list[str]]:
-    heads = atlas.heads_of(name)
+def _selector_rows(atlas: Atlas, j: int, name: str) -> list[list[str]]:
     rows = []
-    for k, head in enumerate(heads):
+    for head in atlas.heads_of(name):
         e = atlas.entry(atlas.heads.index(head), j)
         score = f"{e.score:.2f} [{e.low:.2f}, {e.high:.2f}]"
-        rows.append([name if not k else "", str(head), score, f"{e.similarity:.2f}",
-                     f"{e.chance:.2f}"])  # fmt: skip
+        similar, chance = f"{e.similarity:.2f}", f"{e.chance:.2f}"
+        rows.append(["" if rows else name, str(head), score, similar, chance])
     return rows or [[name, "none", "", "", ""]]

@@ -1,8 +1,9 @@
-"""Heads that do a selector's work together: the smallest group whose joint swap does what the
-interpreter says.
+"""Groups of heads that do a selector's work together: the smallest whose joint swap is right.
 
-A selector may be split over heads (each swap alone does half), or repeated (no swap alone does
-anything): groups are grown from the best heads and from all heads that look alike, then pruned.
+A selector may be split over heads (each swap alone has part of the effect) or repeated (no swap
+alone has any). From an experiment and a reading, `best_group` grows groups from the best single
+heads and from all heads that look like the selector, and prunes them. `JointSwaps` runs each joint
+swap once.
 """
 
 from __future__ import annotations
@@ -11,99 +12,106 @@ from collections.abc import Iterable
 
 from rasplab.study.heads.interchange import (
     Accuracy,
-    Bench,
-    Tally,
+    InterchangeExperiment,
+    SwapCounts,
     accuracies,
-    interchanged,
-    surely_more,
+    swap_heads,
 )
 from rasplab.transformer.sites import Site
 
-ENOUGH = 0.97
-"""Accuracy from which a group is not grown further."""
+SUFFICIENT_ACCURACY = 0.97
+"""Interchange accuracy from which a group is not grown further."""
 
-GAIN = 0.03
-"""A head joins for at least so much accuracy, and stays for it."""
+MIN_HEAD_GAIN = 0.03
+"""Interchange accuracy that a head must add to join a group, or to stay in it."""
 
-MOST = 4
-"""Heads in a group."""
+MAX_GROUP_SIZE = 4
+"""Heads in a group, at most."""
 
-STARTS = 2
-"""Single heads from which groups are grown."""
+MAX_STARTS = 2
+"""Single heads from which groups are grown, at most."""
 
-HOPEFUL = 0.05
-"""Single accuracy from which a group is grown from a head."""
+MIN_START_ACCURACY = 0.05
+"""Interchange accuracy of a single head from which a group is grown from it."""
 
 
-class Swapped:
-    """The tallies of joint swaps on one bench, each run once."""
+class JointSwaps:
+    """Joint swaps of heads in one experiment, each run once."""
 
-    def __init__(self, bench: Bench):
-        self.bench = bench
-        self._known: dict[frozenset[Site], tuple[Tally, tuple[Accuracy, ...]]] = {}
+    def __init__(self, experiment: InterchangeExperiment) -> None:
+        self.experiment = experiment
+        self._runs: dict[frozenset[Site], tuple[SwapCounts, tuple[Accuracy, ...]]] = {}
 
-    def tally(self, heads: Iterable[Site]) -> Tally:
-        """Counts when these heads are swapped together."""
-        return self._of(heads)[0]
+    def counts(self, heads: Iterable[Site]) -> SwapCounts:
+        """What is counted when these heads are swapped together."""
+        return self._run(heads)[0]
 
     def accuracy(self, heads: Iterable[Site], r: int) -> Accuracy:
-        """How far that does what reading r says."""
-        return self._of(heads)[1][r]
+        """The interchange accuracy of these heads on reading r."""
+        return self._run(heads)[1][r]
 
     def value(self, heads: Iterable[Site], r: int) -> float:
-        """The accuracy as one number: that of the worst deciding family; 0 without one."""
+        """That accuracy as one number: the worst deciding family's, 0 where none decides."""
         worst = self.accuracy(heads, r).worst
         return worst.value if worst.pairs else 0.0
 
-    def _of(self, heads: Iterable[Site]) -> tuple[Tally, tuple[Accuracy, ...]]:
+    def _run(self, heads: Iterable[Site]) -> tuple[SwapCounts, tuple[Accuracy, ...]]:
         key = frozenset(heads)
-        if key not in self._known:
-            found = interchanged(self.bench, sorted(key))
-            self._known[key] = found, accuracies(self.bench, found, len(key))
-        return self._known[key]
+        if key not in self._runs:
+            counts = swap_heads(self.experiment, sorted(key))
+            self._runs[key] = counts, accuracies(self.experiment, counts, len(key))
+        return self._runs[key]
 
 
-def best_group(swapped: Swapped, r: int, alike: Iterable[Site]) -> tuple[Site, ...]:
-    """The group that does reading r best: no head could leave without loss."""
-    ranked = sorted(swapped.bench.heads, key=lambda h: -swapped.value([h], r))
-    starts = [(h,) for h in ranked[:STARTS] if swapped.value([h], r) >= HOPEFUL]
-    alike = sorted(alike, key=lambda h: -swapped.value([h], r))[:MOST]
+def best_group(swaps: JointSwaps, r: int, alike: Iterable[Site]) -> tuple[Site, ...]:
+    """The group with the highest accuracy on reading r that no head could leave without loss.
+
+    alike  heads that look like the selector: a group is also grown from the best of them together
+    """
+    ranked = sorted(swaps.experiment.heads, key=lambda h: -swaps.value([h], r))
+    starts: list[tuple[Site, ...]] = [
+        (h,) for h in ranked[:MAX_STARTS] if swaps.value([h], r) >= MIN_START_ACCURACY
+    ]
+    alike = sorted(alike, key=lambda h: -swaps.value([h], r))[:MAX_GROUP_SIZE]
     if len(alike) > 1:
         starts.append(tuple(alike))
-    groups = [_pruned(swapped, r, _grown(swapped, r, start)) for start in starts]
-    # of equally good ones the smaller
-    return max(groups or [(ranked[0],)], key=lambda g: (round(swapped.value(g, r), 2), -len(g)))
+    groups = [_pruned(swaps, r, _grown(swaps, r, start)) for start in starts]
+    # among accuracies equal to two digits, the smaller group
+    return max(groups or [(ranked[0],)], key=lambda g: (round(swaps.value(g, r), 2), -len(g)))
 
 
-def _grown(swapped: Swapped, r: int, group: tuple[Site, ...]) -> tuple[Site, ...]:
-    """`group` with heads added while each surely adds."""
-    while swapped.value(group, r) < ENOUGH and len(group) < MOST:
-        others = [h for h in swapped.bench.heads if h not in group and _touches(swapped, h)]
+def _grown(swaps: JointSwaps, r: int, group: tuple[Site, ...]) -> tuple[Site, ...]:
+    """`group` and the heads that add accuracy, the best one first."""
+    # each round runs the model once for each head that is left and has an effect
+    while swaps.value(group, r) < SUFFICIENT_ACCURACY and len(group) < MAX_GROUP_SIZE:
+        others = [h for h in swaps.experiment.heads if h not in group and _has_effect(swaps, h)]
         if not others:
             break
-        added = max(others, key=lambda h: swapped.value((*group, h), r))
-        if not _adds(swapped, r, group, added):
+        best = max(others, key=lambda h: swaps.value((*group, h), r))
+        if not _adds(swaps, r, group, best):
             break
-        group = (*group, added)
+        group = (*group, best)
     return group
 
 
-def _touches(swapped: Swapped, head: Site) -> bool:
-    """Whether swapping this head alone ever changes an answer."""
-    found = swapped.tally([head])
-    return bool((found.clean_hits < found.positions).any())
+def _has_effect(swaps: JointSwaps, head: Site) -> bool:
+    """Whether swapping this head alone changes any answer."""
+    counts = swaps.counts([head])
+    return bool((counts.clean_hits < counts.positions).any())
 
 
-def _pruned(swapped: Swapped, r: int, group: tuple[Site, ...]) -> tuple[Site, ...]:
-    """`group` without the heads that add nothing."""
-    for head in sorted(group, key=lambda h: swapped.value([h], r)):
+def _pruned(swaps: JointSwaps, r: int, group: tuple[Site, ...]) -> tuple[Site, ...]:
+    """`group` without the heads that add no accuracy, the worst single one tried first."""
+    for head in sorted(group, key=lambda h: swaps.value([h], r)):
         rest = tuple(h for h in group if h != head)
-        if rest and not _adds(swapped, r, rest, head):
+        if rest and not _adds(swaps, r, rest, head):
             group = rest
     return tuple(sorted(group))
 
 
-def _adds(swapped: Swapped, r: int, group: tuple[Site, ...], head: Site) -> bool:
-    more = (*group, head)
-    gain = swapped.value(more, r) - swapped.value(group, r)
-    return gain >= GAIN and surely_more(swapped.bench, swapped.tally(more), swapped.tally(group), r)
+def _adds(swaps: JointSwaps, r: int, group: tuple[Site, ...], head: Site) -> bool:
+    """Whether `head` adds MIN_HEAD_GAIN to `group`, and hits in 97.5% of bootstrap samples."""
+    joined = (*group, head)
+    gain = swaps.value(joined, r) - swaps.value(group, r)
+    more, less = swaps.counts(joined).hits[:, r], swaps.counts(group).hits[:, r]
+    return gain >= MIN_HEAD_GAIN and swaps.experiment.bootstrap.surely_more(more, less)

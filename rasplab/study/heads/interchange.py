@@ -1,56 +1,56 @@
-"""Interchange interventions: a head's pattern is taken from elsewhere, and the model is held
-against what the interpreter says when a selector is taken from there.
+"""Interchange interventions: heads attend with patterns of another input; is the answer predicted?
 
-Interchange-intervention accuracy (Geiger et al. 2021, arXiv:2106.02997): the share of positions
-that come out as predicted, of those where the prediction differs from the unswapped answer. A head
-that nothing reads scores 0 there, however well the model does its task.
+`set_up` draws the swaps of `counterfactuals` that change what the interpreter predicts, and runs
+the model on their sources. `swap_heads` runs the model with heads swapped and counts the positions
+that come out as predicted; `accuracies` are shares of these counts.
+
+Interchange-intervention accuracy (Geiger et al. 2021, arXiv:2106.02997): of the positions where the
+prediction differs from the answer without a swap, the share that comes out as predicted. A head
+whose output nothing reads scores 0, however well the model does its task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import groupby
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Real
 
-from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.stats import bootstrap_counts, percentiles, wilson
 from rasplab.model.bridge import LensModel
 from rasplab.model.interventions import codes_with_patterns
-from rasplab.model.native import require_numbers
-from rasplab.model.verify import same_values
-from rasplab.program.batch.evaluate import Column, evaluate_batch
-from rasplab.program.graph import Program
+from rasplab.program.batch.compare import equal_cells
+from rasplab.program.batch.evaluate import Column
+from rasplab.program.semantics import Semantics
 from rasplab.study.heads.counterfactuals import (
     FAMILIES,
     Prediction,
-    Reading,
-    Swap,
-    candidates,
+    SelectorReading,
+    SwapBatch,
     clean_output,
+    drawn_swaps,
     informative_pairs,
     predict,
-    readings,
-    representable,
     rows_of,
+    selector_readings,
 )
-from rasplab.study.tasks.tasks import DRAWN, inputs_of, require_vocab
-from rasplab.transformer.decode import CodeTable
+from rasplab.study.tasks.tasks import DRAWINGS, inputs_of
 from rasplab.transformer.sites import Site, all_heads
 
-RESAMPLES = 400
-"""Bootstrap samples, of pairs of inputs."""
+BOOTSTRAP_SAMPLES = 400
+"""Bootstrap samples of an interval."""
 
 MIN_PAIRS = 20
-"""Pairs with a changed prediction below which a family of swaps decides nothing."""
+"""Pairs with a changed prediction that a family of swaps needs to decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share in [0, 1] with a 95% interval, and the pairs of inputs it rests on."""
+    """A share in [0, 1] with its 95% interval, and how many pairs of inputs it rests on."""
 
     value: float
     low: float
@@ -61,252 +61,296 @@ class Estimate:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-NOTHING = Estimate(float("nan"), 0.0, 1.0, 0)
+NO_ESTIMATE = Estimate(float("nan"), 0.0, 1.0, 0)
+"""The estimate that rests on no pair."""
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
-    """A model and a program with swaps drawn, and what both say without a head being replaced.
+class PairBootstrap:
+    """The bootstrap over pairs of inputs, stratified by family; intervals of the same pairs agree.
 
-    patterns     per swap, the model's own at the sources, moved: [pair, head, pos, pos + 1]
-    clean        per swap, what the program says unswapped
-    predictions  per swap, one for each of `readings`
+    families  of each pair, as an index into FAMILIES
+    """
+
+    families: Int[np.ndarray, " pair"]
+    seed: int
+
+    @cached_property
+    def draws(self) -> Float[np.ndarray, "resample pair"]:
+        """How often each bootstrap sample contains each pair."""
+        rng = stream(self.seed, "interchange bootstrap")
+        draws = np.zeros((BOOTSTRAP_SAMPLES, len(self.families)))
+        for family in range(len(FAMILIES)):
+            # stratified: each sample has as many pairs of a family as there are
+            members = np.flatnonzero(self.families == family)
+            if len(members):
+                draws[:, members] = bootstrap_counts(len(members), BOOTSTRAP_SAMPLES, rng)
+        return draws
+
+    def estimate(
+        self,
+        hits: Real[np.ndarray, " pair"],
+        trials: Real[np.ndarray, " pair"],
+        mask: Bool[np.ndarray, " pair"] | None = None,
+    ) -> Estimate:
+        """sum(hits) / sum(trials) over the pairs of `mask` (by default all) that have trials.
+
+        Trials of one pair are not independent, so whole pairs are resampled. The percentile
+        interval is widened to Wilson's for as many trials as pairs: where all pairs agree, every
+        bootstrap sample has the same share, and the percentiles alone would claim certainty.
+        """
+        used = trials > 0 if mask is None else (trials > 0) & mask
+        n = int(used.sum())
+        if not n:
+            return NO_ESTIMATE
+        draws, hits, trials = self.draws[:, used], hits[used], trials[used]
+        shares = (draws @ hits) / np.maximum(draws @ trials, 1)
+        value = float(hits.sum() / trials.sum())
+        # a sample that contains none of the pairs used has no share
+        low, high = percentiles(shares[draws.sum(1) > 0])
+        wilson_low, wilson_high = wilson(value, n)
+        return Estimate(value, float(min(low, wilson_low)), float(max(high, wilson_high)), n)
+
+    def surely_more(self, more: Real[np.ndarray, " pair"], less: Real[np.ndarray, " pair"]) -> bool:
+        """Whether sum(more) > sum(less) in 97.5% of bootstrap samples."""
+        return bool(np.quantile(self.draws @ (more - less), 0.025) > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class InterchangeExperiment:
+    """A model and a program with swaps drawn, and what both give before a head is replaced.
+
+    readings     of selectors, in the order of the predictions
+    batches      the swaps, by length and family
+    clean        per batch, the program's output without a swap
+    predictions  per batch, one for each reading
+    patterns     per batch, the model's own on the sources, carried to the inputs; BOS is key 0 and
+                 has no query
     """
 
     model: LensModel
-    program: Program
-    seed: int
-    readings: tuple[Reading, ...]
-    swaps: tuple[Swap, ...]
+    semantics: Semantics
+    readings: tuple[SelectorReading, ...]
+    batches: tuple[SwapBatch, ...]
     clean: tuple[Column, ...]
     predictions: tuple[tuple[Prediction, ...], ...]
-    patterns: tuple[np.ndarray, ...]
+    patterns: tuple[Float[np.ndarray, "_ head _ _"], ...]
+    bootstrap: PairBootstrap
 
     @property
     def heads(self) -> tuple[Site, ...]:
-        """Every head, in forward order; the order of the patterns."""
+        """Every head, in forward order: the order of the patterns."""
         return all_heads(self.model.n_layers, self.model.n_heads)
 
-    def on(self, model: LensModel) -> Bench:
+    def on(self, model: LensModel) -> InterchangeExperiment:
         """The same swaps for another model of the same shape."""
-        return replace(self, model=model, patterns=_moved(model, self.swaps))
-
-    @cached_property
-    def families(self) -> np.ndarray:
-        """The family of every pair, as its place in FAMILIES [pair]."""
-        return np.concatenate([np.full(len(s), FAMILIES.index(s.family)) for s in self.swaps])
+        return replace(self, model=model, patterns=_source_patterns(model, self.batches))
 
     @cached_property
     def in_distribution_values(self) -> dict[int, set]:
-        """By s-op: the values it takes on the swaps' inputs and sources, unswapped."""
-        domain, found = self.model.domain, {}
-        for ids in (ids for swap in self.swaps for ids in (swap.ids, swap.sources)):
-            trace = evaluate_batch(self.program, ids, domain.vocab, domain.causal)
-            for node, column in trace.columns.items():
+        """By s-op: the values that it takes on the inputs and sources without a swap."""
+        values: dict[int, set] = {}
+        for ids in (ids for batch in self.batches for ids in (batch.ids, batch.sources)):
+            for node, column in self.semantics.evaluate(ids).columns.items():
                 codes = np.unique(column.codes)
-                found.setdefault(node, set()).update(column.values[c] for c in codes)
-        return found
-
-    @cached_property
-    def draws(self) -> np.ndarray:
-        """How often each bootstrap sample takes each pair [resample, pair]; whole families."""
-        rng = stream(self.seed, "interchange bootstrap")
-        weights = np.zeros((RESAMPLES, len(self.families)))
-        for family in range(len(FAMILIES)):
-            of = np.flatnonzero(self.families == family)
-            if len(of):
-                weights[:, of] = bootstrap_counts(len(of), RESAMPLES, rng)
-        return weights
+                values.setdefault(node, set()).update(column.values[c] for c in codes)
+        return values
 
 
-def set_up(model: LensModel, program: Program, pairs: int = 200, seed: int = 0) -> Bench:
-    """Draw about `pairs` pairs of each family and evaluate what every comparison needs.
+def set_up(
+    model: LensModel, semantics: Semantics, pairs: int = 200, seed: int = 0
+) -> InterchangeExperiment:
+    """Draw about `pairs` pairs of each family, and evaluate what every comparison needs.
 
-    Raises RaspValueError where the program's values are not the model's, or nothing is selected;
-    and what the interpreter raises.
+    Raises RaspValueError where the model has no output for a value of the program, and what the
+    interpreter raises.
     """
-    require_numbers(model)
-    require_vocab(program, model.domain)
-    found = tuple(readings(program))
-    if not found:
-        raise RaspValueError(
-            "the program reads no selector, so there is nothing to match heads with"
-        )
-    drawn = _telling_swaps(model, program, pairs, seed)
-    swaps, clean, predictions = (tuple(column) for column in zip(*drawn, strict=True))
-    return Bench(model, program, seed, found, swaps, clean, predictions, _moved(model, swaps))
-
-
-def _telling_swaps(
-    model: LensModel, program: Program, pairs: int, seed: int
-) -> Iterator[tuple[Swap, Column, tuple[Prediction, ...]]]:
-    """Swaps with the program's answers to them, without and with the swap."""
-    domain, readout, rng = model.domain, model.readout, stream(seed, "interchange pairs")
-    inputs = inputs_of(model)
-    drawn = list(candidates(domain, seed, DRAWN[inputs]))
-    share = -(-pairs * len(FAMILIES) // len(drawn))
-    for swap in drawn:
-        clean = clean_output(program, domain, readout, swap.ids, inputs == "random")
-        predictions = predict(program, domain, readout, swap, clean)
-        kept = informative_pairs(predictions, share, rng)
-        yield swap.take(kept), rows_of(clean, kept), tuple(p.take(kept) for p in predictions)
-
-
-def _moved(model: LensModel, swaps: Iterable[Swap]) -> tuple[np.ndarray, ...]:
-    own = (model.patterns_of(s.sources) for s in swaps)
-    return tuple(
-        s.moved_patterns(p.reshape(len(p), -1, *p.shape[-2:]))
-        for s, p in zip(swaps, own, strict=True)
+    drawn = _informative_swaps(model, semantics, pairs, seed)
+    batches, clean, predictions = (tuple(column) for column in zip(*drawn, strict=True))
+    families = [np.full(len(b), FAMILIES.index(b.family)) for b in batches]
+    return InterchangeExperiment(
+        model,
+        semantics,
+        tuple(selector_readings(semantics.program)),
+        batches,
+        clean,
+        predictions,
+        _source_patterns(model, batches),
+        PairBootstrap(np.concatenate(families), seed),
     )
 
 
+def _informative_swaps(
+    model: LensModel, semantics: Semantics, pairs: int, seed: int
+) -> Iterator[tuple[SwapBatch, Column, tuple[Prediction, ...]]]:
+    """Batches with the program's output without the swap, and its predictions under it."""
+    readout, rng = model.readout, stream(seed, "interchange pairs")
+    inputs = inputs_of(model)
+    drawn = list(drawn_swaps(semantics.domain, seed, DRAWINGS[inputs]))
+    # a family has one batch for each length: `pairs` are divided over them, rounded up
+    share = -(-pairs * len(FAMILIES) // len(drawn))
+    for batch in drawn:
+        clean = clean_output(semantics, readout, batch.ids, inputs == "random")
+        predictions = predict(semantics, readout, batch, clean)
+        chosen = informative_pairs(predictions, share, rng)
+        yield batch.take(chosen), rows_of(clean, chosen), tuple(p.take(chosen) for p in predictions)
+
+
+def _source_patterns(model: LensModel, batches: Iterable[SwapBatch]) -> tuple[np.ndarray, ...]:
+    """Per batch: the model's patterns on the sources, carried to the inputs."""
+    moved = []
+    for batch in batches:
+        patterns = model.patterns_of(batch.sources)  # [pair, layer, head, query, key]
+        # layer by layer, in the order of InterchangeExperiment.heads
+        by_head = patterns.reshape(len(patterns), -1, *patterns.shape[-2:])
+        moved.append(batch.moved_patterns(by_head))
+    return tuple(moved)
+
+
 @dataclass(frozen=True, eq=False)
-class Tally:
+class SwapCounts:
     """Positions counted per pair, for one replacement of heads.
 
-    hits, changed          right under the prediction, of those it changes [pair, reading]
-    kept_hits, kept        right of those that it leaves as they were [pair, reading]
-    lucky_hits, lucky      the same as hits and changed, against another pair's prediction
-    clean_hits, positions  as without any swap, of all [pair]
+    hits, changed              right under the prediction, of those where it differs from `clean`
+    unchanged_hits, unchanged  right of those where the prediction is the same as `clean`
+    arbitrary_hits, arbitrary  as hits and changed, against another pair's prediction
+    clean_hits, positions      right as without a swap, of all that the model can output
     """
 
-    hits: np.ndarray
-    changed: np.ndarray
-    kept_hits: np.ndarray
-    kept: np.ndarray
-    lucky_hits: np.ndarray
-    lucky: np.ndarray
-    clean_hits: np.ndarray
-    positions: np.ndarray
+    hits: Int[np.ndarray, "pair reading"]
+    changed: Int[np.ndarray, "pair reading"]
+    unchanged_hits: Int[np.ndarray, "pair reading"]
+    unchanged: Int[np.ndarray, "pair reading"]
+    arbitrary_hits: Int[np.ndarray, "pair reading"]
+    arbitrary: Int[np.ndarray, "pair reading"]
+    clean_hits: Int[np.ndarray, " pair"]
+    positions: Int[np.ndarray, " pair"]
 
 
 Replacement = Callable[[int], Mapping[Site, np.ndarray]]
-"""For swap number k, the rows [pair, pos, pos + 1] that heads attend with instead of their own."""
+"""For batch number k, the pattern [pair, pos, pos + 1] that each replaced head attends with."""
 
 
-def interchanged(bench: Bench, heads: Iterable[Site]) -> Tally:
-    """The tally when each of `heads` takes its own pattern from the sources."""
-    places = {head: bench.heads.index(head) for head in heads}
-    return tally(bench, lambda k: {h: bench.patterns[k][:, i] for h, i in places.items()})
+def swap_heads(experiment: InterchangeExperiment, heads: Iterable[Site]) -> SwapCounts:
+    """The counts when each of `heads` attends as it does on the sources."""
+    places = {head: experiment.heads.index(head) for head in heads}
+    return replace_patterns(
+        experiment, lambda k: {h: experiment.patterns[k][:, i] for h, i in places.items()}
+    )
 
 
-def tally(bench: Bench, replacement: Replacement) -> Tally:
-    """Run the model on every swap's inputs with heads replaced, and count."""
-    parts = []
-    for _, group in groupby(range(len(bench.swaps)), lambda k: bench.swaps[k].ids.shape[1]):
-        ks = list(group)
-        rows = [replacement(k) for k in ks]
-        ids = np.concatenate([bench.swaps[k].ids for k in ks])
+def replace_patterns(experiment: InterchangeExperiment, replacement: Replacement) -> SwapCounts:
+    """Run the model on the inputs of every batch with patterns replaced, and count."""
+    counts = []
+    batches = experiment.batches
+    # batches of one length run together: fewer and larger passes through the model
+    for _, group in groupby(range(len(batches)), lambda k: batches[k].ids.shape[1]):
+        numbers = list(group)
+        rows = [replacement(k) for k in numbers]
+        ids = np.concatenate([batches[k].ids for k in numbers])
         patterns = {head: np.concatenate([r[head] for r in rows]) for head in rows[0]}
-        got = codes_with_patterns(bench.model, ids, patterns)
-        ends = np.cumsum([len(bench.swaps[k]) for k in ks])[:-1]
-        for k, codes in zip(ks, np.split(got.codes, ends), strict=True):
-            parts.append(_counted(bench, k, CodeTable(codes, got.values)))
-    return Tally(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        answers = codes_with_patterns(experiment.model, ids, patterns)
+        # and the answers are cut at the ends of the batches again
+        ends = np.cumsum([len(batches[k]) for k in numbers])[:-1]
+        for k, codes in zip(numbers, np.split(answers.codes, ends), strict=True):
+            counts.append(_counted(experiment, k, Column(codes, answers.values)))
+    names = [field.name for field in fields(SwapCounts)]
+    return SwapCounts(*(np.concatenate([getattr(c, name) for c in counts]) for name in names))
 
 
-def _counted(bench: Bench, k: int, got: CodeTable) -> tuple:
-    """The columns of a Tally for swap k, of what the model said to it."""
-    clean, predictions = bench.clean[k], bench.predictions[k]
-    columns = []
-    for wanted in (predictions, [p.rolled(clean) for p in predictions]):
-        right = np.stack([p.right(got) for p in wanted], -1)
-        for side in ("changed", "kept"):
-            among = np.stack([getattr(p, side) for p in wanted], -1)
-            columns += [(right & among).sum(1), among.sum(1)]
-    return (*columns[:6], *_agreeing(bench, clean, got))
+def _counted(experiment: InterchangeExperiment, k: int, answers: Column) -> SwapCounts:
+    """The counts of batch k, of the model's answers to it."""
+    clean, predictions = experiment.clean[k], experiment.predictions[k]
+    others = [p.arbitrary(clean) for p in predictions]
+    # bool [pair, pos, reading]
+    right = np.stack([p.right(answers) for p in predictions], -1)
+    changed = np.stack([p.changed for p in predictions], -1)
+    unchanged = np.stack([p.unchanged for p in predictions], -1)
+    right_arbitrary = np.stack([p.right(answers) for p in others], -1)
+    arbitrary = np.stack([p.changed for p in others], -1)
+    clean_hits, positions = _agreement(experiment, clean, answers)
+    return SwapCounts(
+        hits=(right & changed).sum(1),
+        changed=changed.sum(1),
+        unchanged_hits=(right & unchanged).sum(1),
+        unchanged=unchanged.sum(1),
+        arbitrary_hits=(right_arbitrary & arbitrary).sum(1),
+        arbitrary=arbitrary.sum(1),
+        clean_hits=clean_hits,
+        positions=positions,
+    )
 
 
-def _agreeing(bench: Bench, clean: Column, got: CodeTable) -> tuple[np.ndarray, np.ndarray]:
-    """Positions where the model says what the program says, and those where it could [pair]."""
-    said = representable(bench.model.readout, clean)
-    agree = same_values(clean.values, got.values)(clean.codes, got.codes)
-    return (agree & said).sum(1), said.sum(1)
+def _agreement(
+    experiment: InterchangeExperiment, clean: Column, answers: Column
+) -> tuple[np.ndarray, np.ndarray]:
+    """Per pair: positions where the model gives the clean output, of those where it can."""
+    possible = Semantics.representable(clean, experiment.model.readout.values)
+    return (equal_cells(clean, answers) & possible).sum(1), possible.sum(1)
+
+
+def clean_accuracy(experiment: InterchangeExperiment) -> Estimate:
+    """The share of positions where the model gives the program's output, nothing replaced."""
+    counts = [
+        _agreement(experiment, clean, experiment.model.codes(batch.ids))
+        for batch, clean in zip(experiment.batches, experiment.clean, strict=True)
+    ]
+    hits, positions = (np.concatenate(column) for column in zip(*counts, strict=True))
+    return experiment.bootstrap.estimate(hits, positions)
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Interchange-intervention accuracy of some heads on one reading.
+    """Interchange-intervention accuracy of heads on one reading.
 
     heads      how many were swapped together
     families   by family of swaps
-    kept       right where the prediction does not change, all families
-    arbitrary  the accuracy on arbitrary targets: the predictions of other pairs
+    unchanged  the share right where the prediction does not change, over all families
+    arbitrary  the accuracy against arbitrary targets: the predictions of other pairs
     """
 
     heads: int
     families: tuple[tuple[str, Estimate], ...]
-    kept: Estimate
+    unchanged: Estimate
     arbitrary: Estimate
 
     @property
     def deciding(self) -> tuple[Estimate, ...]:
-        """The families that decide: `input` and `rows` where they have enough pairs; else `keys`,
-        else `length`, whose patterns are less like any of the model's own.
+        """The estimates that decide: those of `input` and `rows` with MIN_PAIRS pairs or more.
 
-        For several heads together `keys` decides too: with every head's rows swapped, whatever a
-        position computes moves with them, and `rows` says little.
+        Where neither has enough: `keys`, else `length`, whose patterns are less like any of the
+        model's own. For several heads `keys` decides too: when the rows of all heads are swapped,
+        whatever a position computes moves with them, and `rows` distinguishes little.
         """
         enough = {f: e for f, e in self.families if e.pairs >= MIN_PAIRS}
-        wanted = ("input", "rows") if self.heads == 1 else ("input", "rows", "keys")
-        natural = tuple(enough[f] for f in wanted if f in enough)
+        preferred = ("input", "rows") if self.heads == 1 else ("input", "rows", "keys")
+        natural = tuple(enough[f] for f in preferred if f in enough)
         return natural or tuple(enough[f] for f in ("keys", "length") if f in enough)[:1]
 
     @property
     def worst(self) -> Estimate:
-        """The deciding family with the lowest value; NOTHING without one."""
-        return min(self.deciding, key=lambda e: e.value, default=NOTHING)
+        """The deciding estimate with the lowest value; NO_ESTIMATE without one."""
+        return min(self.deciding, key=lambda e: e.value, default=NO_ESTIMATE)
 
 
-def accuracies(bench: Bench, found: Tally, heads: int) -> tuple[Accuracy, ...]:
-    """One for each reading of the bench, of a tally with so many heads swapped."""
-    return tuple(_accuracy(bench, found, heads, r) for r in range(len(bench.readings)))
+def accuracies(
+    experiment: InterchangeExperiment, counts: SwapCounts, heads: int
+) -> tuple[Accuracy, ...]:
+    """For each reading of the experiment, the accuracy of `heads` heads swapped together."""
+    return tuple(
+        _accuracy(experiment.bootstrap, counts, heads, r) for r in range(len(experiment.readings))
+    )
 
 
-def _accuracy(bench: Bench, found: Tally, heads: int, r: int) -> Accuracy:
+def _accuracy(bootstrap: PairBootstrap, counts: SwapCounts, heads: int, r: int) -> Accuracy:
+    hits, changed = counts.hits[:, r], counts.changed[:, r]
     families = tuple(
-        (name, estimate(bench, found.hits[:, r], found.changed[:, r], bench.families == i))
+        (name, bootstrap.estimate(hits, changed, bootstrap.families == i))
         for i, name in enumerate(FAMILIES)
     )
     return Accuracy(
         heads,
         families,
-        estimate(bench, found.kept_hits[:, r], found.kept[:, r]),
-        estimate(bench, found.lucky_hits[:, r], found.lucky[:, r]),
+        bootstrap.estimate(counts.unchanged_hits[:, r], counts.unchanged[:, r]),
+        bootstrap.estimate(counts.arbitrary_hits[:, r], counts.arbitrary[:, r]),
     )
-
-
-def estimate(
-    bench: Bench, hits: np.ndarray, of: np.ndarray, among: np.ndarray | None = None
-) -> Estimate:
-    """Hits as a share of `of`, both [pair], over the pairs of `among`; resampled by pairs.
-
-    The interval is the bootstrap's 95%, widened to Wilson's for as many trials as pairs: where
-    every pair agrees a bootstrap alone would be certain after one.
-    """
-    used = of > 0 if among is None else (of > 0) & among
-    n = int(used.sum())
-    if not n:
-        return NOTHING
-    draws, hits, of = bench.draws[:, used], hits[used], of[used]
-    shares = (draws @ hits) / np.maximum(draws @ of, 1)
-    value = float(hits.sum() / of.sum())
-    low, high = percentiles(shares[draws.sum(1) > 0])
-    below, above = wilson(value, n)
-    return Estimate(value, float(min(low, below)), float(max(high, above)), n)
-
-
-def surely_more(bench: Bench, more: Tally, less: Tally, r: int) -> bool:
-    """Whether `more` has more hits on reading r than `less`, in 97.5% of bootstrap samples."""
-    gain = bench.draws @ (more.hits[:, r] - less.hits[:, r])
-    return bool(np.quantile(gain, 0.025) > 0)
-
-
-def baseline(bench: Bench) -> Estimate:
-    """How often the model says what the program says, nothing replaced."""
-    hits, of = [], []
-    for swap, clean in zip(bench.swaps, bench.clean, strict=True):
-        got: CodeTable = bench.model.codes(swap.ids)
-        for column, counted in zip((hits, of), _agreeing(bench, clean, got), strict=True):
-            column.append(counted)
-    return estimate(bench, np.concatenate(hits), np.concatenate(of))

@@ -1,8 +1,9 @@
-"""Operand swaps: a head's queries alone, or its keys alone, are taken from elsewhere, and the model
-is held against what the interpreter says when the selector compares those.
+"""Operand swaps: heads take only their queries, or only their keys, from another input.
 
-Interchange of whole patterns says that a head selects as a selector does. Operands say more: that
-it compares what the selector compares, each on its own side.
+Interchange of whole patterns shows that heads select as a selector does. Operands show more: that
+they compare what the selector compares, each on its own side. From an experiment and a group of
+heads, `operands` gives the interchange accuracy of either side, against what the interpreter
+predicts when that side of the selector's comparison comes from the source.
 """
 
 from __future__ import annotations
@@ -16,28 +17,30 @@ import numpy as np
 
 from rasplab.base.rng import stream
 from rasplab.model.interventions import codes_with_operands
-from rasplab.program.batch.evaluate import BatchTrace, Column, evaluate_batch
+from rasplab.program.batch.evaluate import BatchTrace, Column
 from rasplab.program.batch.selectors import selected
 from rasplab.program.graph import Combine, Program, Select
-from rasplab.study.heads.counterfactuals import Prediction, Swap, predicted
-from rasplab.study.heads.interchange import Bench, Estimate, estimate
+from rasplab.study.heads.counterfactuals import Prediction, SwapBatch, prediction_of
+from rasplab.study.heads.interchange import Estimate, InterchangeExperiment
 from rasplab.transformer.sites import Site
 
-FAMILIES = ("input", "rows")
-"""Families of swaps whose inputs serve: the operands come from another input, or from other places
-of the same one. Queries take the swap's rows; keys the places in another order, each once, for two
-keys that are alike leave most programs without an answer."""
+Side = Literal["q", "k"]
+
+OPERAND_FAMILIES = ("input", "rows")
+"""Families of swaps whose pairs serve: operands come from another input, or from other places of
+the same one. In `rows`, queries take the swap's rows; keys take all places in another order, since
+two equal keys leave most programs without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Operands:
-    """Interchange accuracy of some heads on a selector, its operands swapped one at a time.
+class OperandAccuracy:
+    """Interchange accuracy of heads on a selector, its operands swapped one at a time.
 
-    queries    the heads' queries, and the selector's, taken from elsewhere; keys as they are
+    queries    the queries of heads and selector from the source; keys as they are
     keys       the other way round
     arbitrary  the higher of the two against another pair's prediction: what chance reaches
     A side that changes no answer has no pairs: a selector of positions compares the same keys on
-    every input of a length, but for places taken from other rows.
+    all inputs of a length, except where places are taken from other rows.
     """
 
     queries: Estimate
@@ -45,85 +48,92 @@ class Operands:
     arbitrary: Estimate
 
 
-def operands(bench: Bench, heads: tuple[Site, ...], r: int) -> Operands:
-    """Both sides for `heads` swapped together and reading r of the bench."""
-    (queries, lucky_q), (keys, lucky_k) = (_side(bench, heads, r, side) for side in ("q", "k"))
-    by_chance = max((lucky_q, lucky_k), key=lambda e: e.value if e.pairs else -1.0)
-    return Operands(queries, keys, by_chance)
+def operands(experiment: InterchangeExperiment, heads: tuple[Site, ...], r: int) -> OperandAccuracy:
+    """The accuracy of both sides, `heads` swapped together, for reading r of the experiment."""
+    queries, arbitrary_q = _side(experiment, heads, r, "q")
+    keys, arbitrary_k = _side(experiment, heads, r, "k")
+    chance = max((arbitrary_q, arbitrary_k), key=lambda e: e.value if e.pairs else -1.0)
+    return OperandAccuracy(queries, keys, chance)
 
 
 def _side(
-    bench: Bench, heads: tuple[Site, ...], r: int, side: Literal["q", "k"]
+    experiment: InterchangeExperiment, heads: tuple[Site, ...], r: int, side: Side
 ) -> tuple[Estimate, Estimate]:
-    """The accuracy, and the same on arbitrary targets."""
-    counts = [np.zeros((4, len(swap)), int) for swap in bench.swaps]
-    for k, swap in enumerate(bench.swaps):
-        if swap.family in FAMILIES:
-            swap = _reordered(swap, bench.seed) if side == "k" else swap
-            wanted = _predicted(bench, k, swap, r, side)
-            got = codes_with_operands(bench.model, swap.ids, swap.sources, swap.rows, heads, side)
-            for at, p in ((0, wanted), (2, wanted.rolled(bench.clean[k]))):
-                counts[k][at : at + 2] = (p.right(got) & p.changed).sum(1), p.changed.sum(1)
-    hits, changed, lucky_hits, lucky = np.concatenate(counts, 1)
-    return estimate(bench, hits, changed), estimate(bench, lucky_hits, lucky)
+    """The accuracy of one side, and the same against arbitrary targets."""
+    # per batch: hits and trials of the prediction, then of the arbitrary one, each per pair
+    counts = [np.zeros((4, len(batch)), int) for batch in experiment.batches]
+    for k, batch in enumerate(experiment.batches):
+        if batch.family in OPERAND_FAMILIES:
+            batch = _distinct_rows(batch, experiment.bootstrap.seed) if side == "k" else batch
+            prediction = _predicted(experiment, k, batch, r, side)
+            answers = codes_with_operands(
+                experiment.model, batch.ids, batch.sources, batch.rows, heads, side
+            )
+            for at, p in ((0, prediction), (2, prediction.arbitrary(experiment.clean[k]))):
+                counts[k][at] = (p.right(answers) & p.changed).sum(1)
+                counts[k][at + 1] = p.changed.sum(1)
+    hits, changed, arbitrary_hits, arbitrary = np.concatenate(counts, 1)
+    estimate = experiment.bootstrap.estimate
+    return estimate(hits, changed), estimate(arbitrary_hits, arbitrary)
 
 
-def _reordered(swap: Swap, seed: int) -> Swap:
-    """The swap with its rows each once, in a random order, where they are not in place."""
-    if swap.family == "input":
-        return swap
+def _distinct_rows(batch: SwapBatch, seed: int) -> SwapBatch:
+    """The batch with each row of the source once, in a random order, unless they are in place."""
+    if batch.family == "input":
+        return batch
     rng = stream(seed, "qk interchange")
-    return replace(swap, rows=rng.random(swap.rows.shape).argsort(-1))
+    return replace(batch, rows=rng.random(batch.rows.shape).argsort(-1))
 
 
-def _predicted(bench: Bench, k: int, swap: Swap, r: int, side: Literal["q", "k"]) -> Prediction:
-    """What the interpreter says to swap k when one side of the selector of reading r is moved."""
-    domain, reading = bench.model.domain, bench.readings[r]
-    here, there = (
-        evaluate_batch(bench.program, ids, domain.vocab, domain.causal)
-        for ids in (swap.ids, swap.sources)
-    )
-    compared = _compared(bench.program, here, there, swap, side)
-    chosen = compared(reading.selector)
-    if domain.causal:
-        chosen = chosen & np.tri(chosen.shape[-1], dtype=bool)
-    full = np.broadcast_to(chosen, (*swap.ids.shape, swap.ids.shape[1]))
-    reads = dict.fromkeys(reading.readers, full)
-    trace = evaluate_batch(bench.program, swap.ids, domain.vocab, domain.causal, reads)
-    return predicted(trace, bench.model.readout, bench.clean[k]).where(
-        _usual(trace, bench.in_distribution_values)
-    )
+def _predicted(
+    experiment: InterchangeExperiment, k: int, batch: SwapBatch, r: int, side: Side
+) -> Prediction:
+    """The prediction for batch k when one side of the selector of reading r is swapped.
+
+    Only pairs on which every s-op takes a value that it also takes without a swap: off-distribution
+    values (a width of 0, say, of a selector that always selects something) are not scored.
+    """
+    semantics, reading = experiment.semantics, experiment.readings[r]
+    # the readers get the selector of the moved operands; all else is computed from the inputs
+    here, source = semantics.evaluate(batch.ids), semantics.evaluate(batch.sources)
+    selector = _with_moved_side(semantics.program, here, source, batch, side)(reading.selector)
+    if semantics.domain.causal:
+        selector = selector & np.tri(selector.shape[-1], dtype=bool)
+    full = np.broadcast_to(selector, (*batch.ids.shape, batch.ids.shape[1]))
+    trace = semantics.evaluate(batch.ids, dict.fromkeys(reading.readers, full))
+    prediction = prediction_of(trace, experiment.model.readout, experiment.clean[k])
+    return prediction.where(_in_distribution(trace, experiment.in_distribution_values))
 
 
-def _compared(
-    program: Program, here: BatchTrace, there: BatchTrace, swap: Swap, side: Literal["q", "k"]
+def _with_moved_side(
+    program: Program, here: BatchTrace, source: BatchTrace, batch: SwapBatch, side: Side
 ) -> Callable[[int], np.ndarray]:
-    """Selectors by node, bool [pair, query, key], with one side of every comparison moved."""
+    """Selectors by node, bool [pair, query, key], with one side of each comparison moved."""
 
     def moved(node: int) -> Column:
-        column = there[node]
-        return Column(np.take_along_axis(column.codes, swap.rows, 1), column.values)
+        column = source[node]
+        return Column(np.take_along_axis(column.codes, batch.rows, 1), column.values)
 
-    def of(node: int) -> np.ndarray:
+    def selector_of(node: int) -> np.ndarray:
         match program.nodes[node]:
             case Select(keys, queries, predicate):
                 key = moved(keys) if side == "k" else here[keys]
                 query = moved(queries) if side == "q" else here[queries]
                 return selected(key, query, predicate)[0]
-            case Combine("not", (selector,)):
-                return ~of(selector)
-            case Combine(fn, selectors):
-                return reduce(np.logical_and if fn == "and" else np.logical_or, map(of, selectors))
+            case Combine("not", (part,)):
+                return ~selector_of(part)
+            case Combine(fn, parts):
+                join = np.logical_and if fn == "and" else np.logical_or
+                return reduce(join, map(selector_of, parts))
         raise AssertionError(program.nodes[node])
 
-    return of
+    return selector_of
 
 
-def _usual(trace: BatchTrace, in_distribution_values: dict[int, set]) -> np.ndarray:
-    """bool [pair]: where no s-op takes a value that it takes on no input: a width of 0, say, of a
-    selector that always selects something. What a head makes of that is no question."""
-    fair = np.ones(len(trace.ids), bool)
+def _in_distribution(trace: BatchTrace, values: dict[int, set]) -> np.ndarray:
+    """bool [pair]: where each s-op takes one of its `values` at every position."""
+    inside = np.ones(len(trace.ids), bool)
     for node, column in trace.columns.items():
-        known = np.array([v in in_distribution_values[node] for v in column.values])
-        fair &= known[column.codes].all(-1)
-    return fair
+        known = np.array([v in values[node] for v in column.values])
+        inside &= known[column.codes].all(-1)
+    return inside

@@ -1,15 +1,18 @@
-"""Which head attends as which selector selects: a screen, corrected for chance.
+"""The screen: which head attends as which selector selects, corrected for chance.
 
-A high score says that a head looks like a selector, not that it computes it: that takes
-interventions (substitution.py, interchange.py).
+`match` compares every head of a model with every selector of a program on random inputs, and
+returns a MatchTable. The measure is in `similarity`. A high score says that a head looks like a
+selector, not that it computes it: that takes interventions (`interchange`, `substitution`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
@@ -17,34 +20,38 @@ from rasplab.base.text import lined_up
 from rasplab.model.bridge import LensModel
 from rasplab.model.interventions import value_norms
 from rasplab.model.native import require_numbers
-from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.graph import Program, effective_selectors
 from rasplab.program.inputs import even_ids
-from rasplab.study.heads.similarity import Sums, unambiguous, without_bos
-from rasplab.study.tasks.tasks import DRAWN, inputs_of, require_vocab
+from rasplab.program.semantics import Semantics
+from rasplab.study.heads.similarity import SimilaritySums, unambiguous, without_bos
+from rasplab.study.tasks.tasks import DRAWINGS, inputs_of, require_vocab
 from rasplab.transformer.sites import Site, all_heads
 
-ALIKE = 0.5
-"""Score from which a head counts as one that looks like a selector."""
+MIN_ALIKE_SCORE = 0.5
+"""Score from which a head, or several together, count as alike to a selector."""
+
+MIN_SPLIT_GAIN = 0.05
+"""Score that a head must add to join others in a split."""
 
 VIEWS = ("pattern", "without BOS", "written")
 """What of a head is compared with a selector.
 
-pattern      attention, BOS's column among it, where a row that selects nothing belongs
-without BOS  attention but BOS's column, rescaled; rows that select nothing are left out
-written      the same of attention times the norm of what the key gives, v W_O (norm-based
+pattern      attention with BOS's column, where a row that selects nothing belongs
+without BOS  attention without it, rescaled; rows that select nothing are left out
+written      the same of attention times |v W_O|, the norm of what the key writes (norm-based
              attention: Kobayashi et al. 2020, arXiv:2004.10102): heads that count attend to BOS,
              and read next to nothing there
 """
 
-GAIN = 0.05
-"""Score that a head must add to join others in a split."""
-
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A selector that the program reads: its node, its text,
-    and whether it is the same for all inputs of a length."""
+    """A selector that the program reads.
+
+    node        its id in the program
+    label       its text
+    positional  whether it is the same for all inputs of a length
+    """
 
     node: int
     label: str
@@ -55,9 +62,16 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """The head assigned to a selector; and the heads that look like it together, if more than one
-    does better than each."""
+class Split:
+    """Heads that look like a selector together, by the sum of what they write at each key."""
+
+    heads: tuple[Site, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class BestHead:
+    """The head assigned to a selector, its numbers in the table, and the split if there is one."""
 
     selector: Selector
     head: Site
@@ -68,68 +82,65 @@ class Best:
     split: Split | None
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Heads that look like a selector together: what they write added up, key by key, as norms."""
-
-    heads: tuple[Site, ...]
-    score: float
-
-
 @dataclass(frozen=True, eq=False)
 class MatchTable:
-    """Heads against selectors, on the same inputs; every array is [head, selector].
+    """Heads against selectors, all on the same inputs.
 
-    mass        attention on selected keys, over queries that select something;
-                BOS counts as not selected
-    similarity  1 - total variation distance from the row-normalised selector, mean over queries
-    chance      the same against controls: the selector on another input,
-                or with its rows in another order
-    score       (similarity - chance) / (1 - chance): 1 is the selector itself,
-                0 what a wrong one would get
-    view        the place in VIEWS of what is compared; the one with the higher score is shown
-    splits      by selector, where heads together score at least GAIN higher than the best alone
+    mass        attention on selected keys, mean over queries that select something; BOS counts as
+                not selected; in [0, 1]
+    similarity  1 - total variation distance between the pattern and the row-normalised selector,
+                mean over queries; in [0, 1]
+    chance      the same for control selectors: of another input, or the rows in another order
+    score       (similarity - chance) / (1 - chance): 1 is the selector itself, 0 a wrong one
+    view        index into VIEWS of what was compared: the view with the highest score
+    splits      by selector: heads that together score MIN_SPLIT_GAIN more than the best alone
+    inputs      how many were compared
     """
 
     heads: tuple[Site, ...]
     selectors: tuple[Selector, ...]
-    mass: np.ndarray
-    similarity: np.ndarray
-    chance: np.ndarray
-    score: np.ndarray
-    view: np.ndarray
+    mass: Float[np.ndarray, "head selector"]
+    similarity: Float[np.ndarray, "head selector"]
+    chance: Float[np.ndarray, "head selector"]
+    score: Float[np.ndarray, "head selector"]
+    view: Int[np.ndarray, "head selector"]
     splits: tuple[Split | None, ...]
     inputs: int
     seed: int
 
-    def best(self) -> tuple[Best, ...]:
-        """Each selector with its own head, so that the scores' sum is largest;
-        without one where heads run out."""
+    def best(self) -> tuple[BestHead, ...]:
+        """Each selector with a head of its own, so that the sum of scores is largest.
+
+        Selectors that no head is left for are missing.
+        """
         return tuple(
-            Best(
-                self.selectors[j], self.heads[i], *(float(a[i, j]) for a in self._numbers()),
+            BestHead(
+                self.selectors[j],
+                self.heads[i],
+                float(self.score[i, j]),
+                float(self.similarity[i, j]),
+                float(self.chance[i, j]),
+                float(self.mass[i, j]),
                 self.splits[j],
             )
             for i, j in assignment(self.score)
-        )  # fmt: skip
+        )
 
     def alike(self, j: int) -> tuple[Site, ...]:
-        """Every head that looks like selector j, alone or together with others: several may repeat
-        or share its work."""
+        """Every head that looks like selector j, alone or in a split; they may share its work."""
         split = self.splits[j]
-        shared = split.heads if split and split.score >= ALIKE else ()
+        together = split.heads if split and split.score >= MIN_ALIKE_SCORE else ()
         scored = zip(self.heads, self.score[:, j], strict=True)
-        return tuple(h for h, s in scored if s >= ALIKE or h in shared)
+        return tuple(h for h, s in scored if s >= MIN_ALIKE_SCORE or h in together)
 
-    def _numbers(self) -> tuple[np.ndarray, ...]:
-        return self.score, self.similarity, self.chance, self.mass
-
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
-        arrays = {
-            name: getattr(self, name).tolist() for name in ("mass", "similarity", "chance", "score")
-        }
-        return arrays | {
+        splits = zip(self.selectors, self.splits, strict=True)
+        return {
+            "mass": self.mass.tolist(),
+            "similarity": self.similarity.tolist(),
+            "chance": self.chance.tolist(),
+            "score": self.score.tolist(),
             "view": [[VIEWS[v] for v in row] for row in self.view],
             "heads": [str(h) for h in self.heads],
             "selectors": [str(s) for s in self.selectors],
@@ -137,11 +148,12 @@ class MatchTable:
             "best": {str(b.selector): str(b.head) for b in self.best()},
             "splits": {
                 str(s): {"heads": [str(h) for h in split.heads], "score": split.score}
-                for s, split in zip(self.selectors, self.splits, strict=True) if split
+                for s, split in splits
+                if split
             },
             "inputs": self.inputs,
             "seed": self.seed,
-        }  # fmt: skip
+        }
 
     def __str__(self) -> str:
         rows = [["head", *map(str, self.selectors)]]
@@ -158,148 +170,182 @@ class MatchTable:
         for b in self.best():
             lines.append(f"{b.selector}: {b.head}  score {b.score:.2f}  mass {b.mass:.2f}")
             if b.split:
-                who = " + ".join(map(str, b.split.heads))
-                lines.append(f"  {who}: what they write together scores {b.split.score:.2f}")
+                names = " + ".join(map(str, b.split.heads))
+                lines.append(f"  {names}: what they write together scores {b.split.score:.2f}")
         return "\n".join(lines)
 
     def _cell(self, i: int, j: int) -> str:
-        star = ("", "*", "+")[self.view[i, j]]
-        return (
-            f"{self.score[i, j]:.2f} ({self.similarity[i, j]:.2f}, {self.chance[i, j]:.2f}){star}"
-        )
+        mark = ("", "*", "+")[self.view[i, j]]
+        score, similar, chance = self.score[i, j], self.similarity[i, j], self.chance[i, j]
+        return f"{score:.2f} ({similar:.2f}, {chance:.2f}){mark}"
 
 
 def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> MatchTable:
-    """Compare every head of `model` with every selector that `program` reads,
-    on about `n` random inputs.
+    """Compare every head of `model` with every selector that `program` reads.
 
-    Lengths from 2 to the model's longest come alike often.
-    Raises RaspValueError for a program that reads no selector,
-    and what the interpreter raises on the inputs.
+    n     random inputs, about; lengths from 2 to the model's longest are equally frequent
+    seed  of the inputs
+    Raises RaspValueError for a program that reads no selector, or refuses a token of the model's
+    vocabulary, and for weights that are not finite; and what the interpreter raises on the inputs.
+    """
+    return screen(model, comparable(model, program), n, seed)
+
+
+def comparable(model: LensModel, program: Program) -> Semantics:
+    """The meaning of `program` on the domain of `model`, after checks that both can be compared.
+
+    Raises RaspValueError as `match` does.
     """
     require_numbers(model)
-    require_vocab(program, model.domain)
-    wanted = effective_selectors(program)
-    if not wanted:
+    semantics = Semantics(program, model.domain)
+    require_vocab(semantics)
+    if not effective_selectors(program):
         raise RaspValueError(
-            "the program reads no selector, so there is nothing to match heads with"
+            "the program reads no selector, so there is nothing to match heads with",
+            hint="match needs a program with an aggregate or a selector_width",
         )
-    groups = list(_groups(model, program, wanted, n, seed))
-    on, rows = (np.sum(part, 0) for part in zip(*(g.masses() for g in groups), strict=True))
+    return semantics
+
+
+def screen(model: LensModel, semantics: Semantics, n: int, seed: int) -> MatchTable:
+    """`match` for a program's meaning on the domain of the model."""
+    nodes, labels = effective_selectors(semantics.program), semantics.program.labels
+    groups = list(_groups(model, semantics, nodes, n, seed))
+    mass, rows = (np.sum(part, 0) for part in zip(*(g.masses() for g in groups), strict=True))
     positional = np.all([[len(s) == 1 for s in g.selectors] for g in groups], 0)
-    similar, chance, score, view = _scores(groups)
-    selectors = tuple(
-        Selector(i, program.labels[i], bool(p)) for i, p in zip(wanted, positional, strict=True)
-    )
+    similar, chance, score, view = _best_view(groups)
     heads = all_heads(model.n_layers, model.n_heads)
-    splits = tuple(_split(groups, heads, score[:, j], j) for j in range(len(wanted)))
     return MatchTable(
-        heads, selectors, on / np.maximum(rows, 1), similar, chance, score, view, splits,
-        sum(len(g.patterns) for g in groups), seed,
-    )  # fmt: skip
+        heads,
+        tuple(Selector(i, labels[i], bool(p)) for i, p in zip(nodes, positional, strict=True)),
+        mass / np.maximum(rows, 1),
+        similar,
+        chance,
+        score,
+        view,
+        tuple(_split(groups, heads, score[:, j], j) for j in range(len(nodes))),
+        sum(len(g.patterns) for g in groups),
+        seed,
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
-    """Inputs of one length.
+class PatternGroup:
+    """Inputs of one length: the model's patterns and the program's selectors on them.
 
-    patterns   [batch, head, query, key], without BOS's query row
-    written    patterns times the norms of what the keys give, the same shape
-    selectors  each bool [batch or 1, query, key]
-    telling    each bool [batch, query]: the rows that count
+    patterns     attention with BOS as key 0, without BOS's query
+    written      patterns times the norm of what each key writes
+    selectors    per selector; a batch of 1 where all inputs have the same
+    informative  per selector: the rows that count, see `unambiguous`
     """
 
-    patterns: np.ndarray
-    written: np.ndarray
-    selectors: list[np.ndarray]
-    informative_pairs: list[np.ndarray]
+    patterns: Float[np.ndarray, "batch head query key_bos"]
+    written: Float[np.ndarray, "batch head query key_bos"]
+    selectors: list[Bool[np.ndarray, "#batch query key"]]
+    informative: list[Bool[np.ndarray, "batch query"]]
 
-    def views(self) -> tuple[np.ndarray, ...]:
+    def views(self) -> tuple[Float[np.ndarray, "batch head query _"], ...]:
         """The patterns to compare, in the order of VIEWS."""
         return self.patterns, without_bos(self.patterns), without_bos(_shares(self.written))
 
-    def joint(self, heads: list[int], j: int) -> _Group:
-        """What some heads write together, as the pattern of one head; and one selector."""
+    def joint(self, heads: list[int], j: int) -> PatternGroup:
+        """What some heads write together, as the pattern of one head; and selector j alone."""
         written = self.written[:, heads].sum(1, keepdims=True)
-        return _Group(_shares(written), written, [self.selectors[j]], [self.informative_pairs[j]])
+        selectors, informative = [self.selectors[j]], [self.informative[j]]
+        return PatternGroup(_shares(written), written, selectors, informative)
 
-    def masses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Attention on selected keys, summed over batch and query [head, selector];
-        rows that select anything [selector]."""
+    def masses(self) -> tuple[Float[np.ndarray, "head selector"], Float[np.ndarray, " selector"]]:
+        """Attention on selected keys summed over batch and query, and rows that select anything."""
         keys = self.patterns[..., 1:]
-        total = np.stack([(keys * s[:, None]).sum((0, 2, 3)) for s in self.selectors], -1)
-        rows = [
-            np.broadcast_to(s.any(-1), (len(keys), s.shape[1])).sum() for s in self.selectors
-        ]  # fmt: skip
-        return total, np.array(rows, float)
+        mass = np.stack([(keys * s[:, None]).sum((0, 2, 3)) for s in self.selectors], -1)
+        shape = (len(keys), keys.shape[2])
+        rows = [np.broadcast_to(s.any(-1), shape).sum() for s in self.selectors]
+        return mass, np.array(rows, float)
 
 
 def _shares(written: np.ndarray) -> np.ndarray:
-    """Rows that sum to 1; rows of nothing stay 0."""
+    """Rows rescaled to sum 1; rows of zeros stay 0."""
     return written / np.maximum(written.sum(-1, keepdims=True), 1e-30)
 
 
 def _groups(
-    model: LensModel, program: Program, wanted: list[int], n: int, seed: int
-) -> Iterator[_Group]:
-    """About `n` inputs, by length."""
-    domain, rng = model.domain, stream(seed, "screen")
+    model: LensModel, semantics: Semantics, nodes: list[int], n: int, seed: int
+) -> Iterator[PatternGroup]:
+    """About `n` inputs, by length.
+
+    Length 1, where a head has no choice, is left out unless it is the only one.
+    """
+    domain, rng = semantics.domain, stream(seed, "screen")
+    # lengths share the inputs equally: so many that n are left without those of length 1
     count = -(-n * domain.max_len // max(1, domain.max_len - 1))
-    for ids in even_ids(domain, count, rng, DRAWN[inputs_of(model)]):
+    for ids in even_ids(domain, count, rng, DRAWINGS[inputs_of(model)]):
         if ids.shape[1] == 1 and domain.max_len > 1:
             continue
-        trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
-        trace.raise_first_fault()
+        trace = semantics.checked(ids)
         patterns = model.patterns_of(ids)[..., 1:, :]  # [batch, layer, head, query, key]
         written = patterns * value_norms(model, ids)[..., None, :]
-        yield _Group(
-            *(p.reshape(len(ids), -1, *p.shape[-2:]) for p in (patterns, written)),
-            [trace.selector(i) for i in wanted],
-            [unambiguous(trace, i) for i in wanted],
+        by_head = (len(ids), -1, *patterns.shape[-2:])
+        yield PatternGroup(
+            patterns.reshape(by_head),
+            written.reshape(by_head),
+            [trace.selector(i) for i in nodes],
+            [unambiguous(trace, i) for i in nodes],
         )
 
 
-def _scores(groups: list[_Group]) -> tuple[np.ndarray, ...]:
-    """similarity, chance, score and view [head, selector], in the view that scores highest; of
-    equal ones in that of the higher similarity, then the first."""
-    shape = groups[0].patterns.shape[1], len(groups[0].selectors)
-    sums = [Sums(*shape) for _ in VIEWS]
+def _best_view(groups: list[PatternGroup]) -> tuple[np.ndarray, ...]:
+    """Similarity, chance, score and view, each [head, selector], in the view that scores highest.
+
+    Among equal scores the higher similarity counts, then the first view.
+    """
+    n_heads, n_selectors = groups[0].patterns.shape[1], len(groups[0].selectors)
+    sums = [SimilaritySums(n_heads, n_selectors) for _ in VIEWS]
     for group in groups:
-        for k, (kept, shown) in enumerate(zip(sums, group.views(), strict=True)):
-            kept.add(shown, group.selectors, group.informative_pairs, with_bos=k == 0)
-    similar, chance, score = (np.stack(a) for a in zip(*(s.result() for s in sums), strict=True))
+        for view, (total, patterns) in enumerate(zip(sums, group.views(), strict=True)):
+            total.add(patterns, group.selectors, group.informative, with_bos=view == 0)
+    results = zip(*(total.result() for total in sums), strict=True)
+    similar, chance, score = (np.stack(views) for views in results)
+    # score decides, then similarity (its weight is below the resolution of the score); both are
+    # rounded, so that the last bits of floats decide nothing
     view = (score.round(6) + 1e-7 * similar.round(3)).argmax(0)
-    return *(np.take_along_axis(a, view[None], 0)[0] for a in (similar, chance, score)), view
+    best = (np.take_along_axis(a, view[None], 0)[0] for a in (similar, chance, score))
+    return *best, view
 
 
 def _split(
-    groups: list[_Group], heads: tuple[Site, ...], alone: np.ndarray, j: int
+    groups: list[PatternGroup], heads: tuple[Site, ...], alone: np.ndarray, j: int
 ) -> Split | None:
-    """Heads that score at least GAIN higher on selector j together than the best alone: grown from
-    that one, each head that joins adding as much; None without any."""
+    """The heads that together score more on selector j than the best alone; None if there are none.
+
+    Grown greedily from the best head; each head that joins must add MIN_SPLIT_GAIN.
+
+    alone  the score of each head
+    """
     chosen, score = [int(alone.argmax())], float(alone.max())
     while len(chosen) < len(heads):
         others = [i for i in range(len(heads)) if i not in chosen]
-        joint = [_joint(groups, [*chosen, i], j) for i in others]
-        if max(joint) < score + GAIN:
+        joint = [_joint_score(groups, [*chosen, i], j) for i in others]
+        if max(joint) < score + MIN_SPLIT_GAIN:
             break
         chosen, score = [*chosen, others[int(np.argmax(joint))]], max(joint)
     return Split(tuple(heads[i] for i in sorted(chosen)), score) if len(chosen) > 1 else None
 
 
-def _joint(groups: list[_Group], heads: list[int], j: int) -> float:
+def _joint_score(groups: list[PatternGroup], heads: list[int], j: int) -> float:
     """The score of heads taken together on selector j."""
-    return float(_scores([g.joint(heads, j) for g in groups])[2].item())
+    return float(_best_view([g.joint(heads, j) for g in groups])[2].item())
 
 
-def assignment(score: np.ndarray) -> list[tuple[int, int]]:
-    """(head, selector) pairs, each at most once, as many as there can be, of the largest total;
-    by selector."""
+def assignment(score: Float[np.ndarray, "head selector"]) -> list[tuple[int, int]]:
+    """Pairs (head, selector) of the largest total score, by selector.
+
+    Every head and selector occurs at most once, in as many pairs as possible.
+    """
     import networkx
 
     graph = networkx.Graph()
     for i, j in np.ndindex(*score.shape):
         graph.add_edge(("head", i), ("selector", j), weight=float(score[i, j]))
     pairs = networkx.max_weight_matching(graph, maxcardinality=True)
-    ordered = [sorted(pair) for pair in pairs]
+    ordered = [sorted(pair) for pair in pairs]  # "head" sorts before "selector"
     return sorted(((i, j) for (_, i), (_, j) in ordered), key=lambda pair: pair[1])

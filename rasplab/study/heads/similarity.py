@@ -1,83 +1,146 @@
-"""How like a selector a pattern is: total variation, corrected for chance."""
+"""How much an attention pattern is like a selector: 1 - total variation distance, against controls.
+
+Patterns and selectors of one batch of inputs go in, similarities per head and selector come out.
+Read `overlaps` first (one selector, one batch), then `SimilaritySums` (all selectors and batches,
+corrected for chance).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from rasplab.program.batch.evaluate import BatchTrace
 from rasplab.program.graph import Aggregate, SelectorWidth
 
-SHIFTS = 4
-"""Controls per input: how many other inputs (or other orders of the rows) it is compared with."""
+MAX_CONTROLS = 4
+"""Control selectors made of each selector, at most."""
+
+MIN_ROOM = 1e-6
+"""Least 1 - chance for which a score is computed; below, every control equals the selector."""
 
 
-class Sums:
-    """Similarities summed over queries: with the selector itself and with controls, each [head,
-    selector]."""
+def overlaps(
+    patterns: Float[np.ndarray, "batch head query key_seen"],
+    selector: Bool[np.ndarray, "#batch query key"],
+    with_bos: bool,
+    rows: Bool[np.ndarray, "batch query"] | None = None,
+) -> tuple[Float[np.ndarray, "batch head"], Float[np.ndarray, " batch"]]:
+    """For each input: 1 - total variation distance summed over queries, and the queries counted.
 
-    def __init__(self, heads: int, selectors: int):
-        self.own, self.control = np.zeros((heads, selectors)), np.zeros((heads, selectors))
-        self.n_own, self.n_control = np.zeros(selectors), np.zeros(selectors)
+    The target of a query is its row of the selector divided by the number of keys selected. Pattern
+    and target sum to 1, so that sum_k min(pattern_k, target_k) = 1 - total variation distance.
 
-    def add(
-        self,
-        patterns: np.ndarray,
-        selectors: list[np.ndarray],
-        informative_pairs: list[np.ndarray],
-        with_bos: bool,
-    ) -> None:
-        """Count patterns [batch, head, query, key] in, BOS as key 0 if `with_bos`, at the `informative_pairs`
-        rows of each selector."""
-        for j, (selector, rows) in enumerate(zip(selectors, informative_pairs, strict=True)):
-            wrong = list(controls(selector))
-            # every length weighs the same in both sums, however many controls it has
-            for control in wrong:
-                total, count = similarity(patterns, control, with_bos, rows)
-                self.control[:, j] += total / len(wrong)
-                self.n_control[j] += count / len(wrong)
-            if wrong:
-                total, count = similarity(patterns, selector, with_bos, rows)
-                self.own[:, j] += total
-                self.n_own[j] += count
-
-    def result(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """similarity, chance, score."""
-        own, chance = (
-            self.own / np.maximum(self.n_own, 1),
-            self.control / np.maximum(self.n_control, 1),
-        )
-        # where every control is the selector itself (it selects everything), nothing can be told:
-        # no evidence
-        room = np.maximum(1 - chance, 1e-6)
-        return own, chance, np.where(1 - chance < 1e-6, 0.0, (own - chance) / room)
+    patterns  attention probabilities; BOS is key 0 if `with_bos`, else its column is left out
+    selector  without BOS; an empty row means BOS if `with_bos`, else it does not count
+    rows      the queries that count; by default all
+    """
+    width = selector.sum(-1, keepdims=True)
+    target = selector / np.maximum(width, 1)
+    # with BOS's column an empty row has a target, BOS; without it there is none to compare with
+    counted = np.ones(width.shape[:2]) if with_bos else (width[..., 0] > 0).astype(float)
+    counted = counted if rows is None else counted * rows
+    if with_bos:
+        target = np.concatenate([width == 0, target], -1)
+    # a pattern wholly on BOS is 0 everywhere without BOS's column: it overlaps with nothing
+    overlap = np.minimum(patterns, target[:, None]).sum(-1)
+    total = (overlap * counted[:, None]).sum(2)
+    return total, np.broadcast_to(counted.sum(1), (len(patterns),))
 
 
-def controls(selector: np.ndarray) -> Iterator[np.ndarray]:
-    """Wrong selectors of the same kind: those of other inputs;
-    for positional ones, the rows in another order."""
+def similarity(
+    patterns: Float[np.ndarray, "batch head query key_seen"],
+    selector: Bool[np.ndarray, "#batch query key"],
+    with_bos: bool,
+    rows: Bool[np.ndarray, "batch query"] | None = None,
+) -> tuple[Float[np.ndarray, " head"], int]:
+    """The sums of `overlaps` over the batch: per head, and the number of queries counted."""
+    overlap, counted = overlaps(patterns, selector, with_bos, rows)
+    return overlap.sum(0), int(counted.sum())
+
+
+def controls(
+    selector: Bool[np.ndarray, "batch query key"],
+) -> Iterator[Bool[np.ndarray, "batch query key"]]:
+    """Wrong selectors of the same kind, at most MAX_CONTROLS.
+
+    A selector of content is replaced by that of another input of the batch. One that depends on
+    positions alone (a batch of 1) is the same for all inputs: its rows are rotated instead.
+    """
+    # a single input has no other to take the selector from: it is treated as positional too
     axis = 1 if len(selector) == 1 else 0
-    for shift in range(1, min(SHIFTS, selector.shape[axis] - 1) + 1):
+    for shift in range(1, min(MAX_CONTROLS, selector.shape[axis] - 1) + 1):
         yield np.roll(selector, shift, axis)
 
 
-def without_bos(patterns: np.ndarray) -> np.ndarray:
-    """The key columns but BOS's, each row rescaled to 1; a row wholly on BOS stays 0."""
+class SimilaritySums:
+    """Similarities summed over batches: to each selector, and to its controls."""
+
+    def __init__(self, n_heads: int, n_selectors: int) -> None:
+        self._similar, self._control = np.zeros((2, n_heads, n_selectors))
+        self._rows, self._control_rows = np.zeros((2, n_selectors))
+
+    def add(
+        self,
+        patterns: Float[np.ndarray, "batch head query key_seen"],
+        selectors: Sequence[Bool[np.ndarray, "#batch query key"]],
+        informative_rows: Sequence[Bool[np.ndarray, "batch query"]],
+        with_bos: bool,
+    ) -> None:
+        """Add a batch, as `overlaps` takes it; `informative_rows` are the queries that count."""
+        for j, (selector, rows) in enumerate(zip(selectors, informative_rows, strict=True)):
+            wrong = list(controls(selector))
+            # the mean over controls: a batch weighs the same in both sums, however many it has
+            for control in wrong:
+                total, count = similarity(patterns, control, with_bos, rows)
+                self._control[:, j] += total / len(wrong)
+                self._control_rows[j] += count / len(wrong)
+            if wrong:
+                total, count = similarity(patterns, selector, with_bos, rows)
+                self._similar[:, j] += total
+                self._rows[j] += count
+
+    def result(self) -> tuple[Float[np.ndarray, "head selector"], ...]:
+        """Similarity s, chance c and score (s - c) / (1 - c)."""
+        similar = self._similar / np.maximum(self._rows, 1)
+        chance = self._control / np.maximum(self._control_rows, 1)
+        return similar, chance, corrected(similar, chance)
+
+
+def corrected(
+    similar: Float[np.ndarray, "*shape"], chance: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """(similarity - chance) / (1 - chance): 1 is the selector itself, 0 what a wrong one gets.
+
+    0 where chance is 1: every control equals the selector (it selects everything), and similarity
+    is no evidence.
+    """
+    room = 1 - chance
+    return np.where(room < MIN_ROOM, 0.0, (similar - chance) / np.maximum(room, MIN_ROOM))
+
+
+def without_bos(
+    patterns: Float[np.ndarray, "*batch query key_bos"],
+) -> Float[np.ndarray, "*batch query key"]:
+    """Patterns without BOS's column (key 0), rows rescaled to sum 1; rows all on BOS become 0."""
     keys = patterns[..., 1:]
     total = keys.sum(-1, keepdims=True)
     return np.where(total > 1e-6, keys / np.maximum(total, 1e-6), 0)
 
 
-def unambiguous(trace: BatchTrace, selector: int) -> np.ndarray:
-    """bool [batch, query]: rows where some reader could tell the selector from another one.
+def unambiguous(trace: BatchTrace, selector: int) -> Bool[np.ndarray, "batch query"]:
+    """Rows where a reader of node `selector` could tell it from another selector.
 
-    An aggregate cannot where a key that is seen and not selected holds the value of one that is:
-    attention there does as well. Where no row of the batch is clear, all of them count.
+    An Aggregate cannot where a visible key that is not selected holds the same value as one that
+    is: a head that attends there instead computes the same. A SelectorWidth always can. Where no
+    row of the batch qualifies, all of them count.
     """
-    chosen = np.broadcast_to(trace.selector(selector), (*trace.ids.shape, trace.ids.shape[1]))
-    n_pos, clear = trace.ids.shape[1], np.zeros(trace.ids.shape, bool)
-    seen = np.tri(n_pos, dtype=bool) if trace.causal else np.ones((n_pos, n_pos), bool)
+    n_pos = trace.ids.shape[1]
+    chosen = np.broadcast_to(trace.selector(selector), (*trace.ids.shape, n_pos))
+    visible = np.tri(n_pos, dtype=bool) if trace.causal else np.ones((n_pos, n_pos), bool)
+    clear = np.zeros(trace.ids.shape, bool)
     for node in trace.program.nodes:
         match node:
             case SelectorWidth(read) if read == selector:
@@ -85,36 +148,7 @@ def unambiguous(trace: BatchTrace, selector: int) -> np.ndarray:
             case Aggregate(read, values, _) if read == selector:
                 codes = trace[values].codes
                 equal = codes[:, :, None] == codes[:, None, :]
-                clear |= ~((chosen.astype(np.float32) @ equal > 0) & ~chosen & seen).any(-1)
+                # [query, key] @ [key, other]: whether some selected key holds the other key's value
+                selected_value = chosen.astype(np.float32) @ equal > 0
+                clear |= ~(selected_value & ~chosen & visible).any(-1)
     return clear if clear.any() else np.ones_like(clear)
-
-
-def similarity(
-    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, int]:
-    """Sum over batch and query of 1 - total variation distance, per head;
-    and how many rows were counted.
-
-    patterns  [batch, head, query, key], BOS as key 0 if `with_bos`
-    selector  bool [batch or 1, query, key] without BOS; empty rows mean BOS, or do not count
-    rows      bool [batch, query]: those that count
-    """
-    overlap, counted = overlaps(patterns, selector, with_bos, rows)
-    return overlap.sum(0), int(counted.sum())
-
-
-def overlaps(
-    patterns: np.ndarray, selector: np.ndarray, with_bos: bool, rows: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """`similarity` of each input: [batch, head], and the rows counted [batch]."""
-    width = selector.sum(-1, keepdims=True)
-    target = selector / np.maximum(width, 1)
-    counted = np.ones(width.shape[:2]) if with_bos else (width[..., 0] > 0).astype(float)
-    counted = counted if rows is None else counted * rows
-    if with_bos:
-        target = np.concatenate([width == 0, target], -1)
-    overlap = np.minimum(patterns, target[:, None]).sum(-1)
-    # rows of both sum to 1, so the overlap is 1 - total variation distance;
-    # a row at BOS alone overlaps nowhere
-    total = (overlap * counted[:, None]).sum(2)
-    return total, np.broadcast_to(counted, (len(patterns), counted.shape[1])).sum(1)

@@ -42,6 +42,10 @@ class Known:
     def __init__(self, *heads):
         self.heads, self.n_layers, self.n_heads = heads, 1, len(heads)
 
+    def encoded(self, text, n_pos):
+        """There is no tokenizer."""
+        raise NotImplementedError
+
     def patterns(self, ids):
         """[batch, head, query, key], BOS first."""
         found = np.zeros((len(ids), len(self.heads), ids.shape[1] + 1, ids.shape[1] + 1))
@@ -187,7 +191,7 @@ WORDS = "the cat sat on the mat and the dog sat on the log so the cat and the do
 
 
 def make_reader(folder, kind):
-    """A tiny GPT-2 with a tokenizer of the `kind`, trained on WORDS; its special token is the last."""
+    """A tiny GPT-2 with a tokenizer of the `kind`, trained on WORDS; the special token is last."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -242,7 +246,7 @@ def test_a_text_on_the_command_line(tmp_path, capsys):
 
 
 def test_nothing_to_load_is_one_clear_error(tmp_path, monkeypatch):
-    """An empty folder, a file, no folder; a name that cannot be fetched, whatever is raised for it."""
+    """An empty folder, a file, no folder; a name that cannot be fetched, for any reason."""
     (tmp_path / "file").write_text("")
     for name, reason in (("", "holds no model"), ("file", "is a file"), ("no", "is no folder")):
         with pytest.raises(FileError, match=reason) as told:

@@ -8,7 +8,7 @@ from rasplab.model.interventions import attending
 from rasplab.program import zoo
 from rasplab.program.batch.evaluate import FAULT, evaluate_batch
 from rasplab.program.graph import Aggregate, Builder, Indices, Select, SelectorWidth, Tokens
-from rasplab.study.heads.counterfactuals import Swap, candidates, readings
+from rasplab.study.heads.counterfactuals import SwapBatch, drawn_swaps, selector_readings
 
 
 def test_a_read_selector_is_read_instead():
@@ -33,7 +33,7 @@ def test_reading_the_selector_itself_changes_nothing(name):
     plain = evaluate_batch(program, ids, domain.vocab, domain.causal)
     reads = {
         reader: np.broadcast_to(plain.selector(r.selector), (*ids.shape, domain.max_len))
-        for r in readings(program)
+        for r in selector_readings(program)
         for reader in r.readers
     }
     again = evaluate_batch(program, ids, domain.vocab, domain.causal, reads)
@@ -54,31 +54,31 @@ def test_what_cannot_be_computed_is_a_fault_where_it_stands():
 def test_rows_and_keys_move_together_in_selectors_and_patterns():
     """A pattern of a swapped selector is the swapped pattern of the selector."""
     rng = np.random.default_rng(0)
-    for swap in candidates(zoo.entry("sort").domain, seed=1):
-        swap = swap.take(np.arange(20))
-        m = swap.sources.shape[1]
+    for batch in drawn_swaps(zoo.entry("sort").domain, seed=1):
+        batch = batch.take(np.arange(20))
+        m = batch.sources.shape[1]
         selector = rng.random((20, m, m)) < 0.4
-        moved = attending(swap.moved(selector))[:, None, 1:]
-        np.testing.assert_allclose(swap.moved_patterns(attending(selector)[:, None]), moved)
+        moved = attending(batch.moved(selector))[:, None, 1:]
+        np.testing.assert_allclose(batch.moved_patterns(attending(selector)[:, None]), moved)
 
 
 def test_swapped_rows_by_hand():
     """Row 0 of the source at position 1 of the input, and no key beyond the source's end."""
-    swap = Swap(
+    batch = SwapBatch(
         "length",
         np.zeros((1, 3), int),
         np.zeros((1, 2), int),
         np.array([[1, 0, 0]]),
         np.broadcast_to(np.arange(2), (1, 3, 2)),
     )
-    moved = swap.moved(np.array([[[True, False], [True, True]]]))
+    moved = batch.moved(np.array([[[True, False], [True, True]]]))
     assert moved.astype(int).tolist() == [[[1, 1, 0], [1, 0, 0], [1, 0, 0]]]
 
 
 def test_causal_swaps_never_look_ahead():
     """No moved row of a causal selector sees a key after its position."""
     entry = zoo.entry("hist_so_far")
-    for swap in candidates(entry.domain, seed=0):
-        trace = evaluate_batch(load(entry.path), swap.sources, entry.domain.vocab, causal=True)
-        n = swap.ids.shape[1]
-        assert not (swap.moved(trace.selector(1)) & ~np.tri(n, dtype=bool)).any()
+    for batch in drawn_swaps(entry.domain, seed=0):
+        trace = evaluate_batch(load(entry.path), batch.sources, entry.domain.vocab, causal=True)
+        n = batch.ids.shape[1]
+        assert not (batch.moved(trace.selector(1)) & ~np.tri(n, dtype=bool)).any()

@@ -3,6 +3,7 @@
 import pytest
 from support.compiled import compiled as compiled_zoo
 
+from rasplab.program.semantics import Semantics
 from rasplab.study.bench.calibration import true_heads
 from rasplab.study.heads.interchange import MIN_PAIRS, set_up
 from rasplab.study.heads.qk_interchange import operands
@@ -13,11 +14,12 @@ from rasplab.study.heads.verdict import judge
 def test_operands_of_true_heads_do_what_the_interpreter_says(name):
     """Queries alone and keys alone, wherever a program's values stay such as inputs give."""
     compiled = compiled_zoo(name)
-    bench, sides = set_up(compiled.to_model("cpu"), compiled.program, pairs=60), 0
+    semantics, sides = Semantics(compiled.program, compiled.domain), 0
+    experiment = set_up(compiled.to_model("cpu"), semantics, pairs=60)
     true = true_heads(compiled)
-    whole = {reading.selector: r for r, reading in reversed(list(enumerate(bench.readings)))}
+    whole = {reading.selector: r for r, reading in reversed(list(enumerate(experiment.readings)))}
     for selector, r in whole.items():
-        found = operands(bench, tuple(sorted(true[selector])), r)
+        found = operands(experiment, tuple(sorted(true[selector])), r)
         for side in (found.queries, found.keys):
             assert side.value == 1.0 or not side.pairs
             sides += side.pairs >= MIN_PAIRS

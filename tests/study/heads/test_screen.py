@@ -23,7 +23,7 @@ from rasplab.program.graph import (
     Tokens,
 )
 from rasplab.study.bench.calibration import true_heads
-from rasplab.study.heads.screen import VIEWS, _Group, assignment, match
+from rasplab.study.heads.screen import VIEWS, PatternGroup, assignment, match
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.sites import Site
 
@@ -65,7 +65,7 @@ def test_a_compiled_head_is_its_selector(compiled_reverse):
 
 
 def test_a_head_that_counts_matches_without_bos():
-    """hist's width head attends to BOS and the equal tokens: 1 without BOS's column, less with it."""
+    """hist's width head attends to BOS and equal tokens: 1 without BOS's column, less with it."""
     model = rasplab.compile(hist(), vocab="abc", max_len=5).to_model("cpu")
     table = match(model, hist(), n=200)
     assert table.score[0, 0] > 0.999 and VIEWS[table.view[0, 0]] == "without BOS"
@@ -96,7 +96,7 @@ def test_a_selector_on_two_heads_is_found_together():
 def test_what_is_written_needs_values():
     """A key that gives nothing is not written, however much attention it has."""
     patterns = np.array([[[[0.5, 0.25, 0.25]] * 2]])
-    group = _Group(patterns, patterns * [0.0, 0.0, 2.0], [], [])
+    group = PatternGroup(patterns, patterns * [0.0, 0.0, 2.0], [], [])
     pattern, bare, written = (v[0, 0, 0].tolist() for v in group.views())
     assert (pattern, bare, written) == ([0.5, 0.25, 0.25], [0.5, 0.5], [0.0, 1.0])
 
@@ -128,7 +128,7 @@ def test_the_assignment_maximises_the_sum():
 
 
 def test_the_table_prints_and_serialises(compiled_reverse):
-    """Scores with controls, heads by site; JSON by the same names; equal seeds give equal tables."""
+    """Scores with controls, heads by site; JSON by the same names; equal seeds, equal tables."""
     table = match(compiled_reverse, reverse(), n=60, seed=3)
     text = str(table)
     assert "L1H0" in text and "flip" in text and "seed 3" in text

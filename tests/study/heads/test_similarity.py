@@ -17,7 +17,7 @@ from rasplab.study.heads.similarity import similarity, unambiguous, without_bos
 
 
 def test_similarity_is_one_minus_total_variation():
-    """By hand: rows (1/2, 1/2) and, without BOS, (0.25, 0.75); and an empty row, which means BOS."""
+    """By hand: rows (1/2, 1/2) and, without BOS, (0.25, 0.75); and an empty row, meaning BOS."""
     patterns = np.array([[[[0.2, 0.2, 0.6], [0.5, 0.25, 0.25]]]])
     selector = np.array([[[True, True], [False, False]]])
     kept, rows = similarity(patterns, selector, with_bos=True)

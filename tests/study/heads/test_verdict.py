@@ -16,7 +16,7 @@ from rasplab.program import zoo
 from rasplab.study.bench.calibration import true_heads
 from rasplab.study.heads.verdict import judge
 
-CALIBRATED = (
+CALIBRATED = [
     "length",
     "reverse",
     "hist",
@@ -32,7 +32,7 @@ CALIBRATED = (
     "induction",
     "detect_abc",
     "hist_so_far",
-)
+]
 
 
 def implementing(evidence):
@@ -124,7 +124,7 @@ def test_evidence_prints_and_serialises():
 
 
 def test_the_induction_model_has_the_textbook_circuit():
-    """Heads of layer 0 together look one token back, those of layer 1 behind the last occurrence."""
+    """Heads of layer 0 look one token back together, those of layer 1 behind a repeat."""
     model = load_model(zoo.shipped("circuits") / "trained" / "induction", "cpu")
     evidence = judge(model, load(zoo.entry("induction").path), pairs=60)
     assert evidence.accuracy.value > 0.99
