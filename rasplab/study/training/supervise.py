@@ -23,8 +23,8 @@ from torch import Tensor
 from rasplab.base.errors import RaspNameError, RaspValueError
 from rasplab.model.bridge import LensModel, pattern_hook
 from rasplab.model.interventions import attending
-from rasplab.program.batch.evaluate import evaluate_batch
 from rasplab.program.graph import Program, SelectorWidth, effective_selectors
+from rasplab.program.semantics import Semantics
 from rasplab.study.tasks.tasks import Examples, Task
 from rasplab.transformer.sites import Site
 
@@ -92,12 +92,11 @@ def expected_patterns(
     There are pos queries and pos + 1 keys: key 0 is BOS, which has no query here. Queries and keys
     after an input's end are 0.
     """
-    n = batch.ids.shape[1]
+    n, semantics = batch.ids.shape[1], Semantics(task.program, task.domain)
     patterns = np.zeros((len(targets), len(batch), n, n + 1), np.float32)
     for length in np.unique(batch.lengths):
         rows = np.flatnonzero(batch.lengths == length)
-        domain = task.domain
-        trace = evaluate_batch(task.program, batch.ids[rows, :length], domain.vocab, domain.causal)
+        trace = semantics.evaluate(batch.ids[rows, :length])
         for k, target in enumerate(targets):
             # a selector of positions alone has no batch axis of its own
             shape = (len(rows), length, length)
