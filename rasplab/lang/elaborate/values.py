@@ -15,6 +15,7 @@ from rasplab.lang.elaborate.scope import Scope
 from rasplab.lang.syntax.ast import Expr, Statement
 from rasplab.program.interpret.exact import Column, checked
 from rasplab.program.interpret.transcript_faults import with_article
+from rasplab.program.values import kind_text, value_text
 
 MAX_NAME = 30
 """Longer names are shown as the plain name of their kind."""
@@ -117,8 +118,10 @@ def a_kind(value: Value) -> str:
 
 
 def describe(value: Value, most: int | None = None) -> str:
-    """A value inside a line of text; a list or dict of more than `most` characters as (list) or
-    (dict)."""
+    """A value inside a line of the transcript: strings in quotes, nodes and functions by name.
+
+    most  characters of a list or dict, beyond which it is shown as (list) or (dict)
+    """
     if isinstance(value, Node | Function | Builtin):
         return value.name
     if isinstance(value, list):
@@ -134,7 +137,7 @@ def _capped(text: str, most: int | None, stand_in: str) -> str:
 
 
 def plain_text(value: Value) -> str:
-    """A value as Python's str shows it; nodes and functions by name."""
+    """A value as the reference prints it by itself: as Python does, nodes and functions by name."""
     if isinstance(value, Node | Function | Builtin):
         return value.name
     if isinstance(value, Applied):
@@ -150,26 +153,17 @@ def _inside(value: Value) -> str:
     return repr(value) if is_atom(value) else plain_text(value)
 
 
-def sequence_text(values: list) -> str:
+def sequence_text(values: list[Any]) -> str:
     """An s-op's values on one line: `[0, 0.5] (floats)`, `[5]*3 (ints)`."""
+    kinds = column_kind(values)
     if len(values) > 1 and all(v == values[0] for v in values):
-        return f"[{element_text(values[0])}]*{len(values)} ({type_word(values)}s)"
-    return f"[{', '.join([element_text(v) for v in values])}] ({type_word(values)}s)"
+        return f"[{value_text(values[0])}]*{len(values)} ({kinds})"
+    return f"[{', '.join(map(value_text, values))}] ({kinds})"
 
 
-def element_text(value: Value) -> str:
-    """A value inside a sequence: floats to 3 decimals, bools as T and F, strings bare."""
-    if isinstance(value, float):
-        return str(round(value, 3))
-    if isinstance(value, bool):
-        return "T" if value else "F"
-    return str(value)
+def column_kind(values: list[Any]) -> str:
+    """What an s-op holds on an input: "strings", "bools", "ints" or "floats".
 
-
-def type_word(values: list) -> str:
-    """The type of an s-op on an input: the first that fits all values."""
-    for kind_, word in ((str, "string"), (bool, "bool"), (int, "int")):
-        if all(isinstance(v, kind_) for v in values):
-            return word
-    checked(values, None)
-    return "float"
+    Raises RaspTypeError for a list at every position, which only `constant` makes.
+    """
+    return kind_text(checked(values, None))

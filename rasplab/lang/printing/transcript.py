@@ -18,11 +18,11 @@ from rasplab.lang.elaborate.values import (
     Node,
     Selector,
     Value,
+    column_kind,
     describe,
     is_atom,
     plain_text,
     sequence_text,
-    type_word,
 )
 from rasplab.program.interpret.bitrows import Rows
 from rasplab.program.interpret.exact import Column
@@ -100,10 +100,10 @@ def _padded_lines(example: str | list, values: list, tabs: str) -> Iterator[str]
     inputs, outputs = _cells(list(example)), _cells(values)
     width = max(_width(t) for t in inputs + outputs)
     for word, cells, kind in (
-        ("input:  ", inputs, "string"),
-        ("output: ", outputs, type_word(values)),
+        ("input:  ", inputs, "strings"),
+        ("output: ", outputs, column_kind(values)),
     ):
-        yield f"{tabs} \t\t{word} {' '.join(_right(c, width) for c in cells)} \t ({kind}s)"
+        yield f"{tabs} \t\t{word} {' '.join(_right(c, width) for c in cells)} \t ({kind})"
 
 
 def _width(text: str) -> int:
