@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,15 @@ def _add_discover(commands: Commands) -> None:
         metavar="A",
         help="zero | mean | resample | resample_positions (default: resample)",
     )
+    _add_measurement(parser)
+    add_seed(parser)
+    parser.add_argument("-o", "--out", metavar="F", help="write the scores to F")
+    add_device(parser)
+    add_json(parser)
+
+
+def _add_measurement(parser: ArgumentParser) -> None:
+    """What is measured, on which pairs of inputs, and the numbers that a method takes."""
     parser.add_argument("--metric", metavar="M", help="label | logit | kl | mse")
     parser.add_argument(
         "--granularity", metavar="G", help="node | component | edge | position (default: edge)"
@@ -76,10 +85,6 @@ def _add_discover(commands: Commands) -> None:
     )
     for name, owner in SETTINGS.items():
         add_count(parser, f"--{name}", f"of {owner}")
-    add_seed(parser)
-    parser.add_argument("-o", "--out", metavar="F", help="write the scores to F")
-    add_device(parser)
-    add_json(parser)
 
 
 SETTINGS = {"thresholds": "acdc", "points": "integrals", "steps": "pruning"}

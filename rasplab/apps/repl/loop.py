@@ -1,6 +1,6 @@
 """The REPL: a plain transcript where input or output is not a terminal, else `Terminal`.
 
-`main(stdin, stdout)` runs one session. A `Face` reads statements and lays out values and faults:
+`main(stdin, stdout)` runs one session. A `Console` reads statements and lays out values and faults:
 `Transcript`, here, reproduces the reference to the byte; `Terminal` is for people.
 """
 
@@ -36,13 +36,13 @@ def main(stdin: TextIO, stdout: TextIO) -> int:
     ).loop()
 
 
-def _terminal(session: Session) -> Face:
+def _terminal(session: Session) -> Console:
     from rasplab.apps.repl.terminal import Terminal
 
     return Terminal(session)
 
 
-class Face(Protocol):
+class Console(Protocol):
     """Where statements come from, and how values and faults are laid out."""
 
     def unit(self) -> str:
@@ -121,14 +121,14 @@ def draw(name: str, program: Program, tokens: tuple) -> None:
 class _Repl:
     """One loop over a session."""
 
-    def __init__(self, session: Session, face: Face, out: TextIO):
-        self.session, self.face, self.out = session, face, out
+    def __init__(self, session: Session, console: Console, out: TextIO):
+        self.session, self.console, self.out = session, console, out
 
     def loop(self) -> int:
         self._write([f"RASP {VERSION}", f"running example is: {self.session.sop_example}"])
         while True:
             try:
-                if not self._turn(self.face.unit()):
+                if not self._turn(self.console.unit()):
                     return 0
             except EOFError:
                 self._write([""])
@@ -145,13 +145,13 @@ class _Repl:
                         return False
                     self._show(outcome)
         except RaspError as error:
-            self._write([self.face.fault(error)])
+            self._write([self.console.fault(error)])
         return True
 
     def _show(self, outcome: Outcome) -> None:
         match outcome:
             case Failed(error):
-                self._write([self.face.fault(error)])
+                self._write([self.console.fault(error)])
             case Examples(pairs):
                 self._write([f"\t{which} example: {_example_text(e)}" for which, e in pairs])
             case Brief(result):
@@ -161,9 +161,9 @@ class _Repl:
 
     def _show_value(self, result: Result, brief: bool = False) -> None:
         try:
-            self._write(self.face.lines(self.session.view(brief), result))
+            self._write(self.console.lines(self.session.view(brief), result))
         except RaspError as error:
-            self._write([self.face.unshown(error)])
+            self._write([self.console.unshown(error)])
 
     def _write(self, lines: Iterable[str]) -> None:
         for line in lines:

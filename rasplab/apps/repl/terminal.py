@@ -49,7 +49,7 @@ STYLE = {
 
 
 class Terminal:
-    """The `Face` of the REPL on a terminal: reads statements, lays out values and faults."""
+    """The `Console` of the REPL on a terminal: reads statements, lays out values and faults."""
 
     def __init__(self, session: Session, **options: Any):
         self.session = session

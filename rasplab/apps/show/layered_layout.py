@@ -133,11 +133,11 @@ def crossings(rows: Sequence[Sequence[Item[Key]]], links: Iterable[Link[Key]]) -
 
 def _inversions(values: Sequence[int]) -> int:
     """How many pairs of values stand in the wrong order."""
-    seen: list[int] = []  # sorted
+    earlier: list[int] = []  # sorted
     count = 0
     for v in values:
-        count += len(seen) - bisect_right(seen, v)
-        insort(seen, v)
+        count += len(earlier) - bisect_right(earlier, v)
+        insort(earlier, v)
     return count
 
 

@@ -180,14 +180,14 @@ def _row_of(
 
 def _inputs(compiled: LensModel, trained: LensModel) -> tuple[Tokens, ...]:
     """Inputs that both models take."""
-    mine, theirs = compiled.domain, trained.domain
-    vocab = tuple(t for t in theirs.vocab if t in mine.vocab)
+    ours, learned = compiled.domain, trained.domain
+    vocab = tuple(t for t in learned.vocab if t in ours.vocab)
     if not vocab:
         raise RaspValueError(
             "the compiled and the trained model share no token",
             hint="compile for the trained model's domain: trained.domain",
         )
-    return typical_inputs(Domain(vocab, min(mine.max_len, theirs.max_len), theirs.causal))
+    return typical_inputs(Domain(vocab, min(ours.max_len, learned.max_len), learned.causal))
 
 
 def typical_inputs(domain: Domain) -> tuple[Tokens, ...]:
@@ -245,10 +245,10 @@ def compiled_side(
 
     patterns  of all heads of the compiled model, on each input
     """
-    node, made = table.selectors[j].node, compiled.compiled
+    node, source = table.selectors[j].node, compiled.compiled
     counting = [
         (Site("head", layer, i), head.bos_weight)
-        for layer, i, head in (made.layout.heads if made else ())
+        for layer, i, head in (source.layout.heads if source else ())
         if head.selector == node and head.bos_weight
     ]
     if not counting:

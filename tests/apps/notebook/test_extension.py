@@ -2,6 +2,7 @@
 
 import io
 import re
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 from rasplab.apps.notebook.cells import Cells, Picture, page
+from rasplab.apps.notebook.extension import FORMATTERS
 from rasplab.apps.repl.completion import completions, help_at, help_on
 from rasplab.apps.repl.loop import main
 from rasplab.base.errors import RaspError
@@ -345,3 +347,10 @@ def test_loading_again_begins_anew(shell):
     with provisionalcompleter():
         found = [c.text for c in shell.Completer.completions("%%rasp\nbefore", 13)]
     assert found == ["before_that"]
+
+
+@pytest.mark.parametrize(("module", "name", "draw"), FORMATTERS)
+def test_every_type_with_a_picture_exists(module, name, draw):
+    """Types are registered by name, so that a renamed one would silently show no picture."""
+    kind = getattr(import_module(module), name)
+    assert isinstance(kind, type) and callable(draw)
