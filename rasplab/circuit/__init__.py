@@ -1,1 +1,1 @@
-"""Circuits: which component feeds which, as truth read off compiled models."""
+"""Circuits: true ones of compiled models, edge patching, discovery methods and their scores."""

@@ -1,22 +1,38 @@
-"""Circuit: a set of edges between sites, with labels; JSON and networkx forms."""
+"""Circuit: a set of edges between sites, with labels; JSON, GraphML and networkx forms."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rasplab.base.errors import RaspValueError
 from rasplab.program.domain import BOS
 from rasplab.transformer.sites import Edge, Port, Site
 
+if TYPE_CHECKING:
+    from networkx import MultiDiGraph
+
 GRANULARITIES = ("node", "component", "edge", "position")
-"""node: all that a site writes; component: from site to site; edge: into q, k or v; position: an
-edge at one position."""
+"""The units that patching acts on.
+
+node: all that a site writes; component: from site to site; edge: into one port (q, k, v or in);
+position: an edge at one position."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> RaspValueError:
+    """The error for a name that is not one of `known`."""
+    return RaspValueError(f"unknown {kind} {name!r}", hint=f"it can be {', '.join(known)}")
 
 
 def unit_name(edge: Edge, granularity: str, position: int = 0) -> str:
-    """The unit that an edge belongs to."""
+    """The unit that an edge belongs to.
+
+    position  of the model's input, for granularity "position": 0 is BOS
+
+    Raises RaspValueError for a granularity that is not one of GRANULARITIES.
+    """
     match granularity:
         case "node":
             return str(edge.src)
@@ -26,14 +42,12 @@ def unit_name(edge: Edge, granularity: str, position: int = 0) -> str:
             return str(edge)
         case "position":
             return f"{edge}@{position - 1 if position else BOS}"
-    raise RaspValueError(
-        f"{granularity!r} is no granularity", hint=f"it can be {', '.join(GRANULARITIES)}"
-    )
+    raise unknown("granularity", granularity, GRANULARITIES)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Edges of two circuits, each sorted: in both, only in the left one, only in the right one."""
+    """The edges of two circuits, each sorted: in both, only in the left, only in the right one."""
 
     both: tuple[Edge, ...]
     left: tuple[Edge, ...]
@@ -56,9 +70,8 @@ class Circuit:
 
     edges    sorted, each once
     carries  what each edge carries: labels of s-ops, in the order of `edges`
-    labels   what each site does, for every site of an edge: (site, text), sorted
-    places   where in the source each site comes from: (site, "file:line:column"), those that have
-             one
+    labels   (site, what it does) for every site of an edge, sorted
+    places   (site, "file:line:column" of its source) for the sites that have one
     """
 
     edges: tuple[Edge, ...]
@@ -100,9 +113,9 @@ class Circuit:
         )
 
     def kept(self, edges: Iterable[Edge]) -> Circuit:
-        """The circuit of those of its edges that are in `edges`."""
-        wanted = set(edges)
-        pairs = [p for p in zip(self.edges, self.carries, strict=True) if p[0] in wanted]
+        """The sub-circuit of those of its edges that are in `edges`."""
+        selected = set(edges)
+        pairs = [p for p in zip(self.edges, self.carries, strict=True) if p[0] in selected]
         used = {e.src for e, _ in pairs} | {e.dst.site for e, _ in pairs}
         return Circuit(
             tuple(e for e, _ in pairs),
@@ -112,7 +125,7 @@ class Circuit:
         )
 
     def diff(self, other: Circuit) -> Difference:
-        """What this circuit and `other` share, and what only one of them has."""
+        """The edges that this circuit (left) and `other` (right) share, and those of only one."""
         mine, theirs = set(self.edges), set(other.edges)
         return Difference(
             tuple(sorted(mine & theirs)),
@@ -121,9 +134,7 @@ class Circuit:
         )
 
     def to_graphml(self) -> str:
-        """GraphML text for other tools: nodes with label, layer and kind; edges with port and
-        carries.
-        """
+        """GraphML text: nodes have label, layer and kind; edges have port and carries."""
         import networkx
 
         graph = self.to_networkx()
@@ -131,9 +142,10 @@ class Circuit:
             row.update(port=port, carries=", ".join(row["carries"]))
         return "\n".join(networkx.generate_graphml(graph)) + "\n"
 
-    def to_networkx(self):
-        """A networkx MultiDiGraph of site names; an edge's key is the port, its `carries` a list of
-        labels.
+    def to_networkx(self) -> MultiDiGraph:
+        """A networkx graph of site names.
+
+        The key of an edge is the name of its port, its attribute `carries` a list of labels.
         """
         import networkx
 
@@ -148,7 +160,10 @@ class Circuit:
 
 
 def true_units(circuit: Circuit, granularity: str) -> frozenset[str]:
-    """The names of a circuit's units. Positions are not in a Circuit: raises for those."""
+    """The names of a circuit's units.
+
+    Raises ValueError for granularity "position", since a Circuit has no positions.
+    """
     if granularity == "position":
-        raise ValueError("a circuit does not say positions")
+        raise ValueError("a circuit has no positions: granularity 'position' needs position_units")
     return frozenset(unit_name(edge, granularity) for edge in circuit.edges)

@@ -1,4 +1,4 @@
-"""The true circuit of a compiled model, read off its layout: no ablation, no sampling."""
+"""Structural truth: the circuit of a compiled model, read off its layout without any run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rasplab.transformer.sites import Edge, Port, Site
 
 
 def circuit_of(compiled: Compiled) -> Circuit:
-    """Structural truth: an edge where a port reads a direction that a site writes.
+    """The circuit with an edge wherever a port reads a residual direction that a site writes.
 
     The direction that is 1 at tokens and 0 at BOS belongs to tok_embed; edges that carry only it
-    are bookkeeping and are labelled so.
+    serve as bias and are labelled so.
     """
     carried: dict[Edge, set[str]] = {}
     layout = compiled.layout
@@ -44,26 +44,26 @@ def circuit_of(compiled: Compiled) -> Circuit:
 
 
 def position_units(compiled: Compiled) -> frozenset[str]:
-    """Structural truth at position level: `edge@position`, where what an edge carries may differ
-    from 0.
+    """Structural truth by position: `edge@position` where what the edge carries may differ from 0.
 
-    Embeddings say it position by position; what heads and MLPs write is known at BOS, and may be
-    anything at tokens.
+    For embeddings that is known position by position; for heads and MLPs it is known at BOS, and
+    every token position is counted.
     """
-    layout, found = compiled.layout, set()
-    places = range(compiled.domain.max_len + 1)
+    layout, units = compiled.layout, set()
+    positions = range(compiled.domain.max_len + 1)
     written: dict[str, list[int]] = {}
     for direction in layout.directions:
-        here = [p for p in places if _may_write(direction, p)]
-        written.setdefault(direction.label, []).extend(here)
+        nonzero = [p for p in positions if _may_write(direction, p)]
+        written.setdefault(direction.label, []).extend(nonzero)
     circuit = circuit_of(compiled)
     for edge, carries in zip(circuit.edges, circuit.carries, strict=True):
         for p in {p for label in carries for p in written[label]}:
-            found.add(unit_name(edge, "position", p))
-    return frozenset(found)
+            units.add(unit_name(edge, "position", p))
+    return frozenset(units)
 
 
 def _may_write(direction: Direction, position: int) -> bool:
+    """Whether the direction may differ from 0 at a position; 0 is BOS."""
     if position == 0:
         return direction.bos != 0
     if direction.site == "pos":
@@ -72,6 +72,7 @@ def _may_write(direction: Direction, position: int) -> bool:
 
 
 def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
+    """What each site does, and where in the source it comes from."""
     program = compiled.program
     labels = {
         Site("tok_embed"): "tokens",
@@ -81,13 +82,13 @@ def _labels(compiled: Compiled) -> tuple[dict[Site, str], dict[Site, str]]:
     places = {}
     for site, nodes in compiled.site_nodes().items():
         labels[site] = ", ".join(dict.fromkeys(program.labels[n] for n in nodes))
-        spans = [program.span(n).place for n in nodes if program.span(n)]
+        spans = [span.place for n in nodes if (span := program.span(n))]
         if spans:
             places[site] = spans[0]
     for layer, i, _ in compiled.layout.heads:
         labels[Site("head", layer, i)] = compiled.heads[layer, i]
     for layer in range(compiled.layout.n_layers):
         labels.setdefault(Site("mlp", layer), "")
-    if program.span(program.output):
-        places[Site("unembed")] = program.span(program.output).place
+    if span := program.span(program.output):
+        places[Site("unembed")] = span.place
     return labels, places

@@ -1,4 +1,4 @@
-"""The places of a transformer that a circuit speaks of: Site, Port, Edge, in forward order.
+"""The parts of a transformer that a circuit is made of: Site, Port, Edge, in forward order.
 
 Text forms: `tok_embed`, `pos_embed`, `L1H0`, `L1M`, `unembed` for sites; `L1H0.q`, `L1M.in`,
 `unembed.in` for ports. Token and position embeddings are two sites.
@@ -25,19 +25,17 @@ class Site:
 
     @property
     def time(self) -> int:
-        """When it writes: 0 embeddings, 2l+1 heads of layer l, 2l+2 its MLP; the unembedding comes
-        last.
-        """
-        if self.kind == "unembed":
-            return 1 << 30
-        return {
-            "tok_embed": 0,
-            "pos_embed": 0,
-            "head": 2 * self.layer + 1,
-            "mlp": 2 * self.layer + 2,
-        }[self.kind]
+        """When it writes: embeddings 0, heads of layer l 2l+1, its MLP 2l+2, unembedding last."""
+        match self.kind:
+            case "tok_embed" | "pos_embed":
+                return 0
+            case "head":
+                return 2 * self.layer + 1
+            case "mlp":
+                return 2 * self.layer + 2
+        return 1 << 30
 
-    def _order(self) -> tuple:
+    def _order(self) -> tuple[int, int, int]:
         return (self.time, KINDS.index(self.kind), self.head)
 
     def __lt__(self, other: Site) -> bool:
@@ -50,20 +48,24 @@ class Site:
 
     @staticmethod
     def parse(text: str) -> Site:
-        """The site written `text`. Raises ValueError for anything else."""
+        """The site written `text`, such as L1H0.
+
+        Raises ValueError for anything else.
+        """
         if text in ("tok_embed", "pos_embed", "unembed"):
             return Site(text)
         if match := re.fullmatch(r"L(\d+)(?:H(\d+)|M)", text):
             layer, head = match.groups()
             return Site("head", int(layer), int(head)) if head else Site("mlp", int(layer))
-        raise ValueError(f"{text!r} is no site: write tok_embed, pos_embed, L0H1, L0M or unembed")
+        raise ValueError(f"unknown site {text!r}; write tok_embed, pos_embed, L0H1, L0M or unembed")
 
 
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Port:
-    """Where a site reads the residual stream: q, k or v of a head, `in` of an MLP or the
-    unembedding.
+    """Where a site reads the stream: q, k or v of a head, `in` of an MLP or the unembedding.
+
+    Raises ValueError for a name that the site's kind does not have.
     """
 
     site: Site
@@ -89,7 +91,10 @@ class Port:
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """What `src` writes and `dst` reads; src is strictly earlier in the forward order."""
+    """What `src` writes and `dst` reads.
+
+    Raises ValueError where src does not come before dst in the forward order.
+    """
 
     src: Site
     dst: Port

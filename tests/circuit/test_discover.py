@@ -9,10 +9,10 @@ from support.compiled import compiled, fresh
 
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.circuit.discovery.attribution import eap_ig, eap_ig_activations, mask_ig
-from rasplab.circuit.discovery.discover import METHODS, discover, set_up
+from rasplab.circuit.discovery.discover import METHODS, discover, experiment_for
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.discovery.exact_path_acdc import acdc
-from rasplab.circuit.discovery.pruning import gates, kept
+from rasplab.circuit.discovery.pruning import gates, open_probability
 from rasplab.circuit.evaluation.curves import curves
 from rasplab.circuit.evaluation.score import Truth, average_precision, roc, score, truth_of
 from rasplab.circuit.patching.pairs import draw_pairs, pairs_of
@@ -27,7 +27,7 @@ def reverse():
 def posed(norm=None, metric="mse", granularity="edge", n=10):
     """A problem on a random model."""
     model = fresh(norm)
-    return set_up(model, METHODS["exact"], draw_pairs(model.domain, n), metric=metric,
+    return experiment_for(model, METHODS["exact"], draw_pairs(model.domain, n), metric=metric,
                   granularity=granularity)  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_path_patching_holds_heads_and_follows_mlps():
     model = fresh(None)
     pairs = draw_pairs(model.domain, 6, lengths=[4])
     scores = discover(model, "path", pairs, metric="mse")
-    found = set_up(model, METHODS["exact"], pairs, metric="mse")
+    found = experiment_for(model, METHODS["exact"], pairs, metric="mse")
     edge_model, w = found.edge_model, found.edge_model.weights
     at = edge_model.writers.index(next(s for s in edge_model.writers if str(s) == "L0H1"))
     stream = found.base.streams[2][0] + found.values[at, 0] - found.base.stacked()[at, 0]
@@ -125,14 +125,14 @@ def test_gates_are_hard_concrete():
     """The chance that a gate is not 0 is what `kept` says."""
     logits = torch.tensor([-2.0, 0.0, 2.0])
     noise = torch.rand(200_000, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose((gates(logits, noise) > 0).float().mean(0), kept(logits), atol=5e-3)
+    assert torch.allclose((gates(logits, noise) > 0).float().mean(0), open_probability(logits), atol=5e-3)
 
 
 def test_a_flat_metric_is_said_not_scored_as_chance(reverse):
     """KL has no gradient at the clean run: EAP with it says so."""
     found = discover(reverse, "eap", metric="kl")
     assert not found.strength.any()
-    assert any("least at the clean run" in note for note in found.notes)
+    assert any("minimum at the clean run" in note for note in found.notes)
     assert any("rank nothing" in note for note in found.notes)
     assert "softmax: 50% of attention rows saturated" in found.health
 
@@ -243,7 +243,7 @@ def test_unlike_things_are_not_compared():
     """Ablations, granularities and models must agree; empty truths have nothing to rank."""
     scores = made([1, 2, 3])
     other = Truth(frozenset("a"), "resample", "edge")
-    with pytest.raises(RaspValueError, match="ask different questions"):
+    with pytest.raises(RaspValueError, match="measure different things"):
         score(scores, other)
     assert score(scores, other, mixed=True).truth == "resample"
     for truth, words in (

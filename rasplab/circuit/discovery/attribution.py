@@ -1,28 +1,37 @@
-"""Methods that follow gradients: EAP, its integrated forms, mask gradients, HISP."""
+"""Gradient methods: EAP, its integrated forms, mask gradients, head importance (HISP).
+
+Each takes a PatchExperiment and gives a score per unit. With D(m) the damage at masks m of the
+units, the slope dD/dm_u at the clean run m = 0 is (replacement - clean write) . dD/d(read of the
+port), which is the attribution of EAP; the other methods average slopes along a path of masks.
+"""
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.patching.experiment import PatchExperiment
 
 POINTS = 11
-"""Of an integral from 0 to 1, both ends among them."""
+"""Evaluation points of an integral from 0 to 1, both ends included."""
 
 
-def eap(experiment: PatchExperiment) -> Tensor:
-    """Edge attribution patching: the change an edge would carry, times the gradient at its reader.
+def eap(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
+    """Edge attribution patching: (replacement - clean write) . gradient at the reader.
 
-    That is the slope of the damage in the edge's mask at the clean run.
+    That is the first-order estimate of the damage of patching the edge alone.
+
     Source: Syed, Rager & Conmy 2023 (arXiv:2310.10348).
     """
     return experiment.gradient(experiment.none)[0]
 
 
-def eap_ig(experiment: PatchExperiment, points: int = POINTS) -> Tensor:
-    """EAP with gradients averaged while the embeddings go from clean to replaced.
+def eap_ig(experiment: PatchExperiment, points: int = POINTS) -> Float[Tensor, " unit"]:
+    """EAP with gradients averaged along the path of embeddings from clean to replaced.
+
+    points  evaluation points of the average, at least 2
 
     Source: Hanna, Pezzelle & Belinkov 2024 (arXiv:2403.17806), "EAP-IG inputs".
     """
@@ -30,67 +39,73 @@ def eap_ig(experiment: PatchExperiment, points: int = POINTS) -> Tensor:
     return _integral(experiment, points, embedded, experiment.delta)
 
 
-def eap_ig_activations(experiment: PatchExperiment, points: int = POINTS) -> Tensor:
-    """EAP with gradients averaged while what the edge's own source layer writes goes from clean to
-    replaced. Costs `points` passes for each half layer.
+def eap_ig_activations(experiment: PatchExperiment, points: int = POINTS) -> Float[Tensor, " unit"]:
+    """EAP with gradients averaged along the path of the source layer's writes, clean to replaced.
+
+    Costs `points` forward and backward passes for each half layer: all heads of a layer, or its
+    MLP, move together.
+
+    points  evaluation points of the average, at least 2
     """
-    found = torch.zeros_like(experiment.none[0])
+    scores = torch.zeros_like(experiment.none[0])
     times = sorted({site.time for site in experiment.units.sources})
     for done, time in enumerate(times, 1):
-        kinds = {str(s) for s in experiment.units.sources if s.time == time}
-        group = _mask(experiment, kinds)
-        found += group[0] * _integral(experiment, points, group)
+        group = _mask(experiment, {str(s) for s in experiment.units.sources if s.time == time})
+        scores += group[0] * _integral(experiment, points, group)
         experiment.meter.report(done, len(times))
-    return found
+    return scores
 
 
-def mask_ig(experiment: PatchExperiment, points: int = POINTS) -> Tensor:
-    """The slope in each edge's mask, averaged while all masks go from 0 to 1 together."""
+def mask_ig(experiment: PatchExperiment, points: int = POINTS) -> Float[Tensor, " unit"]:
+    """Integrated gradients of the masks: slopes averaged while all masks go from 0 to 1 together.
+
+    The scores sum to the damage of patching everything, up to the error of the trapezoid rule.
+
+    points  evaluation points of the average, at least 2
+    """
     return _integral(experiment, points, experiment.none + 1)
 
 
-def hisp(experiment: PatchExperiment) -> Tensor:
-    """Head importance: |change of a site's output . gradient|, averaged over inputs; an edge has
-    the lesser of its two ends.
+def hisp(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
+    """Head importance: mean over inputs of |(replacement - clean write) . gradient at the site|.
 
-    Source: Michel, Levy & Neubig 2019 (arXiv:1905.10650), for MLPs and embeddings too, without
-    their normalisation by layer, which would make every lone head equal.
+    An edge scores the smaller of its two ends.
+
+    Source: Michel, Levy & Neubig 2019 (arXiv:1905.10650), for MLPs and embeddings too, and without
+    their normalisation by layer, which would give every head that is alone in its layer one score.
     """
-    slopes = experiment.gradient(experiment.none, per_input=True)
+    slopes = experiment.gradient_per_input()
     of_site: dict[str, Tensor] = {}
     for slope, site in zip(slopes.T, experiment.units.sources, strict=True):
-        of_site[str(site)] = of_site.get(str(site), 0) + slope
+        of_site[str(site)] = of_site.get(str(site), torch.zeros_like(slope)) + slope
     score = {site: total.abs().mean() for site, total in of_site.items()}
-    return torch.stack([_lesser_end(name, score) for name in experiment.units.names])
+    return torch.stack([_smaller_end(name, score) for name in experiment.units.names])
 
 
-def _lesser_end(name: str, score: dict[str, Tensor]) -> Tensor:
+def _smaller_end(name: str, score: dict[str, Tensor]) -> Tensor:
     src, _, dst = name.partition("->")
     reader = dst.partition(".")[0]
     return torch.minimum(score[src], score[reader]) if reader in score else score[src]
 
 
 def _mask(experiment: PatchExperiment, sources: set[str]) -> Tensor:
-    """Masks [1, unit] that are 1 where the source is one of these."""
-    chosen = [float(str(site) in sources) for site in experiment.units.sources]
-    return torch.tensor([chosen]).to(experiment.values)
+    """Masks [1, unit] that are 1 where the source is in `sources`."""
+    mask = [float(str(site) in sources) for site in experiment.units.sources]
+    return torch.tensor([mask]).to(experiment.values)
 
 
 def _integral(
     experiment: PatchExperiment, points: int, direction: Tensor, offsets: Tensor | None = None
 ) -> Tensor:
-    """The mean gradient [unit] on the way from 0 to `direction`, by the trapezoid rule."""
+    """The mean gradient [unit] at masks from 0 to `direction` [1, unit], by the trapezoid rule."""
     if points < 2:
-        raise RaspValueError(f"an integral takes 2 points or more, not {points}")
+        raise RaspValueError(f"points is {points!r}; an integral takes at least 2")
     weights = torch.ones(points).to(experiment.values)
     weights[0] = weights[-1] = 0.5
     alphas = torch.linspace(0, 1, points).to(experiment.values)
     total = torch.zeros_like(experiment.none[0])
-    for some, w in zip(
-        alphas.split(experiment.variants_per_batch),
-        weights.split(experiment.variants_per_batch),
-        strict=True,
-    ):
-        slopes = experiment.gradient(some[:, None] * direction, offsets)
+    size = experiment.variants_per_batch
+    for alpha, w in zip(alphas.split(size), weights.split(size), strict=True):
+        slopes = experiment.gradient(alpha[:, None] * direction, offsets)
         total = total + (w[:, None] * slopes).sum(0)
     return total / (points - 1)

@@ -1,4 +1,8 @@
-"""discover: a model, a method, an ablation, a metric -> EdgeScores."""
+"""discover: a model, a method, an ablation, a metric -> EdgeScores.
+
+Read METHODS, then `discover`: `experiment_for` draws pairs and sets a PatchExperiment up, the
+method scores its units, and the scores are returned with their cost and with warnings.
+"""
 
 from __future__ import annotations
 
@@ -9,39 +13,48 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.discovery import attribution, pruning
 from rasplab.circuit.discovery import exact_path_acdc as patching
 from rasplab.circuit.discovery.edge_scores import EdgeScores
+from rasplab.circuit.graph import unknown
 from rasplab.circuit.patching.experiment import PatchExperiment, patch_experiment
 from rasplab.circuit.patching.from_bridge import check_edge_model, edge_model_of
 from rasplab.circuit.patching.metrics import FLAT
 from rasplab.circuit.patching.pairs import Pairs, draw_pairs
 
 MAX_SECONDS = 900.0
-"""A run that would take longer on this machine is refused before it starts, unless asked for."""
+"""A run whose estimate is longer is refused before it starts; `max_seconds` of `discover`."""
 
 RESOLUTION = 2.0**-24
-"""Of the clean run's largest logit: a change that float32 would round away counts as none. In
-float64, saturated softmax leaves slopes such as 1e-17, which nobody could measure."""
+"""Scores below this share of the clean run's largest logit count as 0.
+
+It is the rounding error of float32. In float64 a saturated softmax leaves slopes such as 1e-17,
+which are rounding errors too."""
 
 EXACT_PARAMETERS = 5_000_000
-"""Up to so many parameters everything is computed in float64."""
+"""Models of up to this many parameters run in float64, larger ones in float32."""
+
+
+ScoreFunction = Callable[..., Tensor]
+"""A PatchExperiment and settings to scores [unit]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """A discovery method.
 
-    scores       of a Problem [unit]
-    passes       how many forward passes for `units`, a backward one counted as two
-    metric       the one taken for class logits when none is asked; a number's is mse or logit
-    granularity  the only one it has, or empty
-    gradient     what it needs gradients for: "clean" (at the clean run), "path", or nothing
+    scores       takes a PatchExperiment and the method's settings, returns a score per unit
+    passes       the number of forward passes for so many units; a backward pass counts as two
+    metric       the default for class logits; for a single number it is mse instead of kl
+    granularity  the only one it can score, or empty
+    gradient     where it takes gradients: "clean" (at the clean run only), "path", or empty
     """
 
-    scores: Callable[..., torch.Tensor]
+    scores: ScoreFunction
     passes: Callable[[int], float]
     metric: str = "kl"
     granularity: str = ""
@@ -86,37 +99,45 @@ def discover(
     """How important each unit of a model is, by one method.
 
     model        a LensModel, or any TransformerBridge together with `pairs`
-    method       a key of METHODS; settings are its own (thresholds, points, steps)
-    pairs        by default some 48 of all lengths, drawn with `seed`
+    method       a key of METHODS; `settings` are its own (thresholds, points, steps)
+    pairs        by default about 48 of all lengths, drawn with `seed`
+    metric       label, logit, kl or mse; by default the method's
     granularity  node, component, edge (the default) or position
     progress     called with (done, total)
+    max_seconds  the longest run that is started, in seconds; None for any
+
     Raises RaspValueError for an unknown name, a metric that does not fit, a model whose edges
-    cannot be patched, or a cost beyond `max_seconds` (None: any).
+    cannot be patched, or a cost beyond `max_seconds`.
     """
-    chosen = method_of(method)
-    found = set_up(model, chosen, pairs, ablation, metric, granularity, seed, progress)
-    _refuse_long(found, chosen, max_seconds)
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    chosen = METHODS[method]
+    experiment = experiment_for(model, chosen, pairs, ablation, metric, granularity, seed, progress)
+    _refuse_long(experiment, chosen, max_seconds)
     if method == "pruning":
         settings = {"seed": seed} | settings
-    scores = resolved(found, _called(chosen, found, method, settings).detach())
-    notes = (*found.pairs.notes, *_doubts(found, scores))
-    health, more = _health(found, chosen)
-    meter = found.meter
+    raw = _called(chosen, experiment, method, settings)
+    scores = without_rounding_errors(experiment, raw.detach())
+    health, gradient_warnings = _health(experiment, chosen)
     return EdgeScores(
-        method, found.metric.name, ablation, found.units.granularity, seed, found.edge_model.digest,
-        found.units.names, tuple(scores.tolist()), len(found.pairs),
-        meter.forwards, meter.backwards, round(meter.seconds, 4), health, (*notes, *more),
-    )  # fmt: skip
+        method=method,
+        metric=experiment.metric.name,
+        ablation=ablation,
+        granularity=experiment.units.granularity,
+        seed=seed,
+        model=experiment.edge_model.digest,
+        names=experiment.units.names,
+        scores=tuple(scores.tolist()),
+        pairs=len(experiment.pairs),
+        forwards=experiment.meter.forwards,
+        backwards=experiment.meter.backwards,
+        seconds=round(experiment.meter.seconds, 4),
+        health=health,
+        notes=(*experiment.pairs.notes, *_warnings(experiment, scores), *gradient_warnings),
+    )
 
 
-def method_of(name: str) -> Method:
-    """The method called `name`. Raises RaspValueError, with those there are."""
-    if name not in METHODS:
-        raise RaspValueError(f"{name!r} is no method", hint=f"it can be {', '.join(METHODS)}")
-    return METHODS[name]
-
-
-def set_up(
+def experiment_for(
     model: Any,
     chosen: Method,
     pairs: Pairs | None = None,
@@ -126,16 +147,21 @@ def set_up(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> PatchExperiment:
-    """The problem that `discover` solves; its arguments."""
+    """The experiment that `discover` scores; the arguments are those of `discover`.
+
+    Raises RaspValueError as `discover` does.
+    """
     lens = getattr(model, "lens", model)
     if pairs is None:
         if lens is model:
-            raise RaspValueError("a bare bridge has no domain to draw from", hint="pass pairs=")
+            raise RaspValueError(
+                "a bare TransformerBridge has no domain to draw pairs from", hint="pass pairs="
+            )
         pairs = draw_pairs(model.domain, seed=seed, device=model.device)
     if chosen.granularity and granularity not in (None, chosen.granularity):
         raise RaspValueError(
             f"this method scores {chosen.granularity}s, not {granularity}s",
-            hint=f"leave granularity out, or ask for {chosen.granularity}",
+            hint=f"leave granularity out, or use {chosen.granularity}",
         )
     small = sum(p.numel() for p in lens.parameters()) <= EXACT_PARAMETERS
     edge_model = edge_model_of(lens, torch.float64 if small else torch.float32)
@@ -147,57 +173,62 @@ def set_up(
     return patch_experiment(edge_model, pairs, ablation, metric, granularity, progress)
 
 
-def _refuse_long(found: PatchExperiment, chosen: Method, max_seconds: float | None) -> None:
-    """Raise where one timed pass says that the whole would take too long."""
+def _refuse_long(experiment: PatchExperiment, chosen: Method, max_seconds: float | None) -> None:
+    """Raise RaspValueError where one timed pass, times their number, exceeds `max_seconds`."""
     if max_seconds is None:
         return
     start = time.perf_counter()
     with torch.no_grad():
-        found.edge_model.run(found.pairs.clean)
-    passes = chosen.passes(len(found.units))
+        experiment.edge_model.run(experiment.pairs.clean)
+    passes = chosen.passes(len(experiment.units))
     estimate = passes * (time.perf_counter() - start)
     if estimate > max_seconds:
         raise RaspValueError(
             f"this would take about {estimate / 60:.0f} min here: {passes:.0f} forward passes over "
-            f"{len(found.pairs)} pairs for {len(found.units)} units",
+            f"{len(experiment.pairs)} pairs for {len(experiment.units)} units",
             hint="take fewer pairs, another method or granularity, or pass max_seconds=None",
         )
 
 
-def _called(chosen: Method, found: PatchExperiment, method: str, settings: dict) -> torch.Tensor:
+def _called(
+    chosen: Method, experiment: PatchExperiment, method: str, settings: dict[str, Any]
+) -> Tensor:
+    """The method's scores [unit]; RaspValueError for a setting that it does not have."""
     try:
-        return chosen.scores(found, **settings)
+        return chosen.scores(experiment, **settings)
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
         raise RaspValueError(f"{method} has no setting {', '.join(settings)}") from None
 
 
-def resolved(found: PatchExperiment, scores: torch.Tensor) -> torch.Tensor:
-    """The scores as float64, 0 where they are below RESOLUTION."""
-    size = float(found.base.logits[0][found.pairs.counted].abs().max())
+def without_rounding_errors(
+    experiment: PatchExperiment, scores: Float[Tensor, " unit"]
+) -> Float[Tensor, " unit"]:
+    """The scores in float64 on the CPU, 0 where they are below RESOLUTION."""
+    size = float(experiment.base.logits[0][experiment.pairs.counted].abs().max())
     return torch.where(scores.abs() > RESOLUTION * max(1.0, size), scores, 0.0).cpu().double()
 
 
-def _doubts(found: PatchExperiment, scores: torch.Tensor) -> list[str]:
-    """Scores that tell nothing apart, patches that change nothing."""
+def _warnings(experiment: PatchExperiment, scores: Tensor) -> list[str]:
+    """Warnings about patches that change nothing, and scores that are all equal."""
     notes = []
-    if abs(found.full_damage) < 1e-12:
+    if abs(experiment.full_damage) < 1e-12:
         notes.append("patching every edge changes nothing: no edge can be found on these pairs")
     if len(scores) and bool((scores == scores[0]).all()):
         notes.append(f"every score is {float(scores[0]):.3g}: they rank nothing")
     return notes
 
 
-def _health(found: PatchExperiment, chosen: Method) -> tuple[str, list[str]]:
-    """How far gradients reach at the clean run, and a warning where they cannot."""
+def _health(experiment: PatchExperiment, chosen: Method) -> tuple[str, list[str]]:
+    """The shares of zero gradients and saturated attention rows, and warnings about them."""
     if not chosen.gradient:
         return "", []
-    flat = found.metric.name in FLAT
-    slopes = found.gradient(found.none)[0].abs()
+    flat = experiment.metric.name in FLAT
+    slopes = experiment.gradient(experiment.none)[0].abs()
     zero = float((slopes < 1e-12 * max(1.0, float(slopes.max()))).float().mean())
-    largest = torch.cat([p[0].amax(-1) for p in found.base.patterns], 1)  # [batch, head, pos]
-    counted = found.pairs.counted[:, None].expand_as(largest)
+    largest = torch.cat([p[0].amax(-1) for p in experiment.base.patterns], 1)  # [batch, head, pos]
+    counted = experiment.pairs.counted[:, None].expand_as(largest)
     saturated = float((largest[counted] > 1 - 1e-6).float().mean())
     health = (
         f"gradients at the clean run: {zero:.0%} of {len(slopes)} are 0; "
@@ -207,7 +238,7 @@ def _health(found: PatchExperiment, chosen: Method) -> tuple[str, list[str]]:
         return health, []
     if flat:
         return health, [
-            f"{found.metric.name} is least at the clean run, so its gradient there is 0: every "
-            "score is; take label or logit, or an integrated method"
+            f"{experiment.metric.name} has its minimum at the clean run, so every gradient and "
+            "score there is 0; use label or logit, or an integrated method"
         ]
     return health, ["no gradient reaches any edge at the clean run"] if zero == 1 else []

@@ -1,4 +1,4 @@
-"""EdgeScores: what a discovery method says of each unit of a model."""
+"""EdgeScores: the score that a discovery method gives to each unit of a model."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from rasplab.base.errors import FileError
 
 SHOWN = 30
-"""The strongest units, printed."""
+"""How many units are printed, strongest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeScores:
-    """A score per unit; larger in size means more important. Ties stay ties.
+    """A score per unit; the larger its absolute value, the more important the unit.
 
-    method, metric, ablation, granularity, seed   how they were found
+    method, metric, ablation, granularity, seed   the arguments of `discover`
     model     the digest of the model's weights
     names     every unit of the model, in forward order
-    scores    of each: signed where the method's are; `strength` is what ranks
-    pairs     how many inputs; forwards, backwards: passes over all of them; seconds
-    health    of the gradients that were used: shares that are 0; empty where none were
-    notes     what is doubtful, in words
+    scores    of each unit, signed where the method's are; `strength` ranks them
+    pairs     the number of inputs
+    forwards, backwards   passes over all pairs, counted by variant
+    seconds   wall time
+    health    the shares of gradients that are 0 and of saturated attention rows; empty for methods
+              that use no gradients
+    notes     warnings, as sentences
     """
 
     method: str
@@ -42,9 +46,9 @@ class EdgeScores:
     notes: tuple[str, ...] = ()
 
     @property
-    def strength(self) -> np.ndarray:
-        """The size of each score [unit]."""
-        return np.abs(np.array(self.scores))
+    def strength(self) -> Float[np.ndarray, " unit"]:
+        """The absolute value of each score."""
+        return np.abs(np.array(self.scores, np.float64))
 
     def ranked(self) -> list[tuple[str, float]]:
         """Units with their scores, strongest first; ties in forward order."""
@@ -56,23 +60,28 @@ class EdgeScores:
         return frozenset(name for name, _ in self.ranked()[:n])
 
     def to_json(self) -> str:
-        """Everything as text; `from_json` gives equal scores back."""
+        """All fields as JSON text; `from_json` gives equal scores back."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @staticmethod
     def from_json(text: str, where: str = "the text") -> EdgeScores:
-        """The scores of `to_json`. Raises FileError for anything else."""
+        """The scores that `to_json` wrote.
+
+        where  the file's name, for the error
+
+        Raises FileError for any other text.
+        """
         try:
             rows = json.loads(text)
             lists = {name: tuple(rows[name]) for name in ("names", "scores", "notes")}
-            found = EdgeScores(**(rows | lists))
-            assert len(found.names) == len(found.scores)
-            found.strength.sum()
+            loaded = EdgeScores(**(rows | lists))
+            assert len(loaded.names) == len(loaded.scores)
+            loaded.strength.sum()  # raises TypeError or ValueError where a score is no number
         except (ValueError, TypeError, KeyError, AssertionError):
             raise FileError(
                 f"{where} holds no scores", hint="make them: rasplab discover FILE -o F"
             ) from None
-        return found
+        return loaded
 
     def __str__(self) -> str:
         head = (

@@ -1,24 +1,32 @@
-"""Methods that patch and look: exact, path, ACDC."""
+"""Methods that patch exactly: single units, paths, ACDC.
+
+Each takes a PatchExperiment and gives a score per unit, from forward passes alone.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.patching.edge_model import Patch
 from rasplab.circuit.patching.experiment import PatchExperiment
-from rasplab.transformer.sites import Site
+from rasplab.transformer.sites import Edge, Site
 
 THRESHOLDS = 15
-"""Of an ACDC sweep."""
-LEAST = 1e-6
+"""How many thresholds an ACDC sweep has."""
+
+MIN_THRESHOLD = 1e-6
 """The smallest threshold, as a share of the damage of patching everything."""
 
 
-def exact(experiment: PatchExperiment) -> Tensor:
-    """Each unit patched alone: the change in damage. Costs a forward pass per unit."""
+def exact(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
+    """Activation patching: the rise in damage when each unit is patched alone.
+
+    Costs one forward pass per unit.
+    """
     parts = []
     for masks in experiment.single_patches.split(64):
         parts.append(experiment.damage(masks) - experiment.clean_damage)
@@ -26,91 +34,103 @@ def exact(experiment: PatchExperiment) -> Tensor:
     return torch.cat(parts)
 
 
-def acdc(experiment: PatchExperiment, thresholds: int = THRESHOLDS) -> Tensor:
+def acdc(experiment: PatchExperiment, thresholds: int = THRESHOLDS) -> Float[Tensor, " unit"]:
     """The largest threshold at which ACDC keeps a unit; 0 where none does.
 
-    From the output back, a unit is dropped where the damage rises by less than the threshold; what
-    was dropped stays dropped. All thresholds, evenly spaced by ratio up to the damage of patching
-    everything, go side by side, each with its own circuit.
+    From the output back, a unit is dropped if that raises the damage of the circuit so far by less
+    than the threshold tau; dropped units stay dropped. The thresholds are spaced geometrically from
+    MIN_THRESHOLD to 1 times the damage of patching everything, and run side by side, each with its
+    own circuit.
+
+    thresholds  how many, at least 1
+
     Source: Conmy et al. 2023 (arXiv:2304.14997), algorithm 1; one value per unit is our own.
     """
     if thresholds < 1:
-        raise RaspValueError(f"acdc takes 1 threshold or more, not {thresholds}")
+        raise RaspValueError(f"thresholds is {thresholds!r}; acdc takes at least 1")
     scale = max(experiment.full_damage, 1e-12)
-    taus = torch.tensor(np.geomspace(LEAST, 1, thresholds) * scale).to(experiment.values)
+    taus = torch.tensor(np.geomspace(MIN_THRESHOLD, 1, thresholds) * scale).to(experiment.values)
     dropped = experiment.none.repeat(thresholds, 1)
     damage = torch.full_like(taus, experiment.clean_damage)
     n = len(experiment.units)
     for done, unit in enumerate(reversed(range(n)), 1):
         trial = dropped.clone()
         trial[:, unit] = 1
+        # thresholds that have dropped the same units so far share a forward pass
         distinct, which = torch.unique(trial, dim=0, return_inverse=True)
-        found = experiment.damage(distinct)[which]
-        drop = found - damage < taus
+        trial_damage = experiment.damage(distinct)[which]
+        drop = trial_damage - damage < taus
         dropped[:, unit] = drop.to(dropped)
-        damage = torch.where(drop, found, damage)
+        damage = torch.where(drop, trial_damage, damage)
         experiment.meter.report(done, n)
     return ((1 - dropped) * taus[:, None]).amax(0)
 
 
 @torch.no_grad()
-def path(experiment: PatchExperiment) -> Tensor:
+def path(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
     """Path patching: the source's change reaches the port directly and through MLPs alone.
 
-    Heads between the two hold their clean output; what follows the port is recomputed. For
-    neighbours it is exact patching of the edge.
+    Heads between the two keep their clean output; what follows the port is recomputed. Where no MLP
+    lies between the two this is exact patching of the edge.
+
     Source: Wang et al. 2022 (arXiv:2211.00593), section 3.1, with single ports as receivers.
     """
     if experiment.units.granularity != "edge":
-        raise RaspValueError("path patching scores edges", hint="ask for granularity edge")
-    edge_model, found = (
-        experiment.edge_model,
-        torch.zeros(len(experiment.units)).to(experiment.values),
-    )
-    places = {name: i for i, name in enumerate(experiment.units.names)}
+        raise RaspValueError("path patching scores edges only", hint="use granularity edge")
+    edge_model = experiment.edge_model
+    scores = torch.zeros_like(experiment.none[0])
+    index = {name: i for i, name in enumerate(experiment.units.names)}
     for done, src in enumerate(edge_model.writers, 1):
         values = _through_mlps(experiment, src)
-        edges = [e for e in edge_model.edges if e.src == src and str(e) in places]
+        edges = [e for e in edge_model.edges if e.src == src and str(e) in index]
         if edges:
-            mask = torch.stack([_arrivals(experiment, src, e.dst) for e in edges])
-            damage = torch.cat([
-                experiment.metric(edge_model.run(experiment.pairs.clean, Patch(m, values), experiment.base).logits)
-                for m in mask.split(experiment.variants_per_batch)
-            ]).mean(1)  # fmt: skip
+            damage = _arriving_damage(experiment, edges, values)
+            scores[[index[str(e)] for e in edges]] = damage - experiment.clean_damage
             experiment.meter.forwards += len(edges) + 1
-            found[[places[str(e)] for e in edges]] = damage - experiment.clean_damage
         experiment.meter.report(done, len(edge_model.writers))
-    return found
+    return scores
+
+
+def _arriving_damage(experiment: PatchExperiment, edges: list[Edge], values: Tensor) -> Tensor:
+    """The damage [edge] when the port of each edge alone reads `values`."""
+    masks = torch.stack([_arrivals(experiment, edge) for edge in edges])
+    damage = []
+    for mask in masks.split(experiment.variants_per_batch):
+        patch = Patch(mask, values)
+        run = experiment.edge_model.run(experiment.pairs.clean, patch, experiment.base)
+        damage.append(experiment.metric(run.logits))
+    return torch.cat(damage).mean(1)
 
 
 def _through_mlps(experiment: PatchExperiment, src: Site) -> Tensor:
-    """What each site writes when `src` is replaced, heads hold, and MLPs follow."""
+    """The writes of all sites when `src` is replaced, later MLPs follow and heads stay clean.
+
+    Two kinds of edges are masked: from `src` into MLPs, which then read its replacement; and from
+    those MLPs into heads, which then read the MLPs' clean writes and so keep their own.
+    """
     edge_model, clean = experiment.edge_model, experiment.base.stacked()
     mask = torch.zeros(1, len(edge_model.edges)).to(clean)
     for edge, i in edge_model.index.items():
-        later_mlp = edge.src.kind == "mlp" and edge.src.time > src.time
-        if edge.src == src and edge.dst.site.kind == "mlp":
-            mask[0, i] = 1
-        elif later_mlp and edge.dst.site.kind == "head":
-            mask[0, i] = 1  # and carries its clean write, so that heads hold
-    values = clean.clone()
-    at = edge_model.writers.index(src)
+        into_mlp = edge.src == src and edge.dst.site.kind == "mlp"
+        into_head = _follows(edge.src, src) and edge.dst.site.kind == "head"
+        mask[0, i] = float(into_mlp or into_head)
+    values, at = clean.clone(), edge_model.writers.index(src)
     values[at] = experiment.values[at]
-    followed = (
-        edge_model.run(experiment.pairs.clean, Patch(mask, values), experiment.base)
-        .stacked()
-        .clone()
-    )
-    followed[at] = experiment.values[at]
-    return followed
+    run = edge_model.run(experiment.pairs.clean, Patch(mask, values), experiment.base)
+    writes = run.stacked().clone()
+    writes[at] = experiment.values[at]
+    return writes
 
 
-def _arrivals(experiment: PatchExperiment, src: Site, port) -> Tensor:
-    """The mask [edge] of `src` and of the MLPs after it, into `port`."""
-    edge_model = experiment.edge_model
-    mask = torch.zeros(len(edge_model.edges)).to(experiment.values)
-    for edge, i in edge_model.index.items():
-        follows = edge.src.kind == "mlp" and edge.src.time > src.time
-        if edge.dst == port and (edge.src == src or follows):
+def _follows(site: Site, src: Site) -> bool:
+    """Whether `site` is an MLP that comes after `src`."""
+    return site.kind == "mlp" and site.time > src.time
+
+
+def _arrivals(experiment: PatchExperiment, target: Edge) -> Tensor:
+    """The mask [edge] of the edges from target's source, and from MLPs after it, into its port."""
+    mask = torch.zeros(len(experiment.edge_model.edges)).to(experiment.values)
+    for edge, i in experiment.edge_model.index.items():
+        if edge.dst == target.dst and (edge.src == target.src or _follows(edge.src, target.src)):
             mask[i] = 1
     return mask

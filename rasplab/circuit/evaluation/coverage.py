@@ -1,4 +1,4 @@
-"""What a batch exercises of a program: lengths, positions, values, branches."""
+"""Coverage: which lengths, values, selections and branches of a program a batch exercises."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from rasplab.program.graph import Map, Program
 from rasplab.program.inputs import even_ids
 
 REFERENCE = 4000
-"""Random inputs that say which values and branches a domain has at all."""
+"""How many random inputs show which values and branches occur in a domain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A node of the program: how much of what occurs in the domain occurs in the batch.
+    """One node of the program: how many of the domain's values occur in the batch.
 
-    seen, known  values of an s-op; of a selector, which of "selects nothing", "one", "several"
-    missing      what does not occur in the batch, as text
+    seen, known  numbers of values of an s-op in the batch and in the domain; of a selector, of the
+                 classes "selects nothing", "selects one", "selects several"
+    missing      the values that do not occur in the batch, as text
     """
 
     label: str
@@ -37,9 +38,9 @@ class Part:
 class Coverage:
     """What a batch exercises.
 
-    lengths   how many inputs of each length from 1 on
-    parts     the program's nodes, in order; constants are left out
-    notes     what stays silent, in words: a doubt about every score on this batch
+    lengths   how many inputs have each length from 1 on
+    parts     the program's nodes, in order, without constants
+    notes     what the batch never exercises, as sentences: scores on it say nothing about that
     """
 
     lengths: tuple[int, ...]
@@ -53,20 +54,23 @@ class Coverage:
 
 
 def coverage(program: Program, domain: Domain, pairs: Pairs, seed: int = 0) -> Coverage:
-    """What the clean inputs of `pairs` exercise, held against some 4000 random inputs."""
+    """What the clean inputs of `pairs` exercise, compared with about 4000 random inputs.
+
+    seed  of the random inputs
+    """
     tokens, real = pairs.clean.tokens.cpu().numpy(), pairs.clean.real.cpu().numpy()
     lengths = real.sum(1) - 1
     groups = [tokens[lengths == n, 1 : n + 1] - 1 for n in range(1, domain.max_len + 1)]
     counts = tuple(map(len, groups))
-    mine = _seen(program, domain, [g for g in groups if len(g)])
+    seen = _seen(program, domain, [g for g in groups if len(g)])
     rng = stream(seed, "coverage")
     known = _seen(program, domain, even_ids(domain, REFERENCE, rng))
-    parts = tuple(_part(program, i, mine[i], known[i] | mine[i]) for i in sorted(known))
+    parts = tuple(_part(program, i, seen[i], known[i] | seen[i]) for i in sorted(known))
     return Coverage(counts, parts, (*_length_notes(counts), *_part_notes(program, parts, known)))
 
 
 def _seen(program: Program, domain: Domain, groups: Iterable[np.ndarray]) -> dict[int, set[str]]:
-    """By node: the values it takes; of a selector, how its rows select."""
+    """By node: the values it takes, as text; of a selector, the classes of its rows."""
     seen: dict[int, set[str]] = {}
     for ids in groups:
         trace = evaluate_batch(program, ids, domain.vocab, domain.causal)
@@ -97,7 +101,7 @@ def _length_notes(counts: tuple[int, ...]) -> list[str]:
 
 
 def _part_notes(program: Program, parts: tuple[Part, ...], known: dict[int, set]) -> list[str]:
-    """Nodes that vary in the domain and not in the batch; branches that are never taken."""
+    """Notes on nodes that vary in the domain but not in the batch, and on branches never taken."""
     conditions = {n.args[0] for n in program.nodes if isinstance(n, Map) and n.fn == "if"}
     notes = []
     for i, part in zip(sorted(known), parts, strict=True):

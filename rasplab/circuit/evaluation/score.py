@@ -1,30 +1,33 @@
-"""How well scores find a true circuit: areas, a random null, intervals."""
+"""Score: how well EdgeScores rank the units of a true circuit above the others.
+
+Read `truth_of`, then `score`: areas under curves, a null of random orders, a bootstrap interval.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from rasplab.base.errors import RaspValueError
 from rasplab.base.stats import bootstrap_counts, percentiles
 from rasplab.circuit.discovery.edge_scores import EdgeScores
+from rasplab.circuit.effective import effective_units
 from rasplab.circuit.graph import Circuit, true_units
-
-if TYPE_CHECKING:
-    from rasplab.model.bridge import LensModel
+from rasplab.circuit.structural import circuit_of, position_units
+from rasplab.model.bridge import LensModel
 
 STRUCTURAL = "structural"
-"""The truth that needs no ablation."""
+"""The `ablation` of the truth that is read off the weights and needs none."""
 
 RESAMPLES = 1000
-"""Of the bootstrap, and random orders of the null."""
+"""Resamples of the bootstrap, and random orders of the null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The units that are in the circuit, and by which ablation that is so (or `structural`)."""
+    """The units in the true circuit, and the ablation that decided it (or `structural`)."""
 
     units: frozenset[str]
     ablation: str
@@ -36,11 +39,12 @@ class Score:
     """How well one EdgeScores ranks the units of a truth above the others.
 
     auc          area under the ROC curve, ties at their average rank: 1 perfect, 0.5 chance
-    pessimistic  the same with every tie counted against
-    low, high    95% bootstrap interval of auc: units in and out of the truth, resampled apart
-    null_high    what 97.5% of random orders do not reach; p: the share that reach auc
-    ap           average precision (area under precision and recall), ties entering together
-    ap_pessimistic, ap_null   with every tie counted against; the mean of random orders
+    pessimistic  auc with every tie counted as an error
+    low, high    95% bootstrap interval of auc; true and other units are resampled apart
+    null_high    the 97.5% quantile of auc under random orders
+    p            the share of random orders whose auc is at least that of the scores
+    ap           average precision (area under precision over recall), ties entering together
+    ap_pessimistic, ap_null   ap with every tie counted as an error; its mean under random orders
     n_true, n_units   sizes of the truth and of the model
     """
 
@@ -78,20 +82,21 @@ class Score:
 def truth_of(
     model: LensModel, ablation: str = STRUCTURAL, granularity: str = "edge", seed: int = 0
 ) -> Truth:
-    """The truth of a model: `structural` (compiled models only), or effective under an ablation.
+    """The true units of a model, structural or effective.
+
+    ablation  "structural": read off the layout of a compiled model; else one of ABLATIONS: the
+              units whose single exact patch moves an output (`effective_units`)
+    seed      of the pairs of an effective truth
 
     Raises RaspValueError for structural truth of a model that was not compiled.
     """
-    from rasplab.circuit.effective import effective_units
-    from rasplab.circuit.structural import circuit_of, position_units
-
     if ablation != STRUCTURAL:
-        found = effective_units(model, None, ablation, granularity, seed)
-        return Truth(found, ablation, granularity)
+        units = effective_units(model, None, ablation, granularity, seed)
+        return Truth(units, ablation, granularity)
     if model.compiled is None:
         raise RaspValueError(
-            "this model was not compiled: no structural truth is known",
-            hint="take an effective truth, by an ablation",
+            "this model was not compiled: it has no structural truth",
+            hint="use an effective truth: name an ablation",
         )
     if granularity == "position":
         return Truth(position_units(model.compiled), ablation, granularity)
@@ -99,16 +104,19 @@ def truth_of(
 
 
 def as_truth(circuit: Circuit, ablation: str = STRUCTURAL, granularity: str = "edge") -> Truth:
-    """A circuit as a truth."""
+    """The units of a circuit, as the truth that `ablation` decided."""
     return Truth(true_units(circuit, granularity), ablation, granularity)
 
 
 def score(
     scores: EdgeScores, truth: Truth, mixed: bool = False, seed: int = 0, resamples: int = RESAMPLES
 ) -> Score:
-    """Hold scores against a truth of the same granularity.
+    """Compare scores with a truth of the same granularity.
 
-    mixed  compare scores of one ablation with an effective truth of another all the same
+    mixed      allow scores of one ablation with the effective truth of another
+    seed       of the bootstrap and of the random orders
+    resamples  of the bootstrap, and number of random orders
+
     Raises RaspValueError for mixed ablations or granularities, a truth with units that the scores
     do not have, or one that is empty or everything: then there is nothing to rank.
     """
@@ -118,37 +126,49 @@ def score(
     auc = float(wins.mean())
     low, high = _interval(wins, rng, resamples)
     null = np.array([_wins(*_split(strength, rng, inside.sum())).mean() for _ in range(resamples)])
+    orders = (rng.permutation(inside) for _ in range(resamples // 5))
+    ap_null = [average_precision(strength, order) for order in orders]
     return Score(
-        scores.method, scores.ablation, truth.ablation, truth.granularity, auc,
-        float((wins == 1).mean()), low, high, float(np.quantile(null, 0.975)),
-        float((null >= auc).mean()), average_precision(strength, inside),
-        average_precision(strength, inside, pessimistic=True),
-        float(np.mean([average_precision(strength, rng.permutation(inside))
-                       for _ in range(resamples // 5)])),
-        int(inside.sum()), len(inside),
-    )  # fmt: skip
+        method=scores.method,
+        ablation=scores.ablation,
+        truth=truth.ablation,
+        granularity=truth.granularity,
+        auc=auc,
+        pessimistic=float((wins == 1).mean()),
+        low=low,
+        high=high,
+        null_high=float(np.quantile(null, 0.975)),
+        p=float((null >= auc).mean()),
+        ap=average_precision(strength, inside),
+        ap_pessimistic=average_precision(strength, inside, pessimistic=True),
+        ap_null=float(np.mean(ap_null)),
+        n_true=int(inside.sum()),
+        n_units=len(inside),
+    )
 
 
 def _inside(scores: EdgeScores, truth: Truth, mixed: bool) -> np.ndarray:
     """bool [unit]: those in the truth."""
     if scores.granularity != truth.granularity:
-        raise RaspValueError(f"the scores are of {scores.granularity}s, the truth of "
-                             f"{truth.granularity}s", hint="ask for one granularity")  # fmt: skip
+        raise RaspValueError(
+            f"the scores are of {scores.granularity}s, the truth of {truth.granularity}s",
+            hint="use one granularity for both",
+        )
     if truth.ablation not in (STRUCTURAL, scores.ablation) and not mixed:
         raise RaspValueError(
             f"the scores are by {scores.ablation} ablation, the truth by {truth.ablation}: they "
-            "ask different questions",
-            hint="score against that ablation's truth, or say mixed (--mixed)",
+            "measure different things",
+            hint="score against the truth of that ablation, or pass mixed=True (--mixed)",
         )
-    strange = sorted(truth.units - set(scores.names))
-    if strange:
-        raise RaspValueError(f"the scores know no {strange[0]}: they are of another model")
+    missing = sorted(truth.units - set(scores.names))
+    if missing:
+        raise RaspValueError(f"the scores do not have {missing[0]}: they are of another model")
     inside = np.array([name in truth.units for name in scores.names])
     if inside.all() or not inside.any():
         size = "no unit" if not inside.any() else "every unit"
         raise RaspValueError(
             f"{size} is in the {truth.ablation} truth: there is nothing to rank",
-            hint="take structural truth, or an ablation under which some edges matter",
+            hint="use structural truth, or an ablation under which some edges matter",
         )
     return inside
 
@@ -159,14 +179,14 @@ def _wins(inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
     return (a > b) + 0.5 * (a == b)
 
 
-def _split(strength: np.ndarray, rng, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _split(strength: np.ndarray, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     """The scores of `n` random units, and of the others."""
     order = rng.permutation(len(strength))
     return strength[order[:n]], strength[order[n:]]
 
 
-def _interval(wins: np.ndarray, rng, resamples: int) -> tuple[float, float]:
-    """The middle 95% of the mean over resampled rows and columns."""
+def _interval(wins: np.ndarray, rng: np.random.Generator, resamples: int) -> tuple[float, float]:
+    """The percentile bootstrap interval of the mean of `wins`, its rows and columns resampled."""
     n, m = wins.shape
     rows = bootstrap_counts(n, resamples, rng) / n
     columns = bootstrap_counts(m, resamples, rng) / m
@@ -175,27 +195,34 @@ def _interval(wins: np.ndarray, rng, resamples: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def average_precision(strength: np.ndarray, inside: np.ndarray, pessimistic: bool = False) -> float:
-    """Mean over the units inside of the precision when each is reached, strongest first.
+def average_precision(
+    strength: Float[np.ndarray, " unit"],
+    inside: Bool[np.ndarray, " unit"],
+    pessimistic: bool = False,
+) -> float:
+    """The mean, over the units inside, of the precision when each is reached, strongest first.
 
-    Units that tie are reached together; with `pessimistic`, those outside first.
+    pessimistic  among units that tie, those outside come first; else all are reached together
     """
     order = np.lexsort((inside, -strength))
     hits, ranked = inside[order], strength[order]
-    found, reached = np.cumsum(hits), np.arange(1, len(hits) + 1)
+    true, reached = np.cumsum(hits), np.arange(1, len(hits) + 1)
     if not pessimistic:
         last = np.searchsorted(-ranked, -ranked, side="right") - 1
-        found, reached = found[last], reached[last]
-    return float((found / reached)[hits].mean())
+        true, reached = true[last], reached[last]
+    return float((true / reached)[hits].mean())
 
 
-def roc(scores: EdgeScores, truth: Truth, mixed: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """The ROC curve: false and true positive rates, from (0, 0) to (1, 1); ties are straight
-    lines.
+def roc(
+    scores: EdgeScores, truth: Truth, mixed: bool = False
+) -> tuple[Float[np.ndarray, " threshold"], Float[np.ndarray, " threshold"]]:
+    """The ROC curve: false and true positive rates, from (0, 0) to (1, 1).
+
+    One point per distinct strength, so that ties are straight lines.
     """
     inside = _inside(scores, truth, mixed)
     levels = np.unique(scores.strength)[::-1]
-    taken = scores.strength[None] >= levels[:, None]
-    true = np.concatenate([[0], (taken & inside).sum(1) / inside.sum()])
-    false = np.concatenate([[0], (taken & ~inside).sum(1) / (~inside).sum()])
+    above = scores.strength[None] >= levels[:, None]
+    true = np.concatenate([[0], (above & inside).sum(1) / inside.sum()])
+    false = np.concatenate([[0], (above & ~inside).sum(1) / (~inside).sum()])
     return false, true

@@ -1,15 +1,20 @@
-"""A model, pairs, an ablation and a metric: damage of any set of patched units."""
+"""PatchExperiment: a model, pairs, an ablation and a metric -> the damage of any patched units.
+
+`patch_experiment` runs the clean inputs and fixes what patched edges carry; every discovery method
+then asks for `damage` (exact patching) or `gradient` (attribution) at masks of units.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from rasplab.base.errors import RaspValueError
+from rasplab.circuit.graph import unknown
 from rasplab.circuit.patching.edge_model import EdgeModel, EdgeRun, Patch
 from rasplab.circuit.patching.metrics import Metric, metric_of
 from rasplab.circuit.patching.pairs import Pairs
@@ -21,12 +26,13 @@ ABLATIONS = ("zero", "mean", "resample", "resample_positions")
 position; what it carries on the corrupted input; the same with the positions in another order."""
 
 FLOATS = 1 << 19
-"""Floats of the widest activation over all variants of one forward pass: what stays in the caches
-of a CPU (measured on dyck1: 6 times as quick as eight times as many)."""
+"""Floats of the widest activation over all variants of one forward pass.
+
+So much stays in the caches of a CPU: measured on dyck1, 6 times as fast as 8 times as many."""
 
 
 class Meter:
-    """What a run costs: forward and backward passes over the pairs, seconds; and its progress."""
+    """Counts forward and backward passes over the pairs, measures seconds, reports progress."""
 
     def __init__(self, progress: Callable[[int, int], None] | None = None):
         self.forwards, self.backwards, self._start = 0, 0, time.perf_counter()
@@ -34,20 +40,20 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Since the start."""
+        """Seconds since the meter was made."""
         return time.perf_counter() - self._start
 
     def report(self, done: int, total: int) -> None:
-        """Tell who watches."""
+        """Call the progress function, where there is one."""
         if self._progress:
             self._progress(done, total)
 
 
 @dataclass(frozen=True, eq=False)
 class PatchExperiment:
-    """Everything that a method needs.
+    """Everything that a discovery method needs.
 
-    values  what patched edges carry [site, 1, batch, pos, d_model]
+    values  what patched edges carry
     base    the clean run
     """
 
@@ -56,24 +62,22 @@ class PatchExperiment:
     ablation: str
     metric: Metric
     units: Units
-    values: Tensor
+    values: Float[Tensor, "site 1 batch pos d_model"]
     base: EdgeRun
     meter: Meter
 
     @torch.no_grad()
-    def damage(self, masks: Tensor, values: Tensor | None = None, per_input: bool = False):
-        """Damage [variant] (or [variant, batch]) with the units' masks [variant, unit]."""
+    def damage(self, masks: Float[Tensor, "variant unit"]) -> Float[Tensor, " variant"]:
+        """The damage of each variant, as a mean over inputs."""
         parts = []
-        for some in masks.split(self.variants_per_batch):
-            parts.append(self.metric(self.run(some, values).logits))
-            self.meter.forwards += len(some)
-        damage = torch.cat(parts)
-        return damage if per_input else damage.mean(1)
+        for part in masks.split(self.variants_per_batch):
+            parts.append(self.metric(self.run(part).logits).mean(1))
+            self.meter.forwards += len(part)
+        return torch.cat(parts)
 
-    def run(self, masks: Tensor, values: Tensor | None = None) -> EdgeRun:
-        """The run of each variant, from the first edge on that differs from the clean run."""
-        mask = self.units.spread(masks.to(self.values.dtype))
-        patch = Patch(mask, self.values if values is None else values)
+    def run(self, masks: Float[Tensor, "variant unit"]) -> EdgeRun:
+        """The run of each variant; what comes before the first patched edge is the clean run's."""
+        patch = Patch(self.units.spread(masks.to(self.values.dtype)), self.values)
         return self.edge_model.run(self.pairs.clean, patch, self.base)
 
     @property
@@ -83,50 +87,62 @@ class PatchExperiment:
 
     @property
     def full_damage(self) -> float:
-        """How much worse the run with every unit patched is."""
+        """How much the damage rises when every unit is patched."""
         return float(self.damage(self.none + 1)) - self.clean_damage
 
-    def gradient(self, masks: Tensor, offsets: Tensor | None = None, per_input: bool = False):
-        """How the damage grows with each unit's mask [variant, unit], at `masks`.
+    def gradient(
+        self,
+        masks: Float[Tensor, "variant unit"],
+        offsets: Float[Tensor, "site 1 batch pos d_model"] | None = None,
+    ) -> Float[Tensor, "variant unit"]:
+        """The derivative of the mean damage with respect to each unit's mask, at `masks`.
 
-        offsets    what masked edges carry in addition, instead of the ablation's values
-        per_input  the slope of each input's own damage [batch, unit], for one variant
+        offsets  what masked edges carry in addition, instead of the ablation's values
         """
         masks = masks.to(self.values.dtype).detach().requires_grad_()
         damage = self.differentiable(masks, offsets)
         with few_threads(self.values.shape[-1]):
-            if per_input:
-                each = torch.eye(len(self.pairs), dtype=damage.dtype, device=damage.device)
-                found = torch.autograd.grad(damage[0], masks, each, is_grads_batched=True)
-                return found[0][:, 0]
             return torch.autograd.grad(damage.mean(1).sum(), masks)[0]
 
-    def differentiable(self, masks: Tensor, offsets: Tensor | None = None) -> Tensor:
-        """Damage [variant, batch] that torch can differentiate with respect to `masks`."""
-        patch = Patch(self.units.spread(masks), None if offsets is not None else self.values,
-                      offsets)  # fmt: skip
+    def gradient_per_input(self) -> Float[Tensor, "batch unit"]:
+        """The derivative of each input's own damage, at the clean run."""
+        masks = self.none.requires_grad_()
+        damage = self.differentiable(masks)
+        one_hot = torch.eye(len(self.pairs), dtype=damage.dtype, device=damage.device)
+        with few_threads(self.values.shape[-1]):
+            slopes = torch.autograd.grad(damage[0], masks, one_hot, is_grads_batched=True)
+        return slopes[0][:, 0]
+
+    def differentiable(
+        self,
+        masks: Float[Tensor, "variant unit"],
+        offsets: Float[Tensor, "site 1 batch pos d_model"] | None = None,
+    ) -> Float[Tensor, "variant batch"]:
+        """The damage on each input, which torch can differentiate with respect to `masks`."""
+        values = self.values if offsets is None else None
+        patch = Patch(self.units.spread(masks), values, offsets)
         self.meter.forwards += len(masks)
         self.meter.backwards += len(masks)
         return self.metric(self.edge_model.run(self.pairs.clean, patch).logits)
 
     @property
-    def none(self) -> Tensor:
-        """The masks [1, unit] of the clean run."""
+    def none(self) -> Float[Tensor, "1 unit"]:
+        """The masks of the clean run: all 0."""
         return torch.zeros(1, len(self.units), dtype=self.values.dtype, device=self.values.device)
 
     @property
-    def single_patches(self) -> Tensor:
-        """The masks [unit, unit] that patch one unit each."""
+    def single_patches(self) -> Float[Tensor, "unit unit"]:
+        """The masks that patch one unit each."""
         return torch.eye(len(self.units), dtype=self.values.dtype, device=self.values.device)
 
     @property
-    def delta(self) -> Tensor:
-        """What changes at each site from the clean run to the replacement."""
+    def delta(self) -> Float[Tensor, "site 1 batch pos d_model"]:
+        """Replacement minus clean write, at each site."""
         return self.values - self.base.stacked()
 
     @property
     def variants_per_batch(self) -> int:
-        """Variants in one forward pass."""
+        """How many variants one forward pass takes, by FLOATS."""
         n, t = self.pairs.clean.tokens.shape
         d_model, n_heads = self.edge_model.weights.W_E.shape[1], self.edge_model.n_heads
         widest = max(3 * n_heads * d_model, n_heads * t, self.edge_model.weights.W_in.shape[-1])
@@ -142,21 +158,28 @@ def patch_experiment(
     granularity: str = "edge",
     progress: Callable[[int, int], None] | None = None,
 ) -> PatchExperiment:
-    """Set a problem up: the clean run, and what patched edges carry. Raises RaspValueError."""
+    """Run the clean inputs, and fix what patched edges carry and how damage is measured.
+
+    ablation, metric, granularity  one of ABLATIONS, metrics.METRICS, graph.GRANULARITIES
+    progress                       called by `meter.report` with (done, total)
+
+    Raises RaspValueError for an unknown one, or a metric that does not fit the model's output.
+    """
     base = edge_model.run(pairs.clean)
     values = replacements(edge_model, pairs, ablation, base)
     units = units_of(edge_model, granularity, pairs.clean.tokens.shape[1])
-    everything = torch.ones(1, len(edge_model.edges), dtype=values.dtype, device=values.device)
-    ablated = edge_model.run(pairs.clean, Patch(everything, values)).logits
-    chosen = metric_of(metric, base.logits[0], ablated[0], pairs.counted)
-    return PatchExperiment(
-        edge_model, pairs, ablation, chosen, units, values, base, Meter(progress)
-    )
+    all_edges = torch.ones(1, len(edge_model.edges), dtype=values.dtype, device=values.device)
+    ablated = edge_model.run(pairs.clean, Patch(all_edges, values)).logits
+    damage = metric_of(metric, base.logits[0], ablated[0], pairs.counted)
+    meter = Meter(progress)
+    return PatchExperiment(edge_model, pairs, ablation, damage, units, values, base, meter)
 
 
 @torch.no_grad()
-def replacements(edge_model: EdgeModel, pairs: Pairs, ablation: str, base: EdgeRun) -> Tensor:
-    """What patched edges carry [site, 1, batch, pos, d_model]."""
+def replacements(
+    edge_model: EdgeModel, pairs: Pairs, ablation: str, base: EdgeRun
+) -> Float[Tensor, "site 1 batch pos d_model"]:
+    """What patched edges carry under `ablation`; `base` is the clean run."""
     writes = base.stacked()
     match ablation:
         case "zero":
@@ -168,6 +191,6 @@ def replacements(edge_model: EdgeModel, pairs: Pairs, ablation: str, base: EdgeR
         case "resample":
             return edge_model.run(pairs.corrupt).stacked()
         case "resample_positions":
-            corrupt = type(pairs.corrupt)(pairs.corrupt.tokens, pairs.shuffled, pairs.corrupt.real)
+            corrupt = replace(pairs.corrupt, positions=pairs.shuffled)
             return edge_model.run(corrupt).stacked()
-    raise RaspValueError(f"{ablation!r} is no ablation", hint=f"it can be {', '.join(ABLATIONS)}")
+    raise unknown("ablation", ablation, ABLATIONS)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
@@ -16,27 +17,27 @@ from rasplab.program.domain import Domain
 from rasplab.program.inputs import random_rows
 
 FEW_PAIRS = 48
-"""Pairs drawn when nothing else is asked."""
+"""How many pairs are drawn by default."""
 
 TRIES = 20
-"""How often a corrupted input that equals its clean one is drawn anew."""
+"""How often a corrupted input that equals its clean one is redrawn at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Clean and corrupted inputs side by side; shorter ones are filled up with BOS at the end.
+    """Clean and corrupted inputs side by side; shorter ones are padded with BOS at the end.
 
-    clean, corrupt  what the model reads, of equal lengths row by row
-    shuffled        positions [batch, pos] for the corrupted run under `resample_positions`: each
-                    input's own positions in another order, BOS in its place
-    counted         bool [batch, pos]: where outputs count
-    notes           what is doubtful about them, in words
+    clean, corrupt  what the model reads
+    shuffled        positions for the corrupted run under `resample_positions`: those of each input
+                    in another order, BOS first
+    counted         where outputs count
+    notes           warnings about these pairs, as sentences
     """
 
     clean: Inputs
     corrupt: Inputs
-    shuffled: Tensor
-    counted: Tensor
+    shuffled: Int[Tensor, "batch pos"]
+    counted: Bool[Tensor, "batch pos"]
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -44,17 +45,9 @@ class Pairs:
 
     def rows(self, start: int, stop: int) -> Pairs:
         """The pairs from `start` to `stop`."""
-        return Pairs(
-            _rows(self.clean, start, stop),
-            _rows(self.corrupt, start, stop),
-            self.shuffled[start:stop],
-            self.counted[start:stop],
-            self.notes,
-        )
-
-
-def _rows(inputs: Inputs, start: int, stop: int) -> Inputs:
-    return Inputs(*(getattr(inputs, f.name)[start:stop] for f in fields(Inputs)))
+        part = slice(start, stop)
+        clean, corrupt = self.clean[part], self.corrupt[part]
+        return Pairs(clean, corrupt, self.shuffled[part], self.counted[part], self.notes)
 
 
 def draw_pairs(
@@ -64,31 +57,34 @@ def draw_pairs(
     lengths: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
 ) -> Pairs:
-    """About `n` random pairs over a domain: BOS in front, each length alike often.
+    """About `n` random pairs over a domain, each length equally often; BOS is put in front.
 
-    lengths  by default 1 to the domain's longest
-    Raises RaspValueError where no two inputs differ, or a length is not the domain's.
+    lengths  of the inputs in tokens; by default 1 to the domain's longest
+
+    Raises RaspValueError for a vocabulary of one token, or a length outside the domain.
     """
-    wanted = sorted(set(lengths or range(1, domain.max_len + 1)))
-    if not all(1 <= m <= domain.max_len for m in wanted):
-        raise RaspValueError(f"lengths {wanted} are not all from 1 to {domain.max_len}")
+    lengths = sorted(set(lengths or range(1, domain.max_len + 1)))
+    if not all(1 <= m <= domain.max_len for m in lengths):
+        raise RaspValueError(f"lengths {lengths} are not all from 1 to {domain.max_len}")
     if len(domain.vocab) == 1:
         raise RaspValueError(
             "a vocabulary of one token has no corrupted inputs", hint="compile for two tokens"
         )
-    rng, share = np.random.default_rng(seed), -(-n // len(wanted))
-    groups = [_differing(len(domain.vocab), share, m, rng) for m in wanted]
+    rng, share = np.random.default_rng(seed), -(-n // len(lengths))
+    groups = [_differing(len(domain.vocab), share, m, rng) for m in lengths]
     return pairs_of(
-        _filled([clean for clean, _ in groups], wanted[-1]),
-        _filled([corrupt for _, corrupt in groups], wanted[-1]),
-        np.repeat(wanted, share) + 1,
+        _padded([clean for clean, _ in groups], lengths[-1]),
+        _padded([corrupt for _, corrupt in groups], lengths[-1]),
+        np.repeat(lengths, share) + 1,
         seed,
         device=device,
     )
 
 
-def _differing(n_vocab: int, count: int, n_pos: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Two random inputs [count, n_pos] each, row by row different."""
+def _differing(
+    n_vocab: int, count: int, n_pos: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of random inputs [count, n_pos]; equal rows remain only after TRIES redraws."""
     clean = random_rows(n_vocab, count, n_pos, rng)
     corrupt = random_rows(n_vocab, count, n_pos, rng)
     for _ in range(TRIES):
@@ -100,8 +96,9 @@ def _differing(n_vocab: int, count: int, n_pos: int, rng) -> tuple[np.ndarray, n
 
 
 def draw_longer(domain: Domain, n: int, seed: int = 0, device: torch.device | str = "cpu") -> Pairs:
-    """About `n` random pairs whose corrupted input may be longer than the clean one, never shorter:
-    so parts that depend on the length alone carry something else.
+    """`n` random pairs whose corrupted input is at least as long as the clean one.
+
+    Parts that depend on the length alone then carry something else in the corrupted run.
     """
     rng, longest = stream(seed, "longer pairs"), domain.max_len
     clean_lengths = rng.integers(1, longest + 1, n)
@@ -120,24 +117,26 @@ def draw_longer(domain: Domain, n: int, seed: int = 0, device: torch.device | st
     return Pairs(clean, corrupt, corrupt.positions, counted)
 
 
-def _filled(groups: list[np.ndarray], longest: int) -> np.ndarray:
+def _padded(groups: list[np.ndarray], longest: int) -> np.ndarray:
     """The model's ids with BOS in front: [batch, longest + 1], 0 after the end."""
     rows = [np.pad(ids + 1, ((0, 0), (1, longest - ids.shape[1]))) for ids in groups]
     return np.concatenate(rows)
 
 
 def pairs_of(
-    clean: np.ndarray,
-    corrupt: np.ndarray,
-    lengths: np.ndarray | None = None,
+    clean: Int[np.ndarray, "batch pos"],
+    corrupt: Int[np.ndarray, "batch pos"],
+    lengths: Int[np.ndarray, " batch"] | None = None,
     seed: int = 0,
-    counted: np.ndarray | None = None,
+    counted: Bool[np.ndarray, "batch pos"] | None = None,
     device: torch.device | str = "cpu",
 ) -> Pairs:
-    """Pairs of the model's own ids [batch, pos], as a booted model reads them.
+    """Pairs of the model's own ids, as a booted model reads them.
 
-    lengths  how many ids of each row are its input (all by default); the first is BOS or the like
-    counted  where outputs count: by default everywhere but at the first
+    lengths  how many ids of each row are its input (all by default), the first one, BOS, included
+    seed     of the shuffled positions
+    counted  where outputs count: by default everywhere but at the first position
+
     Raises RaspValueError where clean and corrupted inputs are all equal, or differ in shape.
     """
     clean, corrupt = np.asarray(clean), np.asarray(corrupt)
@@ -155,7 +154,7 @@ def pairs_of(
     def inputs(tokens: np.ndarray) -> Inputs:
         return Inputs(*(torch.from_numpy(a).to(device) for a in (tokens, positions, real)))
 
-    notes = _doubts(clean, corrupt, lengths)
+    notes = _warnings(clean, corrupt, lengths)
     return Pairs(
         inputs(clean.astype(np.int64)),
         inputs(corrupt.astype(np.int64)),
@@ -165,14 +164,15 @@ def pairs_of(
     )
 
 
-def _shuffled(lengths: np.ndarray, n: int, rng) -> np.ndarray:
+def _shuffled(lengths: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions [batch, n]: those of each input in random order, BOS and padding in place."""
     rows = np.tile(np.arange(n), (len(lengths), 1))
     for row, length in zip(rows, lengths, strict=True):
         row[1:length] = 1 + rng.permutation(length - 1)
     return rows
 
 
-def _doubts(clean: np.ndarray, corrupt: np.ndarray, lengths: np.ndarray) -> tuple[str, ...]:
+def _warnings(clean: np.ndarray, corrupt: np.ndarray, lengths: np.ndarray) -> tuple[str, ...]:
     same = float((clean == corrupt).all(-1).mean())
     if same == 1:
         raise RaspValueError(

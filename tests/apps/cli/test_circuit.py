@@ -53,12 +53,12 @@ def test_score_says_areas_and_draws(scores, tmp_path, capsys):
     ("command", "words"),
     [
         (["score", "SCORES", "sort"], "of another model"),
-        (["score", "SCORES", "reverse", "--truth", "zero"], "ask different questions"),
+        (["score", "SCORES", "reverse", "--truth", "zero"], "measure different things"),
         (["score", "nowhere.json", "reverse"], "no scores at nowhere.json"),
         (["score", "README.md", "reverse"], "README.md holds no scores"),
-        (["discover", "reverse", "--method", "luck"], "'luck' is no method"),
+        (["discover", "reverse", "--method", "luck"], "unknown method 'luck'"),
         (["discover", "reverse", "--method", "eap", "--steps", "3"], "no setting steps"),
-        (["discover", "reverse", "--ablation", "noise"], "'noise' is no ablation"),
+        (["discover", "reverse", "--ablation", "noise"], "unknown ablation 'noise'"),
         (["discover", "reverse", "--lengths", "99"], "not all from 1 to 8"),
     ],
 )
@@ -77,7 +77,7 @@ def test_circuit_shows_what_matters_under_an_ablation(tmp_path, capsys):
     assert main(["circuit", "reverse", "--graphml", str(tmp_path / "c.graphml")]) == 0
     assert "<graphml" in (tmp_path / "c.graphml").read_text(encoding="utf-8")
     assert main(["circuit", "reverse", "--ablation", "noise"]) == 1
-    assert "'noise' is no ablation" in capsys.readouterr().err
+    assert "unknown ablation 'noise'" in capsys.readouterr().err
 
 
 def test_a_doubt_is_on_stderr(capsys):
