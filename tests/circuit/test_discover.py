@@ -122,10 +122,12 @@ def test_pruning_finds_the_circuit_and_repeats_itself():
 
 
 def test_gates_are_hard_concrete():
-    """The chance that a gate is not 0 is what `kept` says."""
+    """The chance that a gate is not 0 is `open_probability`."""
     logits = torch.tensor([-2.0, 0.0, 2.0])
     noise = torch.rand(200_000, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose((gates(logits, noise) > 0).float().mean(0), open_probability(logits), atol=5e-3)
+    assert torch.allclose(
+        (gates(logits, noise) > 0).float().mean(0), open_probability(logits), atol=5e-3
+    )
 
 
 def test_a_flat_metric_is_said_not_scored_as_chance(reverse):
@@ -154,16 +156,16 @@ def test_granularities_and_costs(reverse):
 def test_bad_requests_are_refused_with_a_reason(reverse):
     """Unknown names, settings, misfits and unbearable costs."""
     cases = [
-        (dict(method="guess"), "no method"),
+        (dict(method="guess"), "unknown method"),
         (dict(method="activation", granularity="edge"), "scores nodes, not edges"),
-        (dict(method="eap_ig", points=1), "2 points or more"),
+        (dict(method="eap_ig", points=1), "points is 1; an integral takes at least 2"),
         (dict(method="eap", thresholds=3), "no setting thresholds"),
         (dict(method="acdc", max_seconds=1e-9), "forward passes over 48 pairs"),
     ]
     for request, words in cases:
         with pytest.raises(RaspValueError, match=words):
             discover(reverse, **request)
-    with pytest.raises(RaspValueError, match="no domain to draw from"):
+    with pytest.raises(RaspValueError, match="no domain to draw pairs from"):
         discover(reverse.lens)
 
 

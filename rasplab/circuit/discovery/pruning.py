@@ -53,8 +53,8 @@ def pruning(
 
 
 def gates(
-    logits: Float[Tensor, "price unit"], noise: Float[Tensor, "price unit"]
-) -> Float[Tensor, "price unit"]:
+    logits: Float[Tensor, "*#draw unit"], noise: Float[Tensor, "*draw unit"]
+) -> Float[Tensor, "*draw unit"]:
     """Samples of the gates, in [0, 1], from uniform noise; many are exactly 0 or 1.
 
     s = sigmoid((log u - log(1 - u) + logit) / beta), stretched to (gamma, zeta) and clamped.
@@ -64,6 +64,6 @@ def gates(
     return (soft * (HIGH - LOW) + LOW).clamp(0, 1)
 
 
-def open_probability(logits: Float[Tensor, "price unit"]) -> Float[Tensor, "price unit"]:
+def open_probability(logits: Float[Tensor, "*price unit"]) -> Float[Tensor, "*price unit"]:
     """P(gate > 0) = sigmoid(logit - beta * log(-gamma / zeta))."""
     return torch.sigmoid(logits - TEMPERATURE * math.log(-LOW / HIGH))

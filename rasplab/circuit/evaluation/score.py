@@ -125,7 +125,9 @@ def score(
     wins = _wins(strength[inside], strength[~inside])
     auc = float(wins.mean())
     low, high = _interval(wins, rng, resamples)
-    null = np.array([_wins(*_split(strength, rng, inside.sum())).mean() for _ in range(resamples)])
+    null = np.array(
+        [_wins(*_split(strength, rng, int(inside.sum()))).mean() for _ in range(resamples)]
+    )
     orders = (rng.permutation(inside) for _ in range(resamples // 5))
     ap_null = [average_precision(strength, order) for order in orders]
     return Score(
