@@ -131,11 +131,14 @@ FORMATTERS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("rasplab.compiler.compiled", "Compiled", displays.compiled_html),
     ("rasplab.model.verify", "Report", displays.report_html),
     ("rasplab.study.heads.screen", "MatchTable", displays.match_html),
-    ("rasplab.study.heads.verdict", "Evidence", heads.evidence_html),
+    ("rasplab.study.heads.evidence", "Evidence", heads.evidence_html),
     ("rasplab.study.heads.atlas", "Atlas", heads.atlas_html),
     ("rasplab.study.bench.superposition", "Superposed", sweeps.superposed_html),
 )
-"""Module and name of each type that a notebook shows as HTML, and what makes it."""
+"""Module and name of each type that a notebook shows as HTML, and what makes it.
+
+The module is the one that defines the type: IPython compares it with `__module__`.
+"""
 
 
 def _add_formatters(shell: InteractiveShell) -> None:
