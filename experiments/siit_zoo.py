@@ -3,8 +3,7 @@
 `python experiments/siit_zoo.py [NAME ...]` trains the models of these programs anew, by default all
 that circuits/realistic/index.toml has a recipe for. One that reaches the thresholds is written to
 circuits/realistic/NAME as soon as it is trained, with measured.json (what it reaches) beside; to
-resume a stopped run, name the programs that are left. results/realistic.json has the measurements
-of all shipped models.
+resume a stopped run, name the programs that are left.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import json
 import sys
 from dataclasses import asdict, replace
 
-from record import CIRCUITS, conditions, write_results
+from record import CIRCUITS
 
 from rasplab.base.atomic import write_atomic
 from rasplab.model.checkpoint import save_model
 from rasplab.study.training.siit import Measured, train_siit
-from rasplab.study.training.siit_zoo import MEASURED, recipes, stored
+from rasplab.study.training.siit_zoo import MEASURED, recipes
 
 
 def main(names: list[str]) -> int:
@@ -34,30 +33,12 @@ def main(names: list[str]) -> int:
             save_model(replace(model, recipe=None), folder)
             record = measured.to_json() | {"recipe": asdict(recipe)}
             write_atomic(folder / MEASURED, json.dumps(record, indent=1) + "\n")
-    write_results("realistic", conditions(), {"models": summary()})
     return 1 if bad else 0
 
 
 def progress(name: str, step: int, loss: float, measured: Measured) -> None:
     """Print where the training of `name` stands."""
     print(f"{name}: step {step}  loss {loss:.3f}  {measured}", file=sys.stderr, flush=True)
-
-
-def summary() -> list[dict]:
-    """What each shipped model reaches, as shares of positions: see `Measured`."""
-    rows = {name: stored(name) for name in recipes()}
-    return [
-        {
-            "program": name,
-            "behaviour": measured.behaviour,
-            "least_interchange": min(measured.interchange.values()),
-            "most_effect": max(measured.effect.values(), default=0.0),
-            "least_moved": min(measured.moved.values()),
-            "sites_in_circuit": len(measured.interchange),
-            "other_sites": len(measured.effect),
-        }
-        for name, measured in rows.items()
-    ]
 
 
 if __name__ == "__main__":
