@@ -198,6 +198,7 @@ def bare_arrays(annotation: ast.expr | None) -> bool:
 
 
 SHAPES = {"Float", "Int", "Bool", "Num", "Integer", "Inexact", "Real", "Shaped", "UInt8", "Int64"}
+SHAPES |= {"Weights"}  # Weights[Tensor]: its fields have shapes
 
 
 @pytest.mark.parametrize("name", [name for name in INSIDE if room(name) not in LIGHT])

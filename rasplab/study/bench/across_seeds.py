@@ -122,6 +122,7 @@ def _model(recipe: Recipe, folder: Path, progress: bool) -> LensModel:
 
 def finished(folder: Path, recipe: Recipe) -> bool:
     """Whether `folder` holds the model of a recipe, trained to the end."""
+    # A folder with a training state holds a checkpoint of a run that is not over.
     try:
         return load_model(folder, "cpu").recipe == recipe and not (folder / STATE).exists()
     except FileError:

@@ -37,7 +37,7 @@ def noisy(compiled: Compiled, seed: int) -> LensModel:
 
 def noise_of(compiled: Compiled, seed: int) -> float:
     """The largest of NOISES that leaves the share RIGHT of inputs right; 0 where none does."""
-    for sigma in NOISES:
+    for sigma in NOISES:  # from the largest down; the first that is tolerated
         report = verify(compiled.with_noise(sigma, seed).to_model("cpu"), max_inputs=NOISE_INPUTS)
         if report.mismatches <= (1 - RIGHT) * report.checked:
             return sigma
@@ -102,6 +102,7 @@ def calibrated(program: Entry, disguise: str, pairs: int = 200, seed: int = 1) -
     """
     compiled = compile_program(load(program.path), program.domain)
     model = DISGUISES[disguise](compiled, seed)
+    # Re-initialised weights compute no selector: every `implements` on them is wrong.
     true = true_heads(model.compiled) if model.compiled and disguise != "untrained" else {}
     row = compared(judge(model, compiled.program, pairs, seed), true)
     return row | ({"noise": noise_of(compiled, seed)} if disguise == "noisy" else {})

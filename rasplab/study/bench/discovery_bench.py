@@ -150,6 +150,7 @@ def run_bench(
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "rows.jsonl"
+    # The digest of the weights is in the key: rows of another model of that name are not reused.
     known = {(row["key"], row["seed"], row.get("model")): row for row in read_rows(path)}
     subject, rows = None, []
     with path.open("a+", encoding="utf-8") as file:

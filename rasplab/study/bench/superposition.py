@@ -134,6 +134,8 @@ def _scale(compiled: Compiled, rng: np.random.Generator) -> np.ndarray:
 
 def _even_weights(compiled: Compiled, scale: np.ndarray) -> Weights[Tensor]:
     """The weights over directions that all have size 1, in float32."""
+    # x = scale * even: what reads x reads even through scale * W, what writes x writes W / scale,
+    # so every activation but the stream itself is unchanged.
     arrays = compiled.weights.arrays()
     for name in READS:
         arrays[name] = scale[:, None] * arrays[name]
@@ -181,6 +183,7 @@ class _EvenModel:
     def principal(self, batches: Sequence[Tensor]) -> Tensor:
         """Orthonormal [direction, direction]: columns in which the stream is largest come first."""
         states = [state for ids in batches for state in self.states(ids)[:-1]]
+        # eigh sorts eigenvalues upwards; in float64, as small ones decide the last columns
         points = torch.cat([state.flatten(0, 1) for state in states]).double()
         return torch.linalg.eigh(points.T @ points)[1].flip(1).float()
 
@@ -203,6 +206,7 @@ def _learned(
     adam = torch.optim.Adam([projection], lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, max(1, steps))
     console = Console(file=sys.stderr)
+    # The start is a candidate too: a map that training makes worse is never returned.
     best, least = projection.detach().clone(), even.mean_loss(fixed, projection)
     hidden = not (progress and console.is_terminal)
     with few_threads(d_model), Progress(console=console, disable=hidden) as bar:
@@ -222,6 +226,7 @@ def _learned(
 
 def _squeezed(compiled: Compiled, projection: np.ndarray, scale: np.ndarray) -> Compiled:
     """The compiled model over the squeezed stream, its scales undone."""
+    # stream x, squeezed s: s = (x / scale) @ W, and x is read back as scale * (W @ s)
     read, write = projection * scale[:, None], projection / scale[:, None]
     arrays = {name: read.T @ getattr(compiled.weights, name) for name in READS}
     arrays |= {name: getattr(compiled.weights, name) @ write for name in WRITES}

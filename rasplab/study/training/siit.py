@@ -169,6 +169,7 @@ def label_pairs(compiled: Compiled, circuit: Sequence[Site], n: int, seed: int) 
     pairs = draw_longer(compiled.domain, n, seed)
     answers, swapped = [], []
     for start in range(0, len(pairs), PAIRS_PER_RUN):
+        # "resample" by node: a patched unit writes what it writes on the corrupted input
         rows = pairs.rows(start, start + PAIRS_PER_RUN)
         experiment = patch_experiment(edge_model, rows, "resample", "mse", "node")
         units = [experiment.units.names.index(str(site)) for site in circuit]
@@ -234,6 +235,7 @@ def swapped_logits(
         first = layer * (n_heads + 1)  # heads, then the MLP
         z, _ = self_attention(w, layer, x, hidden, w.W_Q.shape[-1] ** 0.5)
         written = head_outputs(w, layer, z)
+        # written[:1] is variant 0: what the same site writes on the input to take from
         swapped = swaps[..., None] == first + torch.arange(n_heads)
         written = torch.where(swapped[..., None, None], written[:1], written)
         x = x + written.sum(2) + w.b_O[layer]
@@ -305,6 +307,7 @@ def _training_steps(
     )
     generator = torch.Generator().manual_seed(recipe.seed)
     sites = sites_of(model)
+    # Where every site is in the circuit, -1 makes the third variant a second plain one.
     inside = torch.tensor([sites.index(site) for site in circuit])
     outside = torch.tensor([i for i, site in enumerate(sites) if site not in circuit] or [-1])
 
@@ -312,6 +315,8 @@ def _training_steps(
         return torch.randint(n, (recipe.batch,), generator=generator)
 
     for step in range(1, recipe.steps + 1):
+        # The same clean inputs three times (no swap, one in the circuit, one outside), after the
+        # corrupted inputs that the swaps take from.
         rows, node, other = draw(len(training.pairs)), draw(len(circuit)), draw(len(outside))
         none = torch.full_like(rows, -1)
         swaps = torch.stack([none, none, inside[node], outside[other]])

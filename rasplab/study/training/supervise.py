@@ -119,6 +119,7 @@ def attention_loss(
     """
     total = expected.new_zeros(())
     for target, rows in zip(targets, expected, strict=True):
+        # query 0 is BOS, which no selector speaks of
         attended = patterns[target.head.layer][:, target.head.head, 1:]
         total = total - (rows * torch.log(attended + EPSILON)).sum() / rows.sum()
     return total / len(targets)

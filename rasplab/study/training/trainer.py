@@ -107,7 +107,7 @@ def fit(
     run = TrainingRun(blank(recipe, task, device), recipe, task, examples, out)
     if out is not None:
         writable(Path(out))  # only now: a recipe that is refused leaves no folder
-    start = time.perf_counter() - run.resume()
+    start = time.perf_counter() - run.resume()  # the seconds of earlier parts count
     while run.step < recipe.steps and not run.accuracy >= recipe.target:  # also true of nan
         loss = run.advance()
         if run.step % EVAL_INTERVAL == 0 or run.step == recipe.steps:
@@ -222,6 +222,7 @@ class TrainingRun:
         except RaspValueError as error:
             raise self._diverged(error.message) from None
         accuracy = accuracy_on(self.model, held_out)
+        # models are frozen: every measurement makes a new one over the same parameters
         earlier = self.model.trained.curve if self.model.trained else ()
         curve = (*earlier, (self.step, float(np.mean(self._losses)), accuracy))
         self.model = replace(self.model, trained=Trained(self.step, accuracy, seconds, curve))
