@@ -138,7 +138,7 @@ class _Loader:
                 break
             if not isinstance(item, COMMANDS):  # commands only change what a REPL shows
                 self.elaborator.run(item, scope)
-        self.folders.pop()
+        self.folders.pop()  # after an error the loader is not used again
 
 
 def _program(source: Source, output: str | Sequence[str] | None, folder: Path) -> Program:

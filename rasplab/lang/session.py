@@ -116,6 +116,7 @@ class Session:
     def all_or_nothing(self) -> Iterator[None]:
         """Undo what runs inside when it raises: names, `out`, the running examples."""
         names, out, tokens = dict(self.scope.variables), self.scope.out, self.check.tokens
+        # Nodes that were made stay in the builder: nothing names them, so no program has them.
         attributes = vars(self) | {"places": dict(self.places)}
         try:
             yield
@@ -150,6 +151,7 @@ class Session:
     def _step(self, item: s.Statement | s.Command, scope: Scope) -> list[Outcome]:
         if isinstance(item, s.COMMANDS):
             return self._command(item, scope)
+        # A `load` returns the outcomes of its file, every other statement its Results.
         outcomes: list[Outcome] = self.elaborator.run(item, scope)
         self.places |= dict.fromkeys(assigned_names(item), item.span)
         return outcomes
@@ -198,11 +200,12 @@ class Session:
                 FileError(f"{name} loads itself, directly or through other files", span),
                 "load error: circle",
             )
+        # What the file's statements show is collected here, apart from the loading text's.
         source, outer = read_source(path), self._stored
         inner = self.elaborator.text_scope(name, exports=scope)
         self.folders.append(path.parent)
         place, self.elaborator.place = self.elaborator.place, None
-        shown = self.show_sops, self.show_selectors
+        shown = self.show_sops, self.show_selectors  # a file's `examples off` ends with the file
         self._stored = []
         self._run_file(source, inner)
         stored, self._stored = self._stored, outer

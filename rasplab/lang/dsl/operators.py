@@ -280,7 +280,7 @@ def program(output: Built, name: str | None = None) -> Program:
         except RaspError as error:
             error.span = span
             raise
-        values[id(part)] = value
+        values[id(part)] = value  # by identity: `==` of two s-ops makes an s-op
         if part.name is not None:
             _name(scope, part.name, value)
     names = {name: value.id for name, value in scope.variables.items()}

@@ -68,6 +68,8 @@ class Result:
 @contextmanager
 def deep_recursion(calls: int) -> Iterator[None]:
     """Let Python recurse as deep as `calls` nested RASP calls need."""
+    # Since Python 3.11 a call from Python to Python takes a frame on the heap; only recursion
+    # through C functions (sort, map, generators in sum or any) still takes the C stack.
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, min(calls * FRAMES_PER_CALL, MAX_FRAMES)))
     try:
@@ -170,6 +172,7 @@ class Elaborator(Expressions):
 
         Its nodes have the names of `scope`, and the library's where that has none for them.
         """
+        # Two names of one node are both kept; a name assigned again has only its last node.
         names = {name: v.id for name, v in scope.variables.items() if isinstance(v, Node)}
         further = tuple(n.id for n in also)
         return self.builder.program(node.id, names | self.library_names(names), further)
@@ -177,6 +180,7 @@ class Elaborator(Expressions):
     def library_names(self, names: dict[str, int]) -> dict[str, int]:
         """The library's names (`length`, `full_s`) for nodes that `names` does not name."""
         nodes, taken = self.builder.nodes, set(names.values())
+        # Not `tokens` and `indices`, which every text shows under their own names anyway.
         return {
             name: v.id
             for name, v in self.library.variables.items()
@@ -193,7 +197,7 @@ class Elaborator(Expressions):
         expr = statement.expr
         value = self.value(expr, scope)
         if isinstance(value, Applied) and isinstance(expr, s.Call):
-            return [Result(None, value)]
+            return [Result(None, value)]  # `tokens("ab");` shows a value and assigns nothing
         self._set_last(value, scope)
         return [Result(expr.id if isinstance(expr, s.Name) else "out", value)]
 
@@ -202,6 +206,7 @@ class Elaborator(Expressions):
             self.last = value
 
     def _assign(self, statement: s.Assign, scope: Scope) -> list[Result]:
+        # `a = 1, 2;` makes a list, and `a, b = l;` unpacks one, so `a, b = 1, 2;` does both.
         values = self._values(statement.values, scope)
         value = values[0] if len(values) == 1 else shallow(values, statement.span)
         if len(statement.names) == 1:
@@ -213,7 +218,7 @@ class Elaborator(Expressions):
 
     def _bind(self, name: str, value: Value, scope: Scope, statement: s.Assign) -> Result:
         scope.set(name, value, self.place or statement.span)
-        if isinstance(value, Node):
+        if isinstance(value, Node):  # the same object under all its names, which all show this one
             value.rename(name)
             self._set_last(value, scope)
         return Result(name, value)
@@ -274,6 +279,8 @@ class Elaborator(Expressions):
             return self.value(expr, scope)
 
     def _call(self, expr: s.Call, scope: Scope) -> Value:
+        # With one argument this may apply an s-op to an input, so the argument comes first: the
+        # s-op is then allowed to fail on the running example where it works on that input.
         if len(expr.arguments) == 1:
             arguments = [self.value(expr.arguments[0], scope)]
             called = self._leniently(expr.function, scope, arguments[0])
@@ -304,12 +311,14 @@ class Elaborator(Expressions):
         """Run the body of a function in a new scope; its result, or a list of its results."""
         if isinstance(function, Builtin):
             return function.apply(self.make, span, *arguments)
+        # `calls` is restored by hand at the end: after an error `_guarded` does it.
         self.calls += 1
         self._count_step(span, STEPS_PER_CALL)
         if self.calls > self.limits.calls:
             message = f"{function.name} calls itself more than {self.limits.calls:,} deep"
             raise RaspValueError(message, span, f"{_BASE_CASE}; {way_out('calls')}")
         before, depth = self.place, self.calls
+        # Nodes and errors of a library function are placed at the user's call of it.
         if before is None and function.scope.creator == self.library.creator:
             self.place = span
         inner = function.scope.nested()

@@ -59,7 +59,7 @@ class Expressions:
         self.make = Operators(
             self.builder,
             Kinds(self.builder.nodes) if kinds else None,
-            check.length if check else lambda: 1,
+            check.length if check else lambda: 1,  # only the reference's messages show it
         )
         if check is not None:
             check.builder = self.builder
@@ -68,7 +68,7 @@ class Expressions:
         self.limits = current()
         self.library = Scope(None, "RASP_support/rasplib")
         self.library.variables |= self.make.constants()
-        self.library.out = self.library.variables["tokens_str"]
+        self.library.out = self.library.variables["tokens_str"]  # before anything is computed
 
     def _call(self, expr: s.Call, scope: Scope) -> Value:
         """The value of a call; `Elaborator` has it."""
@@ -81,10 +81,11 @@ class Expressions:
         """
         self._count_step(expr.span)
         try:
+            # By name, so that `Elaborator` can complete `_call`.
             value = getattr(self, _EVALUATE[type(expr)])(expr, scope)
             return self._checked(value, scope)
         except RaspError as fault:
-            if self.place is None:
+            if self.place is None:  # in a library function `_span` is the user's call already
                 fault.at(expr.span)
             raise
 
@@ -173,7 +174,7 @@ class Expressions:
         self, expr: s.ListFor | s.DictFor, items: Iterable[Value], scope: Scope
     ) -> Iterator[Scope]:
         for turn in items:
-            inner = scope.nested()
+            inner = scope.nested()  # a new one each turn: its names end with it
             self._bind_turn(expr.names, turn, inner, self._span(expr))
             yield inner
 
@@ -205,7 +206,7 @@ class Expressions:
             link = chain.pop()
             right = self.value(link.right, scope)
             value = self._operate(link, value, right)
-            if chain:
+            if chain:  # the outermost operation is checked by `value`, like any expression
                 self._checked(value, scope)
         return value
 
@@ -218,7 +219,7 @@ class Expressions:
 
     def _if_else(self, expr: s.IfElse, scope: Scope) -> Value:
         condition = self.value(expr.condition, scope)
-        if not isinstance(condition, Node):
+        if not isinstance(condition, Node):  # only the side that holds: recursion ends by this
             return self.value(expr.then if condition else expr.other, scope)
         then, other = self.value(expr.then, scope), self.value(expr.other, scope)
         spans = (self._span(expr.condition), self._span(expr.then), self._span(expr.other))

@@ -83,6 +83,7 @@ class Operators:
     def map(self, fn: str, operands: list[SOp], name: str, span: Span, spans: Spans = ()) -> SOp:
         """FUNCTIONS[fn] of s-ops, called `name`; kinds are checked where `spans` are given."""
         args = tuple([o.id for o in operands])
+        # An equal node is shared, so two s-ops with different names may have one id.
         if self.kinds is not None and len(spans) == len(args):
             self.kinds.check_map(fn, args, spans)
         return SOp(self.builder.add(Map(fn, args), span), name)
@@ -166,6 +167,7 @@ class Operators:
         if not isinstance(left, SOp) and op in MIRRORED:
             # The reference keeps the s-op on the left: `1 < indices` is the node `indices > 1`.
             op, left, right, spans = MIRRORED[op], right, left, spans[::-1]
+        # The spaces are the reference's: names are shown in transcripts.
         names = [v.name if isinstance(v, SOp) else plain_text(v) for v in (left, right)]
         operands = [self.operand(left, spans[0]), self.operand(right, spans[1])]
         word = "pow" if op == "^" else op
@@ -181,7 +183,7 @@ class Operators:
             names = [v.name if isinstance(v, Node) else plain_text(v) for v in (left, right)]
             operands = [self.sop(left, spans[0]), self.sop(right, spans[1])]
             return self.map(op, operands, f"( {names[0]} {op} {names[1]})", span)
-        return (left and right) if op == "and" else (left or right)
+        return (left and right) if op == "and" else (left or right)  # as in Python: 3 and 5 is 5
 
     def _not_for_selectors(self, op: str, left: Value, span: Span, spans: Spans) -> RaspError:
         place = spans[0 if isinstance(left, Selector) else 1]
@@ -285,6 +287,7 @@ def shallow(value: Container, span: Span) -> Container:
 
     Raises RaspValueError if it nests beyond MAX_NESTING.
     """
+    # Level by level instead of recursively: too deep a value would exhaust the stack it protects.
     level: list[list[Any] | dict[Any, Any]] = [value]
     depth = 0
     while level:

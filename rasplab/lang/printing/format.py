@@ -88,7 +88,7 @@ class _Marks:
         self.ends: set[int] = set()
         braces = [t.start for t in self.tokens if t.type == "LBRACE"]
         items = list(parse_module(source).items)
-        while items:
+        while items:  # blocks may nest deeper than Python's stack
             item = items.pop()
             self.starts.add(item.span.start)
             self.ends.add(item.span.stop)
@@ -125,6 +125,7 @@ def _lines(source: Source, marks: _Marks) -> list[_Line]:
     lines: list[_Line] = []
     depth, end, is_open = 0, 0, False  # is_open: the last line has more tokens to come
     for token in sorted([*marks.tokens, *marks.comments], key=lambda t: t.start):
+        # Newlines before the token: two or more are a blank line, and one sets a comment apart.
         newlines = source.text.count("\n", end, token.start)
         is_comment, begins = token.type == "COMMENT", marks.begins_line(token)
         depth -= token.start in marks.closes and not is_comment
@@ -195,6 +196,7 @@ def _row_end(words: list[_Word], first: int, width: int) -> int:
             return i
         if i > first and word.cost is not None and word.cost <= lowest:  # the last of the cheapest
             best, lowest = i, word.cost
+        # Comments may be longer than a row: they are not broken, and do not break what is before.
         used += 0 if word.comment else len(word.text) + len(word.space) * (i > first)
         if used > width and best is not None:
             return best
@@ -212,6 +214,7 @@ def _spaced(line: _Line) -> list[_Word]:
             words.append(_Word(_text(token), "  ", depth, None, place))
             continue
         depth -= token.text in CLOSERS
+        # `a - b` is an operation, but `(-b` and `= -b` are signs, which stay at their operand.
         is_sign = token.text in ("+", "-") and (before is None or before.type not in VALUES)
         space = "" if is_unary else _space(before, token)
         cost = None if is_sign or is_index or not may_break else _cost(before, token)

@@ -101,6 +101,7 @@ class _Writer:
         library = _library_nodes(nodes, names)
         taken = {name for given in names.values() for name in given}
         texts: dict[int, Text] = {}
+        # texts[i]: how users of node i write it, a name or an expression.
         for i in order:
             text = Text(library[i]) if i in library else self._expression(nodes[i], texts, taken)
             again = users[i] > 1 and not _is_short(nodes[i])
@@ -178,6 +179,8 @@ def is_assignable(name: str) -> bool:
 
 def _library_nodes(nodes: tuple[Node, ...], names: dict[int, list[str]]) -> dict[int, str]:
     """The nodes that are the library's `full_s` and `length`, by their names there."""
+    # Nodes are in canonical order, so `full_s` is met before the `length` that is its width. A
+    # program may use these names for other nodes; then the library's are not readable in its text.
     given = {name for i in names for name in names[i]}
     library: dict[int, str] = {}
     for i, node in enumerate(nodes):
@@ -210,6 +213,7 @@ def _is_long(text: Text) -> bool:
 
 def _constant(node: Constant, value: Value) -> Text:
     text = source_text(value)
+    # A string with characters that need chr(n) is a sum of parts, and binds like one.
     if isinstance(value, str) and "chr(" in text.replace(f'"{value}"', ""):
         return Text(text, LEVELS["+"], "+", 0, node, False)
     return Text(text, PREFIX if text[0] == "-" else ATOM, "-", 0, node, False)
@@ -240,6 +244,7 @@ def _map(fn: str, args: list[Text]) -> Text:
         return _prefix({"neg": "-", "pos": "+", "not": "not "}[fn], _as_sop(args[0]))
     if fn == "if":
         parts = [_operand(args[1]), _as_sop(args[0]), _operand(args[2])]
+        # `if` and `in` take anything tighter than themselves without brackets.
         written = [p.text if p.level < OTHER else f"({p.text})" for p in parts]
         depth = 1 + max(p.depth for p in parts)
         return Text("{} if {} else {}".format(*written), OTHER, "if", depth)

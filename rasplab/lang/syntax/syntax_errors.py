@@ -211,11 +211,13 @@ def _return(case: _Case) -> RaspSyntaxError | None:
 
 def _unclosed(case: _Case) -> RaspSyntaxError | None:
     """Inside brackets the text ends, or a statement does, or its block begins."""
+    # A `{` where a value may stand begins a dict; elsewhere it begins a block, which no bracket
+    # holds.
     block = case.text == "{" and not case.value_may_stand
     if not case.open or not (case.at_end or case.text == ";" or block):
         return None
     opened = case.open[-1][0]
-    if opened.text == "{" and not case.at_end:
+    if opened.text == "{" and not case.at_end:  # a block has statements, and they end with `;`
         return None
     line, column = case.source.line_column(opened.start)
     where = f"the `{opened.text}` of line {line}, column {column}, is not closed"
@@ -236,6 +238,7 @@ def _form(case: _Case) -> RaspSyntaxError | None:
 
 def _keyword(case: _Case) -> RaspSyntaxError | None:
     """A keyword where a name is meant."""
+    # Fixed words have their text in `signs`; the others are patterns, with a terminal of their own.
     is_word = case.token.type in case.signs and case.text.replace("-", "").isidentifier()
     reserved = is_word or case.token.type in ("S_OP", "EXIT", "FULL_DISPLAY")
     if reserved and "NAME" in case.expected:
@@ -269,6 +272,7 @@ def _block(case: _Case) -> RaspSyntaxError | None:
     if "LBRACE" in case.expected and not case.value_may_stand:
         shape = "for i in l { ... }" if first == "FOR" else "def f(x) { return x; }"
         return case.missing("a `{` is missing here", f"write {shape}")
+    # `for a, b`: an even number of tokens, so the last is a name and not a comma.
     if first == "FOR" and {"COMMA", "IN"} <= case.expected and len(case.statement) % 2 == 0:
         return case.missing("an `in` is missing here", "write for i in l { ... }")
     if first == "DEF" and case.before.type == "DEF":
@@ -349,6 +353,7 @@ def _missing_between(case: _Case) -> RaspSyntaxError | None:
         return None
     if "SEMICOLON" in case.expected and case.opener in (None, "{"):
         return case.missing("a `;` is missing here", "every statement ends with `;`")
+    # After a value only an operator, a `,` or the end of its brackets may stand.
     if "COMMA" in case.expected and case.token.type in STARTS:
         return case.fault(f"a `,` or an operator is missing before `{case.text}`")
     return None
