@@ -33,8 +33,9 @@ from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import sop_line
 from rasplab.program.zoo import Entry, entry, shipped
+from rasplab.study.heads.evidence import Evidence
 from rasplab.study.heads.screen import MatchTable
-from rasplab.study.heads.verdict import Evidence, judge
+from rasplab.study.heads.verdict import judge
 from rasplab.study.training.trainer import train
 
 LEARNED = {"reverse": ("reverse", "reverse_supervised"), "sort": ("sort",)}

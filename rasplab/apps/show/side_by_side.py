@@ -25,8 +25,9 @@ from rasplab.program.domain import BOS, Domain
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import MAX_TOKEN, Atom, input_text, value_text
+from rasplab.study.heads.evidence import Evidence, Finding, Verdict
 from rasplab.study.heads.screen import MatchTable, match
-from rasplab.study.heads.verdict import Evidence, Finding, Verdict, judge
+from rasplab.study.heads.verdict import judge
 from rasplab.transformer.sites import Site
 
 N_INPUTS, SEED, DRAWN = 12, 1, 400
