@@ -23,7 +23,7 @@ from rasplab.base.errors import (
 from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
-from rasplab.lang.elaborate.values import Node, Selector, a_kind, is_atom
+from rasplab.lang.elaborate.values import NamedNode, Selector, a_kind, is_atom
 from rasplab.lang.syntax.ast import COMMANDS, Leave, Module
 from rasplab.lang.syntax.parser import parse_module
 from rasplab.program.graph import Program
@@ -92,7 +92,7 @@ def _near_files(path: Path) -> str | None:
     return f"did you mean {' or '.join(near)}?" if near else None
 
 
-def find(name: str, folder: Path, span: Span) -> Path:
+def find_file(name: str, folder: Path, span: Span) -> Path:
     """The file that `load "name";` means.
 
     It is looked for in `folder`, that of the loading file, then in the working directory, then
@@ -123,7 +123,7 @@ class _Loader:
 
     def load(self, name: str, scope: Scope, span: Span) -> list[Any]:
         """Execute the file that `load "name";` means; its public names go to `scope` too."""
-        path = find(name, self.folders[-1], span)
+        path = find_file(name, self.folders[-1], span)
         module = parse_module(read_source(path))
         self._run(module, self.elaborator.text_scope(name, exports=scope), path.parent)
         return []
@@ -155,16 +155,16 @@ def _program(source: Source, output: str | Sequence[str] | None, folder: Path) -
     return elaborator.program(first, scope, [node for node in others if node])
 
 
-def _node(output: str, scope: Scope, elaborator: Elaborator) -> Node:
+def _node(output: str, scope: Scope, elaborator: Elaborator) -> NamedNode:
     """The s-op or selector called `output`; a constant becomes an s-op."""
     try:
         value = scope.get(output)
     except RaspNameError:
-        nodes = [name for name, value in scope.variables.items() if isinstance(value, Node)]
+        nodes = [name for name, value in scope.variables.items() if isinstance(value, NamedNode)]
         near = get_close_matches(output, nodes, n=3) or nodes
         hint = f"it has: {', '.join(near)}" if near else None
         raise RaspNameError(f"the text makes no s-op called {output!r}", hint=hint) from None
-    if isinstance(value, Node):
+    if isinstance(value, NamedNode):
         return value
     if is_atom(value):
         text = Source(output, str(value))

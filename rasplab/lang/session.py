@@ -17,8 +17,8 @@ from rasplab.lang.elaborate.elaborator import Elaborator, Result
 from rasplab.lang.elaborate.example_check import ExampleCheck
 from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
-from rasplab.lang.elaborate.values import Applied, Node, Value, a_kind, plain_text
-from rasplab.lang.loading import MAX_NESTED_LOADS, find, read_source
+from rasplab.lang.elaborate.values import Applied, NamedNode, Value, a_kind, plain_text
+from rasplab.lang.loading import MAX_NESTED_LOADS, find_file, read_source
 from rasplab.lang.printing.transcript import View
 from rasplab.lang.syntax import ast as s
 from rasplab.lang.syntax.parser import is_unfinished, parse_module
@@ -131,7 +131,7 @@ class Session:
         Raises RaspNameError for an unknown name, RaspTypeError for another kind of value.
         """
         value = self.scope.get(name)
-        if not isinstance(value, Node):
+        if not isinstance(value, NamedNode):
             raise RaspTypeError(f"{name} is {a_kind(value)}, not an s-op or selector")
         return self.elaborator.program(value, self.scope)
 
@@ -194,7 +194,7 @@ class Session:
 
     def _load(self, name: str, scope: Scope, span: Span) -> list[Outcome]:
         """Execute the file that `load "name";` means; an error in it ends only its statement."""
-        path = find(name, self.folders[-1], span)
+        path = find_file(name, self.folders[-1], span)
         if len(self.folders) > MAX_NESTED_LOADS:
             raise with_transcript(
                 FileError(f"{name} loads itself, directly or through other files", span),

@@ -21,7 +21,7 @@ from rasplab.apps.show.program import flow_svg
 from rasplab.base.errors import Source, Span
 from rasplab.lang.elaborate import values as lang
 from rasplab.lang.elaborate.elaborator import Result
-from rasplab.lang.elaborate.values import Applied, Node, Selector, is_atom, kind
+from rasplab.lang.elaborate.values import Applied, NamedNode, Selector, is_atom, kind
 from rasplab.lang.session import Brief, Examples, Failed, Outcome, Session
 from rasplab.lang.syntax.ast import Call, Command, Draw, Expression, Name, Statement
 from rasplab.lang.syntax.parser import parse_module
@@ -187,11 +187,11 @@ class Cells:
         expressed = isinstance(item, Expression)
         if isinstance(item, Expression) and not isinstance(item.expr, Name):
             name = item.expr.span.text
-        if isinstance(value, Node):
+        if isinstance(value, NamedNode):
             return name, self._node(name, value)
         return name, value_line(name, value) if expressed else None
 
-    def _node(self, name: str, node: Node) -> View:
+    def _node(self, name: str, node: NamedNode) -> View:
         """An s-op or selector on the running example; its kind where examples are switched off."""
         view, selector = self.session.view(), isinstance(node, Selector)
         example = view.selector_example if selector else view.sop_example
@@ -212,7 +212,7 @@ class Cells:
         for name, value in {**session.scope.variables, "out": session.scope.get("out")}.items():
             if before.get(name) is value and places.get(name) is session.places.get(name):
                 continue
-            if isinstance(value, Node):
+            if isinstance(value, NamedNode):
                 selector = isinstance(value, Selector)
                 example = session.selector_example if selector else session.sop_example
                 program = session.elaborator.program(value, session.scope)

@@ -17,7 +17,7 @@ from rasplab.base.errors import RaspError, Span
 from rasplab.lang.elaborate.values import (
     Builtin,
     Function,
-    Node,
+    NamedNode,
     Selector,
     Value,
     describe,
@@ -152,7 +152,7 @@ def _on_example(session: Session, name: str, value: Value) -> str:
     """A value on the running example; the fault's message where it fails there."""
     if isinstance(value, Function | Builtin):
         return ""
-    if not isinstance(value, Node):
+    if not isinstance(value, NamedNode):
         return plain_text(value)
     example = session.selector_example if isinstance(value, Selector) else session.sop_example
     try:
@@ -161,7 +161,7 @@ def _on_example(session: Session, name: str, value: Value) -> str:
         return error.message
 
 
-def node_text(name: str, node: Node, tokens: Sequence, column: Column) -> str:
+def node_text(name: str, node: NamedNode, tokens: Sequence, column: Column) -> str:
     """An s-op as a line, a selector as a grid whose columns are aligned."""
     if not isinstance(node, Selector):
         return sop_line(name, tokens, column)

@@ -27,7 +27,7 @@ from rasplab.apps.repl.completion import (
 from rasplab.apps.repl.highlight import RaspLexer
 from rasplab.base.errors import RaspError, render
 from rasplab.lang.elaborate.elaborator import Result
-from rasplab.lang.elaborate.values import Applied, Node, Selector, kind
+from rasplab.lang.elaborate.values import Applied, NamedNode, Selector, kind
 from rasplab.lang.printing.transcript import View
 from rasplab.lang.session import Session
 from rasplab.lang.syntax.parser import is_unfinished
@@ -104,14 +104,14 @@ class Terminal:
         name, value = result.name or "", result.value
         if isinstance(value, Applied):
             yield _applied(name, value)
-        elif not isinstance(value, Node):
+        elif not isinstance(value, NamedNode):
             yield value_line(name, value)
         else:
             yield self._node(view, name, value)
 
     unshown = fault
 
-    def _node(self, view: View, name: str, node: Node) -> str:
+    def _node(self, view: View, name: str, node: NamedNode) -> str:
         selector = isinstance(node, Selector)
         example = view.selector_example if selector else view.sop_example
         if example is None:

@@ -10,7 +10,7 @@ from rasplab.base.errors import RaspTypeError, RaspValueError, Span
 from rasplab.lang.elaborate.operators import Operators, Spans, frozen
 from rasplab.lang.elaborate.values import (
     Applied,
-    Node,
+    NamedNode,
     Selector,
     SOp,
     Value,
@@ -164,7 +164,7 @@ def _sop_in(
 
 def _atom_in(make: Operators, item: Value, container: Value, span: Span, spans: Spans) -> Value:
     if isinstance(container, list):
-        return any(not isinstance(v, Node) and v == item for v in container)
+        return any(not isinstance(v, NamedNode) and v == item for v in container)
     if not isinstance(container, SOp):
         raise with_transcript(
             RaspTypeError(

@@ -25,7 +25,7 @@ from rasplab.lang.elaborate.values import (
     Applied,
     Builtin,
     Function,
-    Node,
+    NamedNode,
     Selector,
     Value,
     a_kind,
@@ -97,7 +97,7 @@ class Elaborator(Expressions):
         super().__init__(check, kinds)
         self.load = load
         self.draw: Callable[[str, Program, tuple], object] | None = None
-        self.last: Node | None = None
+        self.last: NamedNode | None = None
         self.nesting = 0  # statements that run: a load runs statements within a statement
         self.calls = 0  # calls of functions that run
 
@@ -147,11 +147,11 @@ class Elaborator(Expressions):
                 self.nesting -= 1
                 self.calls, self.place = calls, None
 
-    def depends_on(self, node: Node) -> list[int]:
+    def depends_on(self, node: NamedNode) -> list[int]:
         """The ids that a node needs, operands first."""
         return canonical_order(self.builder.nodes, node.id)
 
-    def apply(self, node: Node, tokens: Value, span: Span) -> Applied:
+    def apply(self, node: NamedNode, tokens: Value, span: Span) -> Applied:
         """An s-op or selector applied to an input, a non-empty string, list or dict (its keys)."""
         if not isinstance(tokens, list | str | dict) or not tokens:
             message = f"an input is a non-empty string or list, not {describe(tokens)}"
@@ -167,13 +167,13 @@ class Elaborator(Expressions):
             columns[i] = room.column(self.builder.nodes[i], columns, inputs, span_of_node)
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
 
-    def program(self, node: Node, scope: Scope, also: Sequence[Node] = ()) -> Program:
+    def program(self, node: NamedNode, scope: Scope, also: Sequence[NamedNode] = ()) -> Program:
         """The program whose outputs are `node` and `also`.
 
         Its nodes have the names of `scope`, and the library's where that has none for them.
         """
         # Two names of one node are both kept; a name assigned again has only its last node.
-        names = {name: v.id for name, v in scope.variables.items() if isinstance(v, Node)}
+        names = {name: v.id for name, v in scope.variables.items() if isinstance(v, NamedNode)}
         further = tuple(n.id for n in also)
         return self.builder.program(node.id, names | self.library_names(names), further)
 
@@ -184,7 +184,7 @@ class Elaborator(Expressions):
         return {
             name: v.id
             for name, v in self.library.variables.items()
-            if isinstance(v, Node) and name not in names and v.id not in taken
+            if isinstance(v, NamedNode) and name not in names and v.id not in taken
             if not isinstance(nodes[v.id], Tokens | Indices)
         }
 
@@ -202,7 +202,7 @@ class Elaborator(Expressions):
         return [Result(expr.id if isinstance(expr, s.Name) else "out", value)]
 
     def _set_last(self, value: Value, scope: Scope) -> None:
-        if scope.is_text and isinstance(value, Node):
+        if scope.is_text and isinstance(value, NamedNode):
             self.last = value
 
     def _assign(self, statement: s.Assign, scope: Scope) -> list[Result]:
@@ -218,7 +218,9 @@ class Elaborator(Expressions):
 
     def _bind(self, name: str, value: Value, scope: Scope, statement: s.Assign) -> Result:
         scope.set(name, value, self.place or statement.span)
-        if isinstance(value, Node):  # the same object under all its names, which all show this one
+        if isinstance(
+            value, NamedNode
+        ):  # the same object under all its names, which all show this one
             value.rename(name)
             self._set_last(value, scope)
         return Result(name, value)
@@ -257,7 +259,7 @@ class Elaborator(Expressions):
         if statement.tokens is not None:
             tokens = self.value(statement.tokens, scope)
         node = self._leniently(statement.sop, scope, tokens)
-        if not isinstance(node, Node) or isinstance(node, Selector):
+        if not isinstance(node, NamedNode) or isinstance(node, Selector):
             raise with_transcript(
                 RaspTypeError(f"draw takes an s-op, not {a_kind(node)}", statement.sop.span),
                 f"draw expects unfinished sequence, got: {plain_text(node)}",
@@ -287,7 +289,7 @@ class Elaborator(Expressions):
         else:
             called = self.value(expr.function, scope)
             arguments = self._values(expr.arguments, scope)
-        if isinstance(called, Node):
+        if isinstance(called, NamedNode):
             _check_count("evaluate unfinished", 1, arguments, self._span(expr))
             return self.apply(called, arguments[0], self._span(expr))
         if isinstance(called, Function | Builtin):
@@ -302,7 +304,9 @@ class Elaborator(Expressions):
     ) -> Value:
         _check_count(function.name, len(function.parameters), arguments, span)
         value = self._enter(function, arguments, span)
-        if isinstance(value, Node):  # renamed, as in the reference: shown as the call that made it
+        if isinstance(
+            value, NamedNode
+        ):  # renamed, as in the reference: shown as the call that made it
             texts = " , ".join([describe(a, MAX_LIST_TEXT) for a in arguments])
             value.rename(f"{function.name}({texts})")
         return value

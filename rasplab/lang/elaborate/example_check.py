@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rasplab.base.errors import RaspError
-from rasplab.lang.elaborate.values import Node, Value
+from rasplab.lang.elaborate.values import NamedNode, Value
 from rasplab.program.graph import Builder, operands
 from rasplab.program.interpret.exact import Column, Room, read_tokens
 
@@ -70,7 +70,7 @@ class ExampleCheck:
         """How many positions the example has."""
         return len(self.tokens)
 
-    def column(self, node: Node, tokens: str | list) -> Column:
+    def column(self, node: NamedNode, tokens: str | list) -> Column:
         """A node on an input."""
         inputs = read_tokens(tokens)
         # With their types: True, 1 and 1.0 are equal to Python, and different tokens here.
@@ -82,7 +82,7 @@ class ExampleCheck:
         self._cache.move_to_end(key)
         return self._cache[key].column(self.builder, node.id)
 
-    def test(self, node: Node) -> None:
+    def test(self, node: NamedNode) -> None:
         """Check that a node has a value on the example, or on the alternative input.
 
         Raises RaspError, that of the alternative input where both fail.

@@ -25,7 +25,7 @@ from rasplab.lang.elaborate.operators import (
 from rasplab.lang.elaborate.scope import Scope
 from rasplab.lang.elaborate.values import (
     Applied,
-    Node,
+    NamedNode,
     Value,
     a_kind,
     describe,
@@ -103,12 +103,12 @@ class Expressions:
         """Count steps for long lists, dicts and strings; every item where a node will hold them."""
         items = sum(len(v) for v in values if isinstance(v, list | dict | str))
         if items > ITEMS_PER_STEP:
-            is_node = any(isinstance(v, Node) for v in values)
+            is_node = any(isinstance(v, NamedNode) for v in values)
             self._count_step(span, items if is_node else items // ITEMS_PER_STEP)
 
     def _checked(self, value: Value, scope: Scope) -> Value:
         """The same value, checked on the example and remembered as `out`."""
-        if isinstance(value, Node) and self.check is not None:
+        if isinstance(value, NamedNode) and self.check is not None:
             self.check.test(value)
         if not isinstance(value, Applied):
             scope.out = value
@@ -129,7 +129,7 @@ class Expressions:
 
     def _name(self, expr: s.Name, scope: Scope) -> Value:
         value = scope.get(expr.id, self._span(expr))
-        if isinstance(value, Node) and self.builder.spans[value.id] is None:
+        if isinstance(value, NamedNode) and self.builder.spans[value.id] is None:
             # tokens, length, ... have no place of their own: they get the one that first names
             # them.
             self.builder.spans[value.id] = self._span(expr)
@@ -219,7 +219,7 @@ class Expressions:
 
     def _if_else(self, expr: s.IfElse, scope: Scope) -> Value:
         condition = self.value(expr.condition, scope)
-        if not isinstance(condition, Node):  # only the side that holds: recursion ends by this
+        if not isinstance(condition, NamedNode):  # only the side that holds: recursion ends by this
             return self.value(expr.then if condition else expr.other, scope)
         then, other = self.value(expr.then, scope), self.value(expr.other, scope)
         spans = (self._span(expr.condition), self._span(expr.then), self._span(expr.other))
@@ -227,7 +227,7 @@ class Expressions:
 
     def _index(self, expr: s.Index, scope: Scope) -> Value:
         container, key = self.value(expr.container, scope), self.value(expr.key, scope)
-        if isinstance(key, Node):
+        if isinstance(key, NamedNode):
             self._count_items(self._span(expr), container, key)
         spans = (self._span(expr.container), self._span(expr.key))
         length, name = self.library.variables["length"], _written(expr.container, container)

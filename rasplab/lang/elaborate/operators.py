@@ -15,7 +15,7 @@ from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
 from rasplab.lang.elaborate.values import (
     Applied,
-    Node,
+    NamedNode,
     Selector,
     SOp,
     Value,
@@ -129,7 +129,7 @@ class Operators:
             return self._not(value, span)
         if isinstance(value, SOp):
             return self.map(UNARY[op], [value], f"( {op} {value.name} )", span, (operand_span,))
-        if isinstance(value, Node | Applied) or is_function(value):
+        if isinstance(value, NamedNode | Applied) or is_function(value):
             raise _no_operator(op, [value], span)
         return computed(UNARY[op], [value], span)
 
@@ -180,7 +180,7 @@ class Operators:
         if any(selectors):
             raise _mixed_logic(op, spans[selectors.index(False)])
         if isinstance(left, SOp) or isinstance(right, SOp):
-            names = [v.name if isinstance(v, Node) else plain_text(v) for v in (left, right)]
+            names = [v.name if isinstance(v, NamedNode) else plain_text(v) for v in (left, right)]
             operands = [self.sop(left, spans[0]), self.sop(right, spans[1])]
             return self.map(op, operands, f"( {names[0]} {op} {names[1]})", span)
         return (left and right) if op == "and" else (left or right)  # as in Python: 3 and 5 is 5
@@ -194,7 +194,9 @@ class Operators:
             f"Cannot apply {op} to selector(s)",
         )
 
-    def if_else(self, condition: Node, then: Value, other: Value, span: Span, spans: Spans) -> SOp:
+    def if_else(
+        self, condition: NamedNode, then: Value, other: Value, span: Span, spans: Spans
+    ) -> SOp:
         """`then` or `other`, chosen at each position by the s-op `condition`."""
         operands = [self.sop(v, s) for v, s in zip((condition, then, other), spans, strict=True)]
         name = f"{operands[1].name} if {operands[0].name} else {operands[2].name}"
@@ -226,7 +228,7 @@ class Operators:
             )
             raise with_transcript(error, f"Expected selector, got: {describe(selector)}")
         averaged = self.sop(values, spans[1])
-        if isinstance(default, Node | Applied) or is_function(default):
+        if isinstance(default, NamedNode | Applied) or is_function(default):
             error = RaspTypeError(
                 f"the default of aggregate is a constant, not {a_kind(default)}",
                 spans[2],
@@ -356,7 +358,9 @@ def list_length(value: Value, span: Span) -> int:
     """The int `len(l)`."""
     if isinstance(value, list):
         return len(value)
-    hint = "the s-op `length` is how many tokens there are" if isinstance(value, Node) else None
+    hint = (
+        "the s-op `length` is how many tokens there are" if isinstance(value, NamedNode) else None
+    )
     raise with_transcript(
         RaspTypeError(f"len takes a list, not {a_kind(value)}", span, hint),
         f"attempting to compute length of non-list: {describe(value)}",

@@ -2,7 +2,7 @@
 
 Atoms are Python's int, float, str, bool; lists and dicts are Python's; the other kinds are here. An
 s-op or a selector is a node of the program graph under a name. The language renames: after
-`a = indices;` the same s-op is shown as `a` everywhere, so the name of a `Node` can change.
+`a = indices;` the same s-op is shown as `a` everywhere, so the name of a `NamedNode` can change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_LIST_TEXT = 20
 """Longer lists and dicts in the name of a function's result are shown as (list), (dict)."""
 
 
-class Node:
+class NamedNode:
     """An s-op or a selector: a node id in the builder of its elaborator, and a name.
 
     plain  the name of one that has no other
@@ -42,14 +42,14 @@ class Node:
         self.name = name if len(name) <= MAX_NAME else self.plain
 
 
-class SOp(Node):
+class SOp(NamedNode):
     """A value per position."""
 
     __slots__ = ()
     plain = "s-op"
 
 
-class Selector(Node):
+class Selector(NamedNode):
     """True or False per query and key."""
 
     __slots__ = ()
@@ -103,7 +103,7 @@ def is_function(value: Value) -> bool:
 
 def kind(value: Value) -> str:
     """The word for the kind of a value."""
-    if isinstance(value, Node):
+    if isinstance(value, NamedNode):
         return "selector" if isinstance(value, Selector) else "s-op"
     if is_function(value):
         return "function"
@@ -122,7 +122,7 @@ def describe(value: Value, most: int | None = None) -> str:
 
     most  characters of a list or dict, beyond which it is shown as (list) or (dict)
     """
-    if isinstance(value, Node | Function | Builtin):
+    if isinstance(value, NamedNode | Function | Builtin):
         return value.name
     if isinstance(value, list):
         return _capped("[" + ", ".join([describe(v) for v in value]) + "]", most, "(list)")
@@ -138,7 +138,7 @@ def _capped(text: str, most: int | None, stand_in: str) -> str:
 
 def plain_text(value: Value) -> str:
     """A value as the reference prints it by itself: as Python does, nodes and functions by name."""
-    if isinstance(value, Node | Function | Builtin):
+    if isinstance(value, NamedNode | Function | Builtin):
         return value.name
     if isinstance(value, Applied):
         return "a selector's matrix" if value.is_selector else sequence_text(value.column)

@@ -15,7 +15,7 @@ from rasplab.lang.elaborate.values import (
     Applied,
     Builtin,
     Function,
-    Node,
+    NamedNode,
     Selector,
     Value,
     column_kind,
@@ -43,7 +43,7 @@ class View:
     sop_example: str | list | None
     selector_example: str | list | None
     full: bool
-    column: Callable[[Node, str | list], Column]
+    column: Callable[[NamedNode, str | list], Column]
 
 
 def named_lines(
@@ -56,7 +56,7 @@ def named_lines(
     lead   the key of a dict, before its value
     """
     tabs = "\t" * depth
-    if isinstance(value, Node):
+    if isinstance(value, NamedNode):
         yield from _node_lines(view, value.name if name is None else name, value, tabs, lead)
     elif isinstance(value, Function | Builtin):
         call = f"{value.name}({', '.join(value.parameters)})"
@@ -68,7 +68,7 @@ def named_lines(
         yield f"{tabs}    value: {f'{name} = ' if name is not None else ''} {text}"
 
 
-def _node_lines(view: View, name: str, node: Node, tabs: str, lead: str) -> Iterator[str]:
+def _node_lines(view: View, name: str, node: NamedNode, tabs: str, lead: str) -> Iterator[str]:
     if isinstance(node, Selector):
         yield f"{tabs} {lead}    selector: {name}"
         if view.selector_example is not None:

@@ -57,10 +57,12 @@ def tables() -> Tables:
     grammar = (shipped("grammars") / "rasp.lark").read_text(encoding="utf-8")
     stored = shipped("grammars") / "rasp.tables.json"
     plain = json.loads(stored.read_text(encoding="utf-8")) if stored.is_file() else {}
-    return _from_plain(plain if plain.get("grammar") == digest(grammar) else build(grammar))
+    return _from_plain(
+        plain if plain.get("grammar") == grammar_digest(grammar) else build_tables(grammar)
+    )
 
 
-def digest(grammar: str) -> str:
+def grammar_digest(grammar: str) -> str:
     """SHA-256 of a grammar's text, by which stored tables are recognised."""
     return hashlib.sha256(grammar.encode()).hexdigest()
 
@@ -85,7 +87,7 @@ def _from_plain(plain: dict[str, Any]) -> Tables:
     )
 
 
-def build(grammar: str) -> dict[str, Any]:
+def build_tables(grammar: str) -> dict[str, Any]:
     """The tables of a grammar as plain lists and dicts, by lark."""
     from lark import Lark
 
@@ -95,7 +97,7 @@ def build(grammar: str) -> dict[str, Any]:
     numbers = {rule: i for i, rule in enumerate(built.rules)}
     rows = [_row(table.states[state], order, numbers) for state in order]
     return {
-        "grammar": digest(grammar),
+        "grammar": grammar_digest(grammar),
         "patterns": _patterns(built.terminals),
         "signs": {t.name: t.pattern.value for t in built.terminals if t.pattern.type == "str"},
         "rules": [
@@ -142,7 +144,7 @@ def _patterns(terminals: list[Any]) -> list[tuple[str, str]]:
 def write() -> Path:
     """Build the tables and store them beside the grammar."""
     folder = shipped("grammars")
-    plain = build((folder / "rasp.lark").read_text(encoding="utf-8"))
+    plain = build_tables((folder / "rasp.lark").read_text(encoding="utf-8"))
     target = folder / "rasp.tables.json"
     target.write_text(json.dumps(plain, separators=(",", ":")) + "\n", encoding="utf-8")
     return target

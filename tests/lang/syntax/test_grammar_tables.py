@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rasplab.lang.syntax.grammar_tables import build
+from rasplab.lang.syntax.grammar_tables import build_tables
 from rasplab.program.zoo import shipped
 
 
@@ -13,4 +13,4 @@ def test_stored_tables_are_those_of_the_grammar():
     folder = shipped("grammars")
     grammar = (folder / "rasp.lark").read_text(encoding="utf-8")
     stored = json.loads((folder / "rasp.tables.json").read_text(encoding="utf-8"))
-    assert stored == json.loads(json.dumps(build(grammar)))
+    assert stored == json.loads(json.dumps(build_tables(grammar)))
