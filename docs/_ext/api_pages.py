@@ -79,8 +79,8 @@ PAGES = {
         ("train", "match", "judge", "judge_seeds", "side_by_side"),
         (
             "rasplab.study.heads.screen.MatchTable",
-            "rasplab.study.heads.verdict.Evidence",
-            "rasplab.study.heads.verdict.Finding",
+            "rasplab.study.heads.evidence.Evidence",
+            "rasplab.study.heads.evidence.Finding",
             "rasplab.study.bench.across_seeds.Seeds",
             "rasplab.study.heads.atlas.Atlas",
             "rasplab.apps.show.side_by_side.SideBySide",

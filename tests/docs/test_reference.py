@@ -57,7 +57,7 @@ def terms() -> list[str]:
     from rasplab.study.heads.counterfactuals import FAMILIES
     from rasplab.study.heads.screen import VIEWS
     from rasplab.study.heads.substitution import CONTROLS
-    from rasplab.study.heads.verdict import Verdict
+    from rasplab.study.heads.evidence import Verdict
 
     tables = (METHODS, METRICS, GRANULARITIES, BASES, FAMILIES, VIEWS, CONTROLS)
     return [*get_args(Verdict), *(name for table in tables for name in table), *ABLATIONS]

@@ -19,8 +19,9 @@ from rasplab.model.recipe import Recipe
 from rasplab.model.resume import STATE
 from rasplab.program.graph import Program
 from rasplab.study.bench.sweep import run_id
+from rasplab.study.heads.evidence import Evidence, Finding
 from rasplab.study.heads.screen import Selector
-from rasplab.study.heads.verdict import Evidence, Finding, judge
+from rasplab.study.heads.verdict import judge
 from rasplab.study.training.trainer import trained
 
 MIN_SEEDS = 3

@@ -16,8 +16,9 @@ from rasplab.model.bridge import LensModel
 from rasplab.model.native import reinitialised
 from rasplab.model.verify import verify
 from rasplab.program.zoo import Entry
+from rasplab.study.heads.evidence import Evidence
 from rasplab.study.heads.interchange import MIN_PAIRS
-from rasplab.study.heads.verdict import Evidence, judge
+from rasplab.study.heads.verdict import judge
 from rasplab.transformer.sites import Site
 
 NOISES = tuple(10.0**-k for k in range(2, 13))
