@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from rasplab.base.errors import CompileError, RaspError
 from rasplab.compiler.infer.value_sets import ValueSets
+from rasplab.program.inputs import all_ids, sampled_ids
+from rasplab.program.semantics import Semantics
 from rasplab.program.values import Atom
 
 DOUBTED_INPUTS = 20_000
@@ -22,28 +24,25 @@ def check_legality(value_sets: ValueSets) -> str:
     """
     if not value_sets.doubts:
         return "inferred"
-    from rasplab.program.batch.evaluate import evaluate_batch
-    from rasplab.program.inputs import all_ids, sampled_ids
-
     domain = value_sets.domain
+    semantics = Semantics(value_sets.program, domain)
     small = domain.size <= DOUBTED_INPUTS
     for ids in all_ids(domain) if small else sampled_ids(domain, DOUBTED_INPUTS, seed=0):
-        faults = evaluate_batch(value_sets.program, ids, domain.vocab, domain.causal).faults
+        faults = semantics.evaluate(ids).faults
         if faults.any():
-            _refuse_input(value_sets, [domain.vocab[k] for k in ids[faults.argmax()]])
+            tokens = [domain.vocab[k] for k in ids[faults.argmax()]]
+            _refuse_input(semantics, tokens, value_sets.doubts[0][0])
     return "run on every input" if small else "run on a sample"
 
 
-def _refuse_input(value_sets: ValueSets, tokens: Sequence[Atom]) -> NoReturn:
-    """Raise the interpreter's fault on an input as a CompileError."""
-    from rasplab.program.interpret.exact import evaluate
-
+def _refuse_input(semantics: Semantics, tokens: Sequence[Atom], doubted: int) -> NoReturn:
+    """Raise the interpreter's fault on an input as a CompileError with a place."""
     try:
-        evaluate(value_sets.program, tokens, causal=value_sets.domain.causal)
+        semantics.interpret(tokens)
     except RaspError as error:
         raise CompileError(
             f"the program fails on the input {tokens!r}: {error.message}",
-            error.span or value_sets.program.span(value_sets.doubts[0][0]),
+            error.span or semantics.program.span(doubted),
             "make every input of the vocabulary legal, or compile for another vocabulary",
         ) from error
     raise AssertionError(f"the batched interpreter alone fails on {tokens}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rasplab.base.text import clip, lined_up, pad, width
 
@@ -57,7 +57,7 @@ def value_key(value: Any) -> tuple:
     return (type(value).__name__, value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether a value is an int or a float; a bool is neither."""
     return type(value) in (int, float)
 

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from rasplab.base.limits import current
-from rasplab.compiler.infer.values import Fault, Result, call_or_fault, value_key
-from rasplab.program.values import Value
+from rasplab.compiler.infer.values import Fault, Result, call_or_fault
+from rasplab.program.values import Value, value_key
 
 BYTES_A_CELL = 28
 """Bytes per entry of a table [cell, value] while it is in use; a float32 copy takes 4 of them."""

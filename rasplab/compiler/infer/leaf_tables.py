@@ -24,10 +24,11 @@ from rasplab.compiler.infer.columns import (
     unique_rows,
 )
 from rasplab.compiler.infer.ranges import Range
-from rasplab.compiler.infer.values import POSITION, TOKEN, is_number
+from rasplab.compiler.infer.values import POSITION, TOKEN
 from rasplab.program.domain import Domain
 from rasplab.program.functions import CASTS, FUNCTIONS
 from rasplab.program.graph import Constant, Indices, Map, Program, Tokens
+from rasplab.program.values import is_number
 
 MAX_ROWS = 70_000
 """Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""

@@ -17,9 +17,8 @@ from rasplab.compiler.infer.columns import ValueSet, unique_rows
 from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.ranges import Range, common_unit
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
-from rasplab.compiler.infer.values import is_number, value_key
 from rasplab.program.graph import Aggregate
-from rasplab.program.values import Value
+from rasplab.program.values import Value, is_number, value_key
 
 MAX_VALUES = 1500
 """A mean with more possible values than this is kept as a Range."""

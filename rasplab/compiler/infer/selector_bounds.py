@@ -13,8 +13,9 @@ from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.columns import Column, cells_of, component, map_columns, unique_rows
 from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.normal_form import Conjunct, Literal
-from rasplab.compiler.infer.values import Fault, Result, is_number
+from rasplab.compiler.infer.values import Fault, Result
 from rasplab.program.functions import PREDICATES
+from rasplab.program.values import is_number
 
 MAX_KIND_PAIRS = 10_000_000
 """Pairs of kinds of cells that are compared at once."""

@@ -20,7 +20,7 @@ from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
 from rasplab.compiler.infer.total_order import is_strict_order
-from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, is_number
+from rasplab.compiler.infer.values import POSITION, TOKEN, Fault
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
     Aggregate,
@@ -32,6 +32,7 @@ from rasplab.program.graph import (
     SelectorWidth,
     Tokens,
 )
+from rasplab.program.values import is_number
 
 
 def infer(program: Program, domain: Domain) -> ValueSets:

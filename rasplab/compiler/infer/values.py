@@ -1,13 +1,12 @@
-"""Single values as the analysis sees them: leaves, faults, equality and numbers."""
+"""Single values as the analysis sees them: leaves, faults, and how functions are called on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TypeGuard
 
-from rasplab.program.values import Value
+from rasplab.program.values import Value, value_key
 
 TOKEN, POSITION = -2, -1
 """The leaves that the embedding gives; other leaves are node ids."""
@@ -24,22 +23,8 @@ Result = Value | Fault
 """What an elementwise function gives for one combination of values."""
 
 
-def value_key(value: Result) -> tuple:
-    """A key equal for values that mean the same: 2 and 2.0 do, True and 1 do not."""
-    if isinstance(value, tuple):
-        return ("tuple", *(value_key(v) for v in value))
-    if isinstance(value, bool | str | Fault):
-        return (type(value).__name__, value)
-    return ("number", value)
-
-
-def is_number(value: Result) -> TypeGuard[int | float]:
-    """Whether a value is an int or a float, and not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def as_number(value: Result) -> float:
-    """The float of an int, float or bool."""
+    """The float of an int, float or bool: 1.0 for True."""
     assert isinstance(value, int | float), f"{value!r} is not a number"
     return float(value)
 

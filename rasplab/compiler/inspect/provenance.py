@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isclose
 
 import numpy as np
 
 from rasplab.compiler.compiled import Compiled
-from rasplab.compiler.infer.values import is_number
 from rasplab.program.graph import Aggregate, Constant, Map, Select, SelectorWidth, operands
-from rasplab.program.interpret.exact import evaluate
-from rasplab.program.values import Atom, Value
+from rasplab.program.semantics import Semantics
+from rasplab.program.values import Atom, same_value
 from rasplab.transformer.forward import activations
 from rasplab.transformer.sites import Site
 
@@ -40,7 +38,7 @@ class _Explanation:
 
     def __init__(self, compiled: Compiled, tokens: list[Atom], ids: np.ndarray):
         self.compiled, self.program, self.tokens = compiled, compiled.program, tokens
-        self.trace = evaluate(self.program, tokens, causal=compiled.domain.causal)
+        self.trace = Semantics(compiled.program, compiled.domain).interpret(tokens)
         self.run = activations(compiled.weights, ids[None], compiled.domain.causal)
         self.sites: dict[int, list[Site]] = {}
         for site, nodes in compiled.site_nodes().items():
@@ -55,7 +53,7 @@ class _Explanation:
         expected = self.trace.values[output][position]
         label = self.program.labels[output]
         head = f"{label} at position {position} of {self._input_text()} is {result!r}"
-        if not _agree(result, expected):
+        if not same_value(expected, result):
             head += f"; the interpreter says {expected!r}"
         return "\n".join([head, *self._node(output, position, 1)])
 
@@ -128,13 +126,6 @@ class _Explanation:
         if len(keys) > MAX_KEYS:
             lines.append(f"{'  ' * depth}... and {len(keys) - MAX_KEYS} more positions")
         return lines
-
-
-def _agree(result: Value, expected: Value) -> bool:
-    """Whether two values are equal, numbers up to rounding."""
-    if is_number(result) and is_number(expected):
-        return isclose(result, expected, rel_tol=1e-9)
-    return result == expected
 
 
 def _positions_text(keys: np.ndarray) -> str:

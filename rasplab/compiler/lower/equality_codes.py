@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from rasplab.compiler.infer.columns import Column
 from rasplab.compiler.infer.normal_form import Conjunct
-from rasplab.compiler.infer.values import is_number
+from rasplab.program.values import is_number
 
 MAX_CODE = 320.0
 """Largest centred code of a compact equality: 2 * gap * MAX_CODE^2 is a whole number in float32."""

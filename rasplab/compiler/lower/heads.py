@@ -23,11 +23,11 @@ import numpy as np
 
 from rasplab.compiler.infer.normal_form import Conjunct, conjunction, normal_and, normal_or
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
-from rasplab.compiler.infer.values import is_number
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
 from rasplab.compiler.lower.residual import TOKEN_FLAG, Direction, Head, LinearForm, after
 from rasplab.compiler.lower.scores import Pair, Scores, SelectorScores
 from rasplab.program.graph import Aggregate, SelectorWidth
+from rasplab.program.values import is_number
 
 SCORE_GAP = {"float32": 40.0, "float64": 80.0}
 """Selected minus unselected score, by dtype; exp(-gap/2) a key leaks to or from BOS."""

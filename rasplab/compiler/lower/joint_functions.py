@@ -18,12 +18,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rasplab.compiler.infer.columns import Column
-from rasplab.compiler.infer.values import Fault, as_number, code_of_key, is_number, value_key
+from rasplab.compiler.infer.values import Fault, as_number, code_of_key
 from rasplab.compiler.lower import piecewise_linear
 from rasplab.compiler.lower.form_source import FormSource
 from rasplab.compiler.lower.residual import LinearForm
 from rasplab.compiler.lower.value_tables import grouped
 from rasplab.program.graph import Aggregate, Map, SelectorWidth
+from rasplab.program.values import is_number, value_key
 
 MAX_NEURONS = 3000
 """A function that needs more neurons than this is refused."""

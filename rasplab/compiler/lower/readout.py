@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from rasplab.compiler.infer.values import as_number, is_number
+from rasplab.compiler.infer.values import as_number
 from rasplab.compiler.lower.residual import LinearForm
 from rasplab.compiler.lower.sop_forms import Lowering
-from rasplab.program.values import Value
+from rasplab.program.values import Value, is_number
 from rasplab.transformer.readout import Readout
 
 FINE = 1 / 400

@@ -14,14 +14,7 @@ from jaxtyping import Float
 
 from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.value_sets import ValueSets
-from rasplab.compiler.infer.values import (
-    POSITION,
-    TOKEN,
-    as_number,
-    code_of_key,
-    is_number,
-    value_key,
-)
+from rasplab.compiler.infer.values import POSITION, TOKEN, as_number, code_of_key
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
 from rasplab.compiler.lower.heads import Attention
 from rasplab.compiler.lower.joint_functions import best_argument
@@ -41,6 +34,7 @@ from rasplab.compiler.lower.value_tables import (
     single_leaf,
 )
 from rasplab.program.graph import Aggregate, SelectorWidth
+from rasplab.program.values import is_number, value_key
 
 MAX_ONE_HOT = 512
 """Values of a leaf that may each have a direction of their own."""
