@@ -1,8 +1,8 @@
 """The values of RASP: types, the kinds of equality, and the kinds of text.
 
 Equality: `typed_key` tells 1, 1.0 and True apart, as nodes of a program do; `value_key` merges 1
-and 1.0, as comparing results does; `same_value` also allows for rounding. Text: `value_text` is for a
-cell of a table, `literal` for messages and labels, `source_text` for RASP that reads back as the
+and 1.0, as comparing results does; `same_value` also allows for rounding. Text: `value_text` is for
+a cell of a table, `literal` for messages and labels, `source_text` for RASP that reads back as the
 same value. What the REPL prints follows the reference implementation: lang/elaborate/values.
 """
 

@@ -1,21 +1,22 @@
-"""Whether two programs are the same function on a domain, or a shortest input that tells them apart."""
+"""Equality of two programs on a domain: two programs -> equal, or an input on which they differ."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rasplab.base.errors import RaspError, RaspTypeError
-from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
+from rasplab.program.batch.compare import shared_codes
+from rasplab.program.batch.evaluate import BatchTrace
 from rasplab.program.domain import Domain, make_domain
 from rasplab.program.graph import Program
 from rasplab.program.inputs import BATCH, all_ids, random_rows
 from rasplab.program.interpret.exact import check_length, evaluate
-from rasplab.program.values import Atom
+from rasplab.program.semantics import Semantics
+from rasplab.program.values import Atom, value_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +79,31 @@ class Equality:
 
     def to_json(self) -> dict:
         """Everything, as plain values."""
-        found = self.difference
+        d = self.difference
+        difference = d and {
+            "input": list(d.input),
+            "left": d.left,
+            "right": d.right,
+            "shortest": d.shortest,
+        }
         return {
-            "equal": bool(self), "exhaustive": self.exhaustive, "same_graph": self.same_graph,
-            "checked": self.checked, "failing": self.failing, "covered": self.covered,
-            "max_len": self.max_len, "seed": self.seed if self.covered < self.max_len else None,
+            "equal": bool(self),
+            "exhaustive": self.exhaustive,
+            "same_graph": self.same_graph,
+            "checked": self.checked,
+            "failing": self.failing,
+            "covered": self.covered,
+            "max_len": self.max_len,
+            "seed": self.seed if self.covered < self.max_len else None,
             "seconds": round(self.seconds, 3),
-            "difference": found and {
-                "input": list(found.input), "left": found.left, "right": found.right,
-                "shortest": found.shortest,
-            },
-        }  # fmt: skip
+            "difference": difference,
+        }
 
 
 def equal(
     a: Program,
     b: Program,
-    vocab: Iterable,
+    vocab: Iterable[Atom],
     max_len: int,
     *,
     causal: bool = False,
@@ -106,7 +115,7 @@ def equal(
 
     max_inputs  beyond so many, the longer lengths are sampled
     progress    called with (inputs done, inputs in all) after each batch
-    Equal are values that are equal in Python, True and 1 apart; and two faults.
+    Values are equal where `value_key` is (1 and 1.0 are, 1 and True are not); two faults are equal.
     Raises RaspTypeError where one output is an s-op and the other a selector; RaspValueError for a
     max_len beyond the limit; ValueError for bad arguments.
     """
@@ -144,8 +153,7 @@ def _covered(domain: Domain, max_inputs: int) -> int:
 
 
 def _inputs(domain: Domain, covered: int, max_inputs: int, seed: int) -> Iterator[np.ndarray]:
-    """Ids [batch, pos]: all inputs of the covered lengths, then random longer ones, shortest
-    first."""
+    """Ids [batch, pos]: all inputs of the covered lengths, then random longer ones, by length."""
     short = Domain(domain.vocab, covered, domain.causal)
     yield from all_ids(short)
     rng, longer = np.random.default_rng(seed), range(covered + 1, domain.max_len + 1)
@@ -159,9 +167,8 @@ def _inputs(domain: Domain, covered: int, max_inputs: int, seed: int) -> Iterato
 def _differ(
     a: Program, b: Program, ids: np.ndarray, domain: Domain
 ) -> tuple[np.ndarray, np.ndarray]:
-    """bool [batch]: the inputs on which the two differ in a value, or one alone fails; and those on
-    which both fail."""
-    left, right = (evaluate_batch(p, ids, domain.vocab, domain.causal) for p in (a, b))
+    """The inputs on which values differ or one program fails; those on which both fail [batch]."""
+    left, right = (Semantics(p, domain).evaluate(ids) for p in (a, b))
     both_work = ~left.faults & ~right.faults
     unlike = (left.faults != right.faults) | (both_work & _values_differ(left, right))
     return unlike, left.faults & right.faults
@@ -172,34 +179,21 @@ def _values_differ(left: BatchTrace, right: BatchTrace) -> np.ndarray:
     if left.program.is_selector(output):
         unlike = left.selector(output) != right.selector(right.program.output)
         return np.broadcast_to(unlike.any((-1, -2)), len(left.ids))
-    known: dict[tuple, int] = {}
-    codes = []
-    for column in (left.output, right.output):
-        numbers = [known.setdefault(_key(v), len(known)) for v in column.values]
-        codes.append(np.array(numbers or [0])[column.codes])
-    return (codes[0] != codes[1]).any(-1)
-
-
-def _key(value: Any) -> tuple:
-    """Equal for values that count as equal: 1 and 1.0, but not True; nan and nan."""
-    if isinstance(value, tuple):
-        return ("list", *(_key(v) for v in value))
-    if type(value) in (int, float):
-        return ("number", value if value == value else "nan")
-    return (type(value).__name__, value)
+    codes, others = shared_codes(left.output, right.output)
+    return (codes != others).any(-1)
 
 
 def _difference(a: Program, b: Program, tokens: list, domain: Domain, covered: int) -> Difference:
     """The input, shortened token by token while the two still differ."""
-    at = 0
-    while at < len(tokens) and len(tokens) > covered + 1:
-        shorter = tokens[:at] + tokens[at + 1 :]
+    dropped = 0
+    while dropped < len(tokens) and len(tokens) > covered + 1:
+        shorter = tokens[:dropped] + tokens[dropped + 1 :]
         if _differ(a, b, np.array([domain.encode(shorter)]), domain)[0].any():
-            tokens, at = shorter, 0
+            tokens, dropped = shorter, 0
         else:
-            at += 1
+            dropped += 1
     outputs = [_output(p, tokens, domain.causal) for p in (a, b)]
-    assert _key(tuple(outputs[0])) != _key(tuple(outputs[1])), (
+    assert value_key(tuple(outputs[0])) != value_key(tuple(outputs[1])), (
         f"only the batched interpreter tells them apart on {tokens}"
     )
     return Difference(tuple(tokens), *outputs, shortest=len(tokens) <= covered + 1)

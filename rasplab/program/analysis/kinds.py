@@ -1,10 +1,10 @@
-"""What is known of an s-op's kind before any input: enough to refuse what would fail on every
-input."""
+"""Kinds of s-ops known before any input: program -> kinds, to refuse what fails on every input."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 from rasplab.base.errors import RaspTypeError, Span
 from rasplab.program.graph import Aggregate, Constant, Map, Node, Tokens
@@ -17,8 +17,10 @@ NUMBER_FNS = frozenset({"-", "/", "^", "neg", "pos"})
 
 
 class Kinds:
-    """The kinds of nodes, whose list may grow: "str", "bool", "int", "float", "number" or None
-    (not known)."""
+    """The kinds of nodes: "str", "bool", "int", "float", "number", or None where it is not known.
+
+    nodes  a list that may grow while a text is elaborated
+    """
 
     def __init__(self, nodes: Sequence[Node]):
         self.nodes = nodes
@@ -36,14 +38,17 @@ class Kinds:
                 return None if cast == "asis" else cast
             case Constant(value):
                 return kind_of_value(value)
-            case Map("lookup", (table, _)) if isinstance(self.nodes[table], Constant):
-                kinds = [kind_of_value(v) for _, v in self.nodes[table].value]
-                return reduce(merged, kinds) if kinds else None
             case Map(fn, args):
-                return self._map(fn, args)
+                return self._lookup(args[0]) if fn == "lookup" else self._map(fn, args)
             case Aggregate(_, values, default):
                 return merged(self.known[values], kind_of_value(default))
         return "int"  # indices and widths; a selector is never asked for
+
+    def _lookup(self, table: int) -> str | None:
+        match self.nodes[table]:
+            case Constant(tuple(pairs)) if pairs:
+                return reduce(merged, [kind_of_value(v) for _, v in pairs])
+        return None
 
     def _map(self, fn: str, args: tuple[int, ...]) -> str | None:
         kinds = [self.known[a] for a in args]
@@ -56,40 +61,39 @@ class Kinds:
         if fn == "if":
             return merged(*kinds[1:])
         if fn in ("+", "*", "%"):
-            return (
-                "number" if all(k in NUMBERS for k in kinds) else "str" if "str" in kinds else None
-            )
+            if all(k in NUMBERS for k in kinds):
+                return "number"
+            return "str" if "str" in kinds else None
         return None
 
     def check_select(
         self, keys: int, queries: int, predicate: str, span: Span, texts: tuple[str, str]
     ) -> None:
-        """Raises RaspTypeError where an ordering would meet a string and a number."""
-        key, query = self.of(keys), self.of(queries)
-        if predicate not in ORDERED or not _clash(key, query):
-            return
-        like = f"select({texts[0]}, {texts[0]}, {predicate})"
-        raise RaspTypeError(
-            f"select compares {with_article(key)} key with {with_article(query)} query",
-            span,
-            f"compare like kinds: {like}",
-        )
+        """Check a comparison of keys with queries.
+
+        texts  what the keys and the queries are called in the text
+        Raises RaspTypeError where an ordering would meet a string and a number.
+        """
+        clash = _clash(self.of(keys), self.of(queries))
+        if predicate in ORDERED and clash:
+            like = f"select({texts[0]}, {texts[0]}, {predicate})"
+            message = f"select compares {clash[0]} key with {clash[1]} query"
+            raise RaspTypeError(message, span, f"compare like kinds: {like}")
 
     def check_map(self, fn: str, args: tuple[int, ...], spans: tuple[Span, ...]) -> None:
-        """Raises RaspTypeError, at the operand in the way, for arithmetic or order that fails on
-        every input."""
+        """Check the operands of a function.
+
+        spans  where each operand stands in the text
+        Raises RaspTypeError, at an operand, for arithmetic or order that fails on every input.
+        """
         kinds = [self.of(a) for a in args]
-        if fn in ORDERED and _clash(*kinds):
+        if (fn in ORDERED or fn == "+") and (clash := _clash(*kinds)):
+            left, right = clash
+            if fn == "+":
+                hint = "add two numbers, or join two strings"
+                raise RaspTypeError(f"`+` adds {left} and {right}", spans[1], hint)
             raise RaspTypeError(
-                f"`{fn}` compares {with_article(kinds[0])} with {with_article(kinds[1])}",
-                spans[1],
-                "compare like kinds",
-            )
-        if fn == "+" and _clash(*kinds):
-            raise RaspTypeError(
-                f"`+` adds {with_article(kinds[0])} and {with_article(kinds[1])}",
-                spans[1],
-                "add two numbers, or join two strings",
+                f"`{fn}` compares {left} with {right}", spans[1], "compare like kinds"
             )
         if fn in NUMBER_FNS or fn == "round":
             for kind, span in zip(kinds, spans, strict=True):
@@ -101,24 +105,28 @@ class Kinds:
 
 
 def _number_hint(span: Span) -> str:
-    return (
-        "tokens_int reads the tokens as ints"
-        if span.text == "tokens"
-        else "only + and * work on strings"
-    )
+    reads_tokens = span.text == "tokens"
+    return "tokens_int reads the tokens as ints" if reads_tokens else "only + and * work on strings"
 
 
-def _clash(a: str | None, b: str | None) -> bool:
-    return (a == "str" and b in NUMBERS) or (b == "str" and a in NUMBERS)
+def _clash(a: str | None, b: str | None) -> tuple[str, str] | None:
+    """The two kinds with their articles, where one is a string and the other a number."""
+    if (
+        a is None
+        or b is None
+        or not ((a == "str" and b in NUMBERS) or (b == "str" and a in NUMBERS))
+    ):
+        return None
+    return with_article(a), with_article(b)
 
 
-def kind_of_value(value) -> str | None:
-    """The kind of a constant."""
+def kind_of_value(value: Any) -> str | None:
+    """The kind of a constant; None for a list or dict."""
     return type(value).__name__ if type(value) in (str, bool, int, float) else None
 
 
 def merged(a: str | None, b: str | None) -> str | None:
-    """The kind of what is one or the other."""
+    """The kind of an s-op that holds values of both kinds."""
     if a == b:
         return a
     return "number" if a in NUMBERS and b in NUMBERS else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Integer
 
 from rasplab.program.batch.columns import Column
 from rasplab.program.values import MIN_SCALE, ROUNDING, as_float, value_key
@@ -17,22 +17,31 @@ def equal_cells(expected: Column, given: Column) -> Bool[np.ndarray, ...]:
 
     Types must agree (True is not 1, but 2 is 2.0); numbers may differ by ROUNDING, relative.
     """
-    known: dict[tuple, int] = {}
-    left, right = (
-        np.array([known.setdefault(value_key(v), len(known)) for v in column.values] or [0])
-        for column in (expected, given)
-    )
-    a, b = expected.codes, given.codes
+    left, right = shared_codes(expected, given)
     low, high = (
         np.array([as_float(v) for v in column.values] or [np.nan])[column.codes]
         for column in (expected, given)
     )
     close = np.abs(low - high) <= ROUNDING * np.maximum(MIN_SCALE, np.abs(low))
-    return (left[a] == right[b]) | close
+    return (left == right) | close
+
+
+def shared_codes(
+    left: Column, right: Column
+) -> tuple[Integer[np.ndarray, ...], Integer[np.ndarray, ...]]:
+    """The codes of two columns renamed so that equal codes mean equal values, without rounding."""
+    known: dict[tuple, int] = {}
+
+    def renamed(column: Column) -> np.ndarray:
+        keys = [known.setdefault(value_key(v), len(known)) for v in column.values]
+        return np.array(keys or [0])[column.codes]
+
+    return renamed(left), renamed(right)
 
 
 def cells_among(column: Column, values: Sequence[Any]) -> Bool[np.ndarray, "batch pos"]:
     """Where a column holds a value equal to one of `values`."""
     n, m = len(column.values), len(values)
     table = Column(np.arange(n)[:, None], column.values)
-    return equal_cells(table, Column(np.arange(m)[None], tuple(values))).any(1)[column.codes]
+    same = equal_cells(table, Column(np.arange(m)[None], tuple(values)))
+    return np.any(same, axis=1)[column.codes]
