@@ -1,4 +1,4 @@
-"""What a finite model speaks about: Domain (the inputs it takes) and Readout (what its logits mean)."""
+"""The inputs of a finite model: all sequences of a vocabulary up to a length."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from rasplab.program.values import Atom
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Int
 
 BOS = "BOS"
-"""How the token at position 0 is shown."""
+"""How the token at position 0 of the model is shown: the beginning of the sequence."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """All sequences of 1 to max_len tokens of the vocabulary; `causal` masks every selector to keys
-    <= query.
+    """All sequences of 1 to max_len tokens of a vocabulary.
+
+    vocab   distinct under `typed_key`; a token's id is its place here
+    causal  every selector is masked to keys up to its query
     """
 
     vocab: tuple[Atom, ...]
@@ -39,7 +42,7 @@ class Domain:
         return sum(len(self.vocab) ** n for n in range(1, self.max_len + 1))
 
     def encode(self, tokens: Sequence[Atom]) -> list[int]:
-        """Vocabulary ids (from 0, BOS not counted) of an input.
+        """Vocabulary ids of an input, from 0, BOS not counted.
 
         Raises RaspValueError for a token outside the vocabulary, an empty input, or one longer than
         max_len.
@@ -55,9 +58,8 @@ class Domain:
             token, position = next(
                 (t, i) for i, t in enumerate(tokens) if (type(t), t) not in self._ids
             )
-            shown = ", ".join(map(repr, self.vocab[:12])) + (
-                ", ..." if len(self.vocab) > 12 else ""
-            )
+            shown = ", ".join(map(repr, self.vocab[:12]))
+            shown += ", ..." if len(self.vocab) > 12 else ""
             raise RaspValueError(
                 f"{token!r} (position {position}) is not in the vocabulary",
                 hint=f"the vocabulary is {shown}; compile with one that holds {token!r}",
@@ -68,12 +70,11 @@ class Domain:
         for n in range(1, self.max_len + 1):
             yield from product(self.vocab, repeat=n)
 
-    def sample(self, count: int, seed: int = 0) -> list[np.ndarray]:
-        """`count` random inputs as id arrays: lengths uniform in 1..max_len but a quarter at
-        max_len.
+    def sample(self, count: int, seed: int = 0) -> list[Int[np.ndarray, " pos"]]:
+        """Random inputs as ids, in random order of lengths; `inputs.sampled_ids` gives batches.
 
-        Half of them use few distinct tokens (1 to 4), so that repeats and ties occur at every
-        length.
+        A quarter has length max_len, the others any length alike often. Half of them use 1 to 4
+        distinct tokens, so that repeats and ties occur at every length.
         """
         import numpy as np
 
@@ -83,17 +84,19 @@ class Domain:
         samples = []
         for n in lengths:
             few = rng.random() < 0.5 and len(self.vocab) > 4
-            pool = (
-                rng.choice(len(self.vocab), rng.integers(1, 5), replace=False)
-                if few
-                else len(self.vocab)
-            )
+            pool = np.arange(len(self.vocab))
+            if few:
+                pool = rng.choice(pool, rng.integers(1, 5), replace=False)
             samples.append(rng.choice(pool, n))
         return samples
 
 
-def make_domain(vocab: Iterable, max_len: int, causal: bool = False) -> Domain:
-    """The domain of a vocabulary and a maximum length. Raises ValueError for what cannot be one."""
+def make_domain(vocab: Iterable[Atom], max_len: int, causal: bool = False) -> Domain:
+    """The domain of a vocabulary and a maximum length.
+
+    Raises ValueError for an empty vocabulary, tokens that are not atoms, not finite or given twice,
+    and a max_len that is not an int of at least 1.
+    """
     tokens = tuple(vocab)
     if not tokens:
         raise ValueError("vocab is empty; it needs at least one token")
@@ -108,5 +111,5 @@ def make_domain(vocab: Iterable, max_len: int, causal: bool = False) -> Domain:
     if len({(type(t), t) for t in tokens}) < len(tokens):
         raise ValueError(f"vocab holds a token twice: {list(tokens)!r}")
     if isinstance(max_len, bool) or not isinstance(max_len, int) or max_len < 1:
-        raise ValueError(f"max_len is {max_len!r}; it is an int of at least 1")
+        raise ValueError(f"max_len is {max_len!r}; it has to be an int of at least 1")
     return Domain(tokens, max_len, causal)

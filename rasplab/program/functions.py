@@ -30,29 +30,32 @@ class Function:
 
 
 class TooLarge(OverflowError):
-    """A result beyond a limit; args: the limit's name, the reason."""
+    """A result beyond a limit.
+
+    args  the name of the limit, and the reason
+    """
 
     def __str__(self) -> str:
         return self.args[1]
 
 
 SMALL = 1 << 64
-"""Ints up to this are within any limit."""
+"""Ints up to this size are within any limit: no need to count their bits."""
 
 SEQUENCES = (str, tuple, list)
-
-
-def _truth(a: Any) -> bool:
-    return bool(a)
+"""What `+` joins and `*` repeats."""
 
 
 def _plus(a: Any, b: Any) -> Any:
     """a + b; refuses to join strings or lists beyond the limit."""
-    if isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES):
-        if len(a) + len(b) > current().length:
-            raise TooLarge("length", f"joined they are longer than {current().length}")
-        return a + b
+    if all(isinstance(part, SEQUENCES) for part in (a, b)):
+        _check_joined(len(a) + len(b))
     return _bounded(a + b)
+
+
+def _check_joined(length: int) -> None:
+    if length > current().length:
+        raise TooLarge("length", f"joined they are longer than {current().length}")
 
 
 def _minus(a: Any, b: Any) -> Any:
@@ -60,7 +63,7 @@ def _minus(a: Any, b: Any) -> Any:
 
 
 def _bounded(result: Any) -> Any:
-    """`result`, unless it is an int beyond the limit."""
+    """The result; refuses an int beyond the limit."""
     if isinstance(result, int) and not -SMALL <= result <= SMALL:
         _check_bits(result.bit_length())
     return result
@@ -77,8 +80,9 @@ def _times(a: Any, b: Any) -> Any:
         _check_bits(a.bit_length() + b.bit_length())
         return a * b
     for repeated, count in ((a, b), (b, a)):
-        sized = isinstance(repeated, SEQUENCES) and isinstance(count, int)
-        if sized and len(repeated) * count > current().length:
+        if not isinstance(repeated, SEQUENCES) or not isinstance(count, int):
+            continue
+        if len(repeated) * count > current().length:
             times = count if abs(count) < SMALL else "so many"
             reason = f"repeating it {times} times is longer than {current().length}"
             raise TooLarge("length", reason)
@@ -86,8 +90,7 @@ def _times(a: Any, b: Any) -> Any:
 
 
 def _modulo(a: Any, b: Any) -> Any:
-    """a % b; Python's formatting where a is a string, which must not ask for widths beyond the
-    limit."""
+    """a % b; where a is a string, Python's formatting, refused for widths beyond the limit."""
     if isinstance(a, str):
         widths = [int(digits[:20]) for digits in re.findall("[0-9]+", a)]
         if sum(widths) > current().length or "*" in a:
@@ -105,27 +108,36 @@ def _power(a: Any, b: Any) -> Any:
     return result
 
 
-def _index(values: tuple, i: Any) -> Any:
-    """values[i] with Python's negative indices; 0 where i is out of range (the reference's
-    rule)."""
+def _index(values: tuple[Any, ...], i: Any) -> Any:
+    """values[i], negative i from the end; 0 where i is out of range, as in the reference."""
     return values[i] if -len(values) <= i < len(values) else 0
 
 
-def _lookup(pairs: tuple, key: Any) -> Any:
+def _lookup(pairs: tuple[Any, ...], key: Any) -> Any:
     return dict(pairs)[key]
 
 
-def _contains(x: Any, values: tuple) -> bool:
+def _contains(x: Any, values: tuple[Any, ...]) -> bool:
     return x in values
 
 
 def _table() -> dict[str, Function]:
-    binary = {
-        "+": _plus, "-": _minus, "*": _times, "/": operator.truediv, "%": _modulo,
-        "^": _power, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
-        ">": operator.gt, ">=": operator.ge,
-        "and": lambda a, b: _truth(a) and _truth(b), "or": lambda a, b: _truth(a) or _truth(b),
-    }  # fmt: skip
+    binary: dict[str, Callable[[Any, Any], Any]] = {
+        "+": _plus,
+        "-": _minus,
+        "*": _times,
+        "/": operator.truediv,
+        "%": _modulo,
+        "^": _power,
+        "==": operator.eq,
+        "!=": operator.ne,
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "and": lambda a, b: bool(a) and bool(b),
+        "or": lambda a, b: bool(a) or bool(b),
+    }
     functions = [Function(name, 2, apply, "{0} " + name + " {1}") for name, apply in binary.items()]
     functions += [
         Function("not", 1, operator.not_, "not {0}"),
@@ -149,6 +161,10 @@ PREDICATES: dict[str, Callable[[Any, Any], bool]] = {
 """What `select(keys, queries, OP)` may test, as test(key, query)."""
 
 CASTS: dict[str, Callable[[Any], Any]] = {
-    "asis": lambda t: t, "str": str, "int": int, "float": float, "bool": bool,
-}  # fmt: skip
+    "asis": lambda token: token,
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+}
 """How each of tokens_asis, tokens_str (also `tokens`), tokens_int, ... reads a token."""

@@ -1,7 +1,6 @@
-"""A RASP program as a graph: the closed set of node types, and Program.
+"""A RASP program as a graph: the closed set of node types, Program, and its Builder.
 
-A node names its operands by their position in `Program.nodes`; an operand always stands before its
-user.
+A node names its operands by their position in `Program.nodes`; operands come before their users.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Combine:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Per row: nothing selected gives `default`, one its value as it is, more the mean, a float."""
+    """Per row `default` for no selected key, the value of one, the mean (a float) of several."""
 
     selector: int
     values: int
@@ -86,7 +85,7 @@ SELECTORS = (Select, Combine)
 
 
 def operands(node: Node) -> tuple[int, ...]:
-    """The ids of the nodes that `node` reads, in order."""
+    """The ids of the nodes that a node reads, in order."""
     match node:
         case Map(_, args):
             return args
@@ -118,7 +117,7 @@ def renumbered(node: Node, ids: dict[int, int] | list[int]) -> Node:
 
 
 def node_key(node: Node) -> tuple:
-    """A key equal for equal nodes only: constants 1, 1.0 and True differ."""
+    """A key that is equal for equal nodes only: constants 1, 1.0 and True differ."""
     match node:
         case Constant(value):
             return ("Constant", typed_key(value))
@@ -183,7 +182,10 @@ class Program(ProgramDoors):
         return self.spans[i] if i < len(self.spans) else None
 
     def id_of(self, name: str) -> int:
-        """The node called `name`. Raises KeyError, listing the names there are."""
+        """The node called `name`.
+
+        Raises KeyError for any other name, with the names there are.
+        """
         ids = dict(self.names)
         if name not in ids:
             raise KeyError(f"no {name!r} in this program; it has: {', '.join(ids) or 'no names'}")
@@ -211,7 +213,7 @@ class Program(ProgramDoors):
 
     @cached_property
     def digest(self) -> str:
-        """A sha256 of nodes and outputs: names, spans and history do not count."""
+        """A sha256 of nodes and outputs, independent of names, spans and history."""
         order = canonical_order(self.nodes, *self.outputs)
         ids = {old: new for new, old in enumerate(order)}
         keys = [node_key(renumbered(self.nodes[old], ids)) for old in order]
@@ -236,7 +238,7 @@ def canonical_order(nodes: Sequence[Node], *outputs: int) -> list[int]:
 
 
 def expression(node: Node, texts: list[str]) -> str:
-    """`node` written as RASP over the texts of its operands."""
+    """A node written as RASP over the texts of its operands."""
     match node:
         case Tokens(cast):
             return "tokens" if cast == "str" else f"tokens_{cast}"
@@ -261,16 +263,16 @@ def expression(node: Node, texts: list[str]) -> str:
 
 
 def _atom(text: str) -> str:
-    """`text`, in brackets unless it binds tighter than every operator."""
+    """A text, in brackets unless it binds tighter than every operator."""
     simple = text.replace("_", "").replace(".", "").replace("%", "").isalnum()
     opened = text.startswith(("select(", "aggregate(", "selector_width(", '"', "["))
     return text if simple or (opened and text.count("(") <= 1) else f"({text})"
 
 
 class Builder:
-    """Makes programs node by node: equal nodes are shared, so an id stands for a meaning.
+    """Makes programs node by node, and shares equal nodes.
 
-    The only way to make a Program; the text elaborator, rewriting passes and tests all use it.
+    The only way to make a Program: the elaborator of texts, rewriting passes and tests use it.
     """
 
     def __init__(self):
@@ -279,7 +281,7 @@ class Builder:
         self._ids: dict[tuple, int] = {}
 
     def add(self, node: Node, span: Span | None = None) -> int:
-        """The id of `node`: an old one if an equal node exists."""
+        """The id of a node: that of an equal node, where there is one already."""
         key = node_key(node)
         if key not in self._ids:
             self._ids[key] = len(self.nodes)
@@ -290,17 +292,17 @@ class Builder:
     def program(
         self, output: int, names: dict[str, int] | None = None, also: tuple[int, ...] = ()
     ) -> Program:
-        """The program of these outputs: only the nodes they need, in canonical order."""
+        """The program of these outputs, with only the nodes they need, in canonical order."""
         order = canonical_order(self.nodes, output, *also)
         ids = {old: new for new, old in enumerate(order)}
         nodes = tuple(renumbered(self.nodes[old], ids) for old in order)
-        kept = tuple((name, ids[old]) for name, old in (names or {}).items() if old in ids)
+        reached = tuple((name, ids[old]) for name, old in (names or {}).items() if old in ids)
         spans = _inherited(nodes, [self.spans[old] for old in order])
-        return Program(nodes, ids[output], kept, spans, tuple(ids[i] for i in also))
+        return Program(nodes, ids[output], reached, spans, tuple(ids[i] for i in also))
 
 
 def _inherited(nodes: tuple[Node, ...], spans: list[Span | None]) -> tuple[Span | None, ...]:
-    """Spans where a node without one (made inside the library) has its user's."""
+    """The spans; a node without one (made inside the library) takes that of its user."""
     for i in reversed(range(len(nodes))):
         for a in operands(nodes[i]):
             spans[a] = spans[a] or spans[i]

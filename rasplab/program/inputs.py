@@ -1,22 +1,25 @@
-"""Inputs of a domain by the thousand: ids [batch, pos] in batches of one length."""
+"""Inputs of a domain in batches of one length: domain -> arrays of ids."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from jaxtyping import Int
 
 from rasplab.program.domain import Domain
 
 BATCH = 1 << 14
-"""Inputs in a batch at most; who reads them cuts smaller pieces where it needs to."""
+"""Inputs in a batch at most; readers cut smaller pieces where memory asks for it."""
 
 FEW = 4
-"""Half of the random inputs have at most so many distinct tokens,
-so that repeats and ties occur at every length."""
+"""Half of the random inputs have at most this many distinct tokens.
+
+So repeats and ties occur at every length.
+"""
 
 
-def all_ids(domain: Domain) -> Iterator[np.ndarray]:
+def all_ids(domain: Domain) -> Iterator[Int[np.ndarray, "batch pos"]]:
     """Every input, shortest first."""
     base = len(domain.vocab)
     for n in range(1, domain.max_len + 1):
@@ -26,9 +29,8 @@ def all_ids(domain: Domain) -> Iterator[np.ndarray]:
             yield numbers[:, None] // places % base
 
 
-def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[np.ndarray]:
-    """`count` random inputs, shortest first, distributed as those of Domain.sample:
-    a quarter has the full length."""
+def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[Int[np.ndarray, "batch pos"]]:
+    """`count` random inputs, shortest first, with the distribution of Domain.sample."""
     rng = np.random.default_rng(seed)
     full = rng.random(count) < 0.25
     lengths = np.where(full, domain.max_len, rng.integers(1, domain.max_len + 1, count))
@@ -37,13 +39,14 @@ def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[np.ndarray]:
             yield random_rows(len(domain.vocab), min(BATCH, total - start), n, rng)
 
 
-Drawing = Callable[[int, int, int, np.random.Generator], np.ndarray]
-"""Draws ids [count, n_pos], given n_vocab, count and n_pos, as `random_rows` does."""
+Drawing = Callable[[int, int, int, np.random.Generator], Int[np.ndarray, "count pos"]]
+"""Draws ids [count, n_pos], given n_vocab, count, n_pos and a generator, as `random_rows` does."""
 
 
-def random_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) -> np.ndarray:
-    """Random ids [count, n_pos]; half of the rows over 1 to FEW distinct tokens,
-    the others over all."""
+def random_rows(
+    n_vocab: int, count: int, n_pos: int, rng: np.random.Generator
+) -> Int[np.ndarray, "count pos"]:
+    """Random ids; half of the rows over 1 to FEW distinct tokens, the others over all."""
     few = rng.random(count) < 0.5
     rows = rng.integers(0, n_vocab, (count, n_pos))
     if n_vocab > FEW:
@@ -56,7 +59,7 @@ def random_rows(n_vocab: int, count: int, n_pos: int, rng: np.random.Generator) 
 
 def even_ids(
     domain: Domain, count: int, rng: np.random.Generator, draw: Drawing = random_rows
-) -> list[np.ndarray]:
-    """`count` random inputs or a few more, each length alike often: one array per length."""
+) -> list[Int[np.ndarray, "batch pos"]]:
+    """`count` random inputs or a few more, equally many of each length: one array per length."""
     share = max(1, -(-count // domain.max_len))
     return [draw(len(domain.vocab), share, n, rng) for n in range(1, domain.max_len + 1)]

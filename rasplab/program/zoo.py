@@ -1,4 +1,4 @@
-"""The zoo: the programs under circuits/, and what its index says of each."""
+"""The zoo: the programs under circuits/ with their domains, from the index.toml of each group."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rasplab.base.errors import RaspNameError
 from rasplab.program.domain import Domain
+from rasplab.program.values import Atom
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -27,8 +29,8 @@ class Entry:
     path: Path
     summary: str
     domain: Domain
-    sample: tuple
-    output: tuple
+    sample: tuple[Atom, ...]
+    output: tuple[Any, ...]
 
 
 GROUPS = {"zoo": "", "tasks": "tasks"}
@@ -39,7 +41,7 @@ GROUPS = {"zoo": "", "tasks": "tasks"}
 def entries(group: str | None = None) -> dict[str, Entry]:
     """The programs of one group, or of all, by name, in the order of their index."""
     if group is None:
-        return {name: row for each in GROUPS for name, row in entries(each).items()}
+        return {name: row for part in GROUPS for name, row in entries(part).items()}
     folder = shipped("circuits") / GROUPS[group]
     index = tomllib.loads((folder / "index.toml").read_text(encoding="utf-8"))
     return {name: _entry(folder, name, row) for name, row in index.items()}
@@ -52,7 +54,10 @@ def _entry(folder: Path, name: str, row: dict) -> Entry:
 
 
 def entry(name: str) -> Entry:
-    """The zoo program called `name`. Raises RaspNameError with the nearest names."""
+    """The zoo program called `name`.
+
+    Raises RaspNameError for any other name; the hint lists the nearest ones.
+    """
     from difflib import get_close_matches
 
     if name not in entries():

@@ -1,4 +1,4 @@
-"""RASP-L: the part of RASP that transformers learn so that it holds on longer inputs.
+"""RASP-L, the part of RASP whose programs transformers learn with length generalisation.
 
 H. Zhou, A. Bradley, E. Littwin, N. Razin, O. Saremi, J. Susskind, S. Bengio, P. Nakkiran: What
 Algorithms can Transformers Learn? ICLR 2024, arXiv:2310.16028. The paper gives the restrictions in
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rasplab.base.errors import Span, caret_lines
 from rasplab.program.analysis.kinds import Kinds
@@ -32,7 +33,7 @@ from rasplab.program.graph import (
 )
 
 SMALL = range(-128, 128)
-"""What RASP-L's numbers hold."""
+"""The constants of RASP-L."""
 
 ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "neg"})
 TABLES = frozenset({"index", "lookup"})
@@ -40,7 +41,7 @@ TABLES = frozenset({"index", "lookup"})
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """What takes a program out of RASP-L: a node, why, and where it is in the text."""
+    """One reason why a program is not in RASP-L: the node, why, and its place in the text."""
 
     node: int
     reason: str
@@ -54,7 +55,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a program is RASP-L: true or false as a condition, with what breaks it."""
+    """Whether a program is in RASP-L: true as a condition if it is; else every breach."""
 
     breaches: tuple[Breach, ...]
 
@@ -66,8 +67,8 @@ class Verdict:
             return "RASP-L: yes"
         return "\n".join(["RASP-L: no", *map(str, self.breaches)])
 
-    def to_json(self) -> dict:
-        """Plain values; places without folders."""
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; places are without folders."""
         breaches = [
             {"reason": b.reason, "place": b.span.place if b.span else None} for b in self.breaches
         ]
@@ -75,20 +76,16 @@ class Verdict:
 
 
 def is_raspl(program: Program, causal: bool = False) -> Verdict:
-    """Whether a program stays within RASP-L, on every input.
+    """Whether a program stays within RASP-L on every input.
 
     causal  every selector is masked to keys up to its query when the program runs
-    True is certain; False names each part that is not shown to be within.
+    True is certain; False names each part that could not be shown to be within.
     """
-    found = sorted(_breaches(program, causal), key=lambda b: b[0])
-    seen: set[tuple] = set()
-    kept = []
-    for node, reason in found:
+    breaches: dict[tuple[str, Span | None], Breach] = {}
+    for node, reason in sorted(_breaches(program, causal), key=lambda b: b[0]):
         span = program.span(node)
-        if (reason, span) not in seen:
-            seen.add((reason, span))
-            kept.append(Breach(node, reason, span))
-    return Verdict(tuple(kept))
+        breaches.setdefault((reason, span), Breach(node, reason, span))
+    return Verdict(tuple(breaches.values()))
 
 
 def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
@@ -111,21 +108,21 @@ def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
 
 
 def _indexes(nodes: Sequence[Node]) -> list[bool]:
-    """For every node whether it is a position, a count, or moved or chosen from such."""
-    found: list[bool] = []
+    """For every node whether it is a position, a count, or a value moved or chosen from these."""
+    indexes: list[bool] = []
     for node in nodes:
         match node:
             case Indices() | SelectorWidth():
-                found.append(True)
+                indexes.append(True)
             case Aggregate(_, values, _):
-                found.append(found[values])
+                indexes.append(indexes[values])
             case Map("if", (_, then, other)):
-                found.append(found[then] or found[other])
+                indexes.append(indexes[then] or indexes[other])
             case Map("round" | "pos" | "+" | "-", args):
-                found.append(any(found[a] for a in args))
+                indexes.append(any(indexes[a] for a in args))
             case _:
-                found.append(False)
-    return found
+                indexes.append(False)
+    return indexes
 
 
 def _map_breach(
@@ -145,13 +142,15 @@ def _is_step(nodes: Sequence[Node], fn: str, args: tuple[int, ...], indexes: lis
     if fn not in ("+", "-"):
         return False
     left, right = args
-    one = right if indexes[left] else left
-    is_one = isinstance(nodes[one], Constant) and nodes[one].value in (1, -1)
-    return is_one and (fn == "+" or one == right)
+    step = right if indexes[left] else left
+    match nodes[step]:
+        case Constant(1 | -1):
+            return fn == "+" or step == right
+    return False
 
 
-def _not_small(value) -> Iterator[str]:
-    """What is wrong with a constant, if it holds numbers that are not small and whole."""
+def _not_small(value: Any) -> Iterator[str]:
+    """A reason for every number of a constant that is not small and whole."""
     for part in value if isinstance(value, tuple) else (value,):
         if isinstance(part, tuple):
             yield from _not_small(part)

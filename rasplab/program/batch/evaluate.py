@@ -1,9 +1,9 @@
-"""The interpreter for many inputs of one length at once, by value codes.
+"""The batched interpreter: program, ids [batch, pos] -> BatchTrace, by value codes.
 
-An s-op is a column: small integer codes and the table of the distinct values they stand for.
-A function runs once per distinct tuple of values, a predicate once per distinct pair, so that
-Python's own arithmetic decides every value and numpy does the counting. What no input influences
-(indices, length, constants, selectors over them) has a batch of 1.
+An s-op is a column: integer codes, and the table of the distinct values they stand for. A function
+runs once per distinct tuple of values, a predicate once per distinct pair, so that Python's own
+arithmetic decides every value and numpy only moves codes. What no input influences (indices,
+constants, selectors over them) has a batch of 1. Read columns and selectors first.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from jaxtyping import Bool, Integer
 
 from rasplab.program.batch.cells import FAULT, ILLEGAL, kind_of
 from rasplab.program.batch.columns import Column, mapped, stacked
@@ -30,7 +31,7 @@ from rasplab.program.graph import (
     SelectorWidth,
     Tokens,
 )
-from rasplab.program.interpret.exact import check_length
+from rasplab.program.interpret.exact import check_length, evaluate
 from rasplab.program.values import Atom
 
 __all__ = ["FAULT", "BatchTrace", "Column", "evaluate_batch"]
@@ -41,23 +42,23 @@ CHUNK_CELLS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class BatchTrace:
-    """What every s-op of a program holds on every input of a batch.
+    """The value of every s-op of a program on every input of a batch.
 
-    ids      the inputs [batch, pos], ids into vocab
+    ids      the inputs, as ids into vocab
     columns  by node id, for the s-ops
-    faults   bool [batch]: inputs on which the interpreter raises; their values mean nothing
+    faults   inputs on which the interpreter raises; their values mean nothing
     """
 
     program: Program
-    ids: np.ndarray
+    ids: Integer[np.ndarray, "batch pos"]
     vocab: tuple[Atom, ...]
     causal: bool
     columns: dict[int, Column]
-    faults: np.ndarray
+    faults: Bool[np.ndarray, " batch"]
 
     @property
     def output(self) -> Column:
-        """The program's output; its codes have the full batch."""
+        """The output of the program; its codes have the full batch."""
         return self[self.program.output]
 
     def __getitem__(self, node: int | str) -> Column:
@@ -65,34 +66,34 @@ class BatchTrace:
         column = self.columns[self.program.id_of(node) if isinstance(node, str) else node]
         return Column(np.broadcast_to(column.codes, self.ids.shape), column.values)
 
-    def selector(self, node: int | str) -> np.ndarray:
-        """bool [batch, query, key] of a selector; a batch of 1 where every input has the same."""
+    def selector(self, node: int | str) -> Bool[np.ndarray, "batch query key"]:
+        """A selector, by id or by name; a batch of 1 where every input has the same."""
         i = self.program.id_of(node) if isinstance(node, str) else node
         again = _Evaluation(self.program, self.ids, self.vocab, self.causal, self.columns)
         return again.selector(i)
 
     def raise_first_fault(self) -> None:
-        """Raise what the interpreter raises on the first faulty input, if there is one."""
+        """Raise what the interpreter raises on the first input in `faults`, if there is one."""
         if not self.faults.any():
             return
-        from rasplab.program.interpret.exact import evaluate
-
-        for row in np.flatnonzero(self.faults)[:1]:
-            evaluate(self.program, [self.vocab[t] for t in self.ids[row]], causal=self.causal)
+        first = self.ids[self.faults.argmax()]
+        evaluate(self.program, [self.vocab[t] for t in first], causal=self.causal)
 
 
 def evaluate_batch(
     program: Program,
-    ids: np.ndarray,
+    ids: Integer[np.ndarray, "batch pos"],
     vocab: Sequence[Atom],
     causal: bool = False,
-    reads: Mapping[int, np.ndarray] | None = None,
+    reads: Mapping[int, Bool[np.ndarray, "_ query key"]] | None = None,
 ) -> BatchTrace:
-    """`evaluate` on every row of `ids` [batch, pos] (ids into vocab), in chunks of bounded memory.
+    """`evaluate` on every row of `ids`, in chunks of bounded memory.
 
-    reads  by the id of an Aggregate or SelectorWidth: what it reads instead of its selector,
-           bool [batch, query, key], taken as it is (no causal mask); then kinds may mix, and
-           what cannot be computed is FAULT where it stands
+    ids     ids into vocab
+    causal  every selector is masked to keys up to its query
+    reads   by the id of an Aggregate or SelectorWidth: the selector that it reads instead of its
+            own, taken without the causal mask; then kinds may mix, and a value that cannot be
+            computed is FAULT
     Inputs on which `evaluate` raises are marked in `faults`; nothing is raised for them here.
     Raises ValueError for reads of a node that reads no selector, or of another shape;
     RaspValueError for inputs beyond the limit.
@@ -101,11 +102,12 @@ def evaluate_batch(
     check_length(range(n_pos))
     reads = reads or {}
     for node, selector in reads.items():
-        reader = isinstance(program.nodes[node], (Aggregate, SelectorWidth))
-        if not reader or selector.shape != (*ids.shape, n_pos):
-            raise ValueError(f"node {node} reads no selector, or none of shape {selector.shape}")
-    # at least two rows, so that a batch of 1 in every chunk can only mean:
-    # not influenced by the input
+        if not isinstance(program.nodes[node], Aggregate | SelectorWidth):
+            raise ValueError(f"node {node} reads no selector: it is {program.nodes[node]}")
+        if selector.shape != (*ids.shape, n_pos):
+            shape = (*ids.shape, n_pos)
+            raise ValueError(f"node {node} reads a selector of {shape}, not {selector.shape}")
+    # chunks have at least two rows, so that a batch of 1 always means: not influenced by the input
     rows = max(2, CHUNK_CELLS // (n_pos * n_pos))
     parts = []
     for start in range(0, max(1, len(ids)), rows):
@@ -123,10 +125,16 @@ class _Evaluation:
     """One chunk: columns by node id, selectors on demand; `reads` as in evaluate_batch."""
 
     def __init__(
-        self, program: Program, ids: np.ndarray, vocab: tuple, causal: bool, columns: dict, reads=()
+        self,
+        program: Program,
+        ids: np.ndarray,
+        vocab: tuple[Atom, ...],
+        causal: bool,
+        columns: dict[int, Column],
+        reads: Mapping[int, np.ndarray] | None = None,
     ):
         self.program, self.ids, self.vocab, self.causal = program, ids, vocab, causal
-        self.reads: Mapping[int, np.ndarray] = dict(reads)
+        self.reads = reads or {}
         self.columns: dict[int, Column] = columns
         self.faults = np.zeros(len(ids), bool)
         self._selectors: dict[int, np.ndarray] = {}
@@ -163,17 +171,17 @@ class _Evaluation:
         raise AssertionError(node)
 
     def _marked(self, column: Column) -> Column:
-        """`column`, the inputs noted in `faults` where it failed, or mixes strings and numbers."""
+        """The column; inputs where it failed, or mixes strings and numbers, go to `faults`."""
         if self.reads:
             return column
         kinds = np.array([kind_of(v) for v in column.values])
         if len(kinds) and (kinds != kinds[0]).any() or (kinds == ILLEGAL).any():
-            found = kinds[column.codes]
-            self.faults |= (found != found[:, :1]).any(-1) | (found == ILLEGAL).any(-1)
+            held = kinds[column.codes]
+            self.faults |= (held != held[:, :1]).any(-1) | (held == ILLEGAL).any(-1)
         return column
 
     def selector(self, i: int) -> np.ndarray:
-        """bool [batch, query, key]; the causal mask is in it."""
+        """A selector [batch, query, key], with the causal mask."""
         if i not in self._selectors:
             matrix = self._matrix(self.program.nodes[i])
             if self.causal:
@@ -184,12 +192,12 @@ class _Evaluation:
     def _matrix(self, node: Node) -> np.ndarray:
         match node:
             case Select(keys, queries, predicate):
-                found, failed = selected(self.columns[keys], self.columns[queries], predicate)
+                matrix, failed = selected(self.columns[keys], self.columns[queries], predicate)
                 self.faults |= failed
-                return found
+                return matrix
             case Combine("not", (selector,)):
                 return ~self.selector(selector)
             case Combine(fn, selectors):
-                join = np.logical_and if fn == "and" else np.logical_or
-                return reduce(join, [self.selector(s) for s in selectors])
+                combine = np.logical_and if fn == "and" else np.logical_or
+                return reduce(combine, [self.selector(s) for s in selectors])
         raise AssertionError(node)

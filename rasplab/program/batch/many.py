@@ -1,11 +1,13 @@
-"""`evaluate_many`: many inputs of any lengths through a program, vectorised by value codes."""
+"""`evaluate_many`: token sequences of any lengths -> outputs, by the batched interpreter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
+from jaxtyping import Integer
 
 from rasplab.base.errors import RaspError
 from rasplab.program.batch.columns import Column, distinct_codes
@@ -15,23 +17,23 @@ from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import Atom, typed_key
 
 LONG = 1000
-"""Inputs beyond so many tokens are run one by one: there the interpreter's rows of bits are quicker
-than a byte for every cell."""
+"""Longer inputs are run one by one: rows of bits are quicker there than a byte for every cell."""
 
 
 def evaluate_many(
     program: Program,
-    batch: Iterable[Sequence[Atom]] | np.ndarray,
+    batch: Iterable[Any] | Integer[np.ndarray, "batch pos"],
     *,
     vocab: Sequence[Atom] | None = None,
     causal: bool = False,
-) -> list:
+) -> list[Any]:
     """`evaluate(program, tokens).output` of every input of a batch, in order.
 
-    batch   token sequences, each as `evaluate` takes it, of any lengths; with `vocab`, ids into it:
-            an integer array [batch, pos] or lists of ids of one length
-    Returns for each input a list of values, or for a selector a bool matrix [query, key]
-    Raises  what `evaluate` raises on the first input that fails; ValueError for ids that are no ids
+    batch  token sequences, each as `evaluate` takes it, of any lengths; with `vocab`, ids into it:
+           an integer array or lists of ids, all of one length
+    Returns for each input a list of values, or for a selector a bool matrix [query, key].
+    Raises what `evaluate` raises on the first input that fails; ValueError for ids that are not
+    integers, not [batch, pos], or outside the vocabulary.
     """
     if vocab is not None:
         return _evaluated(program, _checked_ids(batch, len(vocab)), tuple(vocab), causal)
@@ -42,10 +44,10 @@ def evaluate_many(
     outputs: list = [None] * len(rows)
     try:
         for n_pos, members in by_length.items():
-            found = _of_one_length(program, [rows[i] for i in members], n_pos, causal)
-            for i, output in zip(members, found, strict=True):
+            of_length = _of_one_length(program, [rows[i] for i in members], n_pos, causal)
+            for i, output in zip(members, of_length, strict=True):
                 outputs[i] = output
-    except RaspError:  # of some input: the first one that fails tells its own
+    except RaspError:  # lengths are run apart, so this may not be the first input that fails
         for row in rows:
             evaluate(program, row, causal)
         raise
@@ -61,16 +63,14 @@ def _of_one_length(program: Program, rows: list, n_pos: int, causal: bool) -> li
 
 def _evaluated(program: Program, ids: np.ndarray, vocab: tuple, causal: bool) -> list:
     trace = evaluate_batch(program, ids, vocab, causal)
-    outputs = _matrices(trace) if program.is_selector(program.output) else _listed(trace.output)
-    for i in np.flatnonzero(trace.faults):  # raises, at the first of them
-        outputs[i] = evaluate(program, [vocab[t] for t in ids[i]], causal).output
-    return outputs
+    trace.raise_first_fault()
+    return _matrices(trace) if program.is_selector(program.output) else _listed(trace.output)
 
 
 def _matrices(trace: BatchTrace) -> list[np.ndarray]:
     n_pos = trace.ids.shape[1]
-    found = trace.selector(trace.program.output)
-    return list(np.broadcast_to(found, (len(trace.ids), n_pos, n_pos)))
+    selector = trace.selector(trace.program.output)
+    return list(np.broadcast_to(selector, (len(trace.ids), n_pos, n_pos)))
 
 
 def _listed(column: Column) -> list[list]:
@@ -81,7 +81,7 @@ def _listed(column: Column) -> list[list]:
 
 
 def _checked_ids(batch: Iterable, size: int) -> np.ndarray:
-    """`batch` as int64 [batch, pos], every id below `size`. Raises ValueError."""
+    """The batch as int64 [batch, pos], every id below `size`."""
     ids = np.asarray(batch if isinstance(batch, np.ndarray) else list(batch))
     if ids.ndim != 2 or ids.dtype.kind not in "iu" or not ids.shape[1]:
         raise ValueError(f"ids are integers [batch, pos]; got {ids.dtype} of shape {ids.shape}")
@@ -95,18 +95,18 @@ def _coded(rows: list) -> tuple[np.ndarray, tuple] | None:
     tokens = list(chain.from_iterable(rows))
     points = _characters(rows, tokens)
     if points is not None:
-        ids, found = _ranked(points)
-        return ids.reshape(len(rows), -1), tuple(map(chr, found))
+        ids, distinct = _ranked(points)
+        return ids.reshape(len(rows), -1), tuple(map(chr, distinct))
     kinds = set(map(type, tokens))
     if not kinds <= {str, bool, int, float}:
         return None
     numbers = _integers(tokens) if kinds == {int} else None
     if numbers is not None:
-        ids, found = _ranked(numbers)
-        return ids.reshape(len(rows), -1), tuple(found)
+        ids, distinct = _ranked(numbers)
+        return ids.reshape(len(rows), -1), tuple(distinct)
     # 1, 1.0 and True are one key of a dict
-    codes, found = _numbered(tokens, tokens if kinds == {str} else list(map(typed_key, tokens)))
-    return np.fromiter(codes, np.int64, len(tokens)).reshape(len(rows), -1), tuple(found)
+    codes, distinct = _numbered(tokens, tokens if kinds == {str} else list(map(typed_key, tokens)))
+    return np.fromiter(codes, np.int64, len(tokens)).reshape(len(rows), -1), tuple(distinct)
 
 
 def _characters(rows: list, tokens: list) -> np.ndarray | None:

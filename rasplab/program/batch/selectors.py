@@ -1,19 +1,19 @@
-"""Selectors over columns of value codes: comparing, widths, means."""
+"""Selectors over columns of value codes: comparison, widths and aggregation."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Integer
 
-from rasplab.program.batch.cells import FAULT, ILLEGAL, NUMBER, applied, kind_of
+from rasplab.program.batch.cells import FAULT, ILLEGAL, NUMBER, applied, kind_of, mean
 from rasplab.program.batch.columns import Column, distinct_codes, interned
 from rasplab.program.functions import PREDICATES
 from rasplab.program.values import Atom
 
-COMPARE = {
+COMPARE: dict[str, Callable[..., Any]] = {
     "==": np.equal,
     "!=": np.not_equal,
     "<": np.less,
@@ -23,21 +23,22 @@ COMPARE = {
 }
 
 
-def selected(keys: Column, queries: Column, predicate: str) -> tuple[np.ndarray, np.ndarray]:
-    """bool [batch, query, key] where `key predicate query`, and bool [batch]: inputs with a pair
-    that the predicate does not take.
+def selected(
+    keys: Column, queries: Column, predicate: str
+) -> tuple[Bool[np.ndarray, "batch query key"], Bool[np.ndarray, "*batch"]]:
+    """Where `key predicate query` holds, and the inputs with a pair that the predicate refuses.
 
-    Ranks are compared where the values have an order; else every pair of values is looked up in the
-    predicate's table.
+    The batch is 1 where no input influences the result. Values that have an order are compared by
+    their ranks; for others every pair of distinct values is looked up in a table.
     """
     ranks = _ranks((*queries.values, *keys.values), predicate)
     if ranks is not None:
         q, k = ranks[queries.codes], ranks[len(queries.values) :][keys.codes]
-        return COMPARE[predicate](k[:, None, :], q[:, :, None]), np.False_
+        return COMPARE[predicate](k[:, None, :], q[:, :, None]), np.zeros((), bool)
     table = _table(keys.values, queries.values, PREDICATES[predicate])
     cells = (queries.codes * len(keys.values))[:, :, None] + keys.codes[:, None, :]
-    found = table.ravel()[cells]
-    return found == 1, (found == 2).any((1, 2))
+    results = table.ravel()[cells]
+    return results == 1, (results == 2).any((1, 2))
 
 
 def _ranks(values: tuple, predicate: str) -> np.ndarray | None:
@@ -61,23 +62,27 @@ def _table(keys: tuple, queries: tuple, predicate: Callable) -> np.ndarray:
     return table
 
 
-def width_of(selector: np.ndarray) -> np.ndarray:
-    """How many keys each row selects [batch, query]; narrow sums are several times faster than
-    numpy's default."""
+def width_of(
+    selector: Bool[np.ndarray, "batch query key"],
+) -> Integer[np.ndarray, "batch query"]:
+    """How many keys each row selects."""
+    # sums in the narrowest dtype that holds them are several times faster than numpy's default
     n_pos = selector.shape[-1]
     narrow = np.uint8 if n_pos < 1 << 8 else np.int16 if n_pos < 1 << 15 else np.int64
     return np.einsum("bqk->bq", selector.view(np.uint8), dtype=narrow).astype(np.int64)
 
 
-def aggregated(selector: np.ndarray, column: Column, default: Atom) -> Column:
-    """Nothing selected gives `default`, one its value, more the mean."""
+def aggregated(
+    selector: Bool[np.ndarray, "batch query key"], column: Column, default: Atom
+) -> Column:
+    """Per row `default` where nothing is selected, the value of one key, the mean of several."""
     width = width_of(selector)
     first = selector.argmax(-1)
     batch, n_pos = max(len(first), len(column.codes)), first.shape[1]
-    row = np.arange(len(column.codes))[:, None] if len(column.codes) > 1 else 0
-    one = column.codes[
-        row, np.broadcast_to(first, (batch, n_pos)) if len(column.codes) > 1 else first
-    ]
+    if len(column.codes) > 1:
+        one = np.take_along_axis(column.codes, np.broadcast_to(first, (batch, n_pos)), 1)
+    else:
+        one = column.codes[0][first]
     values = [*column.values, default]
     codes = np.where(width == 0, len(column.values), one)
     if (width > 1).any():
@@ -89,8 +94,10 @@ def aggregated(selector: np.ndarray, column: Column, default: Atom) -> Column:
 def _with_means(
     codes: np.ndarray, width: np.ndarray, selector: np.ndarray, column: Column, values: list
 ) -> np.ndarray:
-    """`codes` with those of the mean where width > 1; the means, and FAULT,
-    are appended to `values`."""
+    """The codes with those of the mean where width > 1.
+
+    The means, and FAULT for what has none, are appended to `values`.
+    """
     batch, query = np.nonzero(width > 1)
     rows = selector[batch if len(selector) > 1 else 0, query]
     keys = column.codes[batch if len(column.codes) > 1 else np.zeros_like(batch)]
@@ -108,40 +115,36 @@ def _with_means(
 def _averaged(column: Column) -> np.ndarray:
     """bool [batch]: the inputs whose values have a mean: numbers, not bools alone."""
     numeric = np.array([kind_of(v) == NUMBER for v in column.values])[column.codes]
-    plain = np.array([type(v) is not bool for v in column.values])[column.codes]
-    return numeric.all(-1) & plain.any(-1)
+    unlike_bools = np.array([type(v) is not bool for v in column.values])[column.codes]
+    return np.asarray(numeric.all(-1) & unlike_bools.any(-1))
 
 
 def _int_means(
     rows: np.ndarray, keys: np.ndarray, column: Column, width: np.ndarray
 ) -> tuple[list[float], np.ndarray]:
     """Means of ints and bools: exact sums, then one division, which Python rounds correctly.
-    [n, key] -> values, codes [n]."""
-    numbers = [int(v) if kind_of(v) == NUMBER else 0 for v in column.values]
+
+    rows   the keys that each of n rows selects [n, key]
+    keys   the codes of their values [n, key]
+    width  how many keys each selects [n]
+    Returns the distinct means, and the code of each row into them [n].
+    """
+    numbers = [int(v) if isinstance(v, (int, float)) else 0 for v in column.values]
     n_pos = keys.shape[1]
-    if max(map(abs, numbers), default=0) * n_pos * n_pos >= 1 << 52:
+    if max(map(abs, numbers), default=0) * n_pos * n_pos >= 1 << 52:  # sums * width fit in int64
         return _exact_means(rows, keys, column)
     total = np.einsum("nk,nk->n", rows, np.array(numbers, np.int64)[keys])
     low = int(total.min())
-    shifted = (total - low) * (n_pos + 1) + width
+    shifted = (total - low) * (n_pos + 1) + width  # a pair (total, width) as one integer
     distinct, which = distinct_codes(shifted, int(shifted.max()) + 1)
     return [(s // (n_pos + 1) + low) / (s % (n_pos + 1)) for s in distinct.tolist()], which
 
 
 def _exact_means(rows: np.ndarray, keys: np.ndarray, column: Column) -> tuple[list, np.ndarray]:
-    """Means of any numbers, once per distinct multiset of selected values.
-    [n, key] -> values, codes [n]."""
+    """Means of any numbers, once per distinct multiset of selected values; as `_int_means`."""
     bags = np.sort(np.where(rows, keys, -1), axis=1)
     distinct, which = np.unique(bags, axis=0, return_inverse=True)
     means = [
-        applied(_mean, tuple(column.values[c] for c in bag if c >= 0)) for bag in distinct.tolist()
+        applied(mean, tuple(column.values[c] for c in bag if c >= 0)) for bag in distinct.tolist()
     ]
     return means, which.ravel()
-
-
-def _mean(*numbers: int | float) -> float:
-    """The mean, rounded once; inf and nan have none to round."""
-    if not all(map(math.isfinite, numbers)):
-        return sum(numbers) / len(numbers)
-    total = sum(map(Fraction, numbers)) / len(numbers)
-    return total.numerator / total.denominator
