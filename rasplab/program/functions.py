@@ -48,9 +48,9 @@ SEQUENCES = (str, tuple, list)
 
 def _plus(a: Any, b: Any) -> Any:
     """a + b; refuses to join strings or lists beyond the limit."""
-    if all(isinstance(part, SEQUENCES) for part in (a, b)):
+    if isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES):
         _check_joined(len(a) + len(b))
-    return _bounded(a + b)
+    return _bounded(operator.add(a, b))
 
 
 def _check_joined(length: int) -> None:

@@ -80,7 +80,7 @@ def test_faults_of_several_outputs(program):
     """An unknown name, a selector among them, no name at all, and no text for all."""
     with pytest.raises(RaspNameError, match="nosuch"):
         rasplab.parse(TEXT, output=["hist", "nosuch"])
-    with pytest.raises(ValueError, match="names no s-op"):
+    with pytest.raises(ValueError, match="output is empty"):
         rasplab.parse(TEXT, output=[])
     both = rasplab.parse("s = select(1, 1, ==); w = selector_width(s);", output=["w", "s"])
     with pytest.raises(CompileError, match="the output is a selector"):
