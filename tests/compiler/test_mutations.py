@@ -75,7 +75,7 @@ def defined(module) -> set[str]:
 
 
 def special() -> list:
-    """Programs with values too many to list, and with a joint table too large to keep whole."""
+    """A rank, values too many to list, and a joint table too large to keep whole."""
     means = """
         before = select(indices, indices, <=);
         mean = aggregate(before, tokens_int);
@@ -86,7 +86,12 @@ def special() -> list:
         other = shift(tokens, 2, "") == shift(tokens, 3, "");
         wide = indicator(pair) + 2 * indicator(other);
     """
+    order = """
+        tie = select(tokens, tokens, ==) and select(indices, indices, <);
+        rank = selector_width(select(tokens, tokens, <) or tie);
+    """
     return [
+        (rasplab.parse(order), Domain(tuple("abc"), 5)),
         (rasplab.parse(means), Domain(tuple(range(-3, 9, 2)), 13)),
         (rasplab.parse(wide), Domain(tuple("abcdefghijklmnopqrst"), 5)),
     ]
