@@ -45,7 +45,7 @@ FILES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of rasplab that a file imports: at the top, inside functions, for type checking."""
+    """The modules of rasplab that a file imports: at the top, in functions, for type checking."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -165,7 +165,7 @@ def test_names_say_what_they_hold(name):
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_files_and_functions_are_short(name):
-    """A file is at most 400 lines, a function fits on a screen, and no line evades the formatter."""
+    """A file is at most 400 lines, a function fits on a screen, no line evades the formatter."""
     text = FILES[name].read_text(encoding="utf-8")
     assert text.count("\n") <= MAX_FILE
     assert "fmt: skip" not in text and "fmt: off" not in text
