@@ -83,7 +83,7 @@ LANGUAGE = {
 }
 TRAINED = {
     "%load_ext": ["'e', 'f', 'a']"],
-    "from rasplab.lang.files": ["Atlas(model='induction'", PICTURE],
+    "from rasplab.lang.loading": ["Atlas(model='induction'", PICTURE],
     "evidence =": ["verdicts by head and selector", PICTURE],
     'print(evidence.of("L1H3"': ["pattern will do", "do not do what the interpreter says: 0.00"],
     "print(str(evidence)": ["operands alone: queries 1.00"],
@@ -99,7 +99,7 @@ CIRCUITS = {
     "exact = ": ["exact, resample ablation, kl", "of attention rows saturated"],
     "truth = ": ["acdc (resample) against resample truth", "ROC AUC 1.000"],
     "matters = ": [PICTURE],
-    "for name, found": ["exact ['0: 0.00'", "1.00']"],
+    "for name, scores": ["exact ['0: 0.00'", "1.00']"],
     "trained = ": ["of the 15 strongest by exact patching", "trained   ['0%: 0.00'"],
     "HTML(overlay_html(slow": [PICTURE],
 }
