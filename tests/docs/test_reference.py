@@ -55,9 +55,9 @@ def terms() -> list[str]:
     from rasplab.circuit.patching.metrics import METRICS
     from rasplab.compiler.pipeline import BASES
     from rasplab.study.heads.counterfactuals import FAMILIES
+    from rasplab.study.heads.evidence import Verdict
     from rasplab.study.heads.screen import VIEWS
     from rasplab.study.heads.substitution import CONTROLS
-    from rasplab.study.heads.evidence import Verdict
 
     tables = (METHODS, METRICS, GRANULARITIES, BASES, FAMILIES, VIEWS, CONTROLS)
     return [*get_args(Verdict), *(name for table in tables for name in table), *ABLATIONS]

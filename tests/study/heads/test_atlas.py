@@ -48,11 +48,11 @@ class Known:
 
     def patterns(self, ids):
         """[batch, head, query, key], BOS first."""
-        found = np.zeros((len(ids), len(self.heads), ids.shape[1] + 1, ids.shape[1] + 1))
-        found[:, :, 0, 0] = 1
+        attention = np.zeros((len(ids), len(self.heads), ids.shape[1] + 1, ids.shape[1] + 1))
+        attention[:, :, 0, 0] = 1
         for h, head in enumerate(self.heads):
-            found[:, h, 1:] = head(ids)
-        return found
+            attention[:, h, 1:] = head(ids)
+        return attention
 
 
 def previous(ids):
@@ -63,12 +63,12 @@ def previous(ids):
 
 def repeated(ids):
     """All attention on the token after the last earlier occurrence of this one, else on BOS."""
-    found = np.zeros((*ids.shape, ids.shape[1] + 1))
+    attention = np.zeros((*ids.shape, ids.shape[1] + 1))
     for b, row in enumerate(ids):
         for q, token in enumerate(row):
             places = [k + 1 for k in range(q) if row[k] == token and k + 1 < q]
-            found[b, q, 1 + places[-1] if places else 0] = 1
-    return found
+            attention[b, q, 1 + places[-1] if places else 0] = 1
+    return attention
 
 
 def even(ids):
@@ -80,16 +80,18 @@ def even(ids):
 
 def test_known_heads_are_named(selectors):
     """A previous-token head, an induction head and a uniform one; intervals hold the scores."""
-    found = atlas(Known(previous, repeated, even), selectors)
-    assert [found.best(h).selector for h in ("L0H0", "L0H1", "L0H2")] == [
+    screened = atlas(Known(previous, repeated, even), selectors)
+    assert [screened.best(h).selector for h in ("L0H0", "L0H1", "L0H2")] == [
         "previous",
         "induction",
         "up_to_here",
     ]
-    assert found.best("L0H0").score > 0.99
-    assert (found.low <= found.score + 1e-9).all() and (found.score <= found.high + 1e-9).all()
-    assert [str(h) for h in found.heads_of("previous")] == ["L0H0"]
-    assert not found.heads_of("first")
+    assert screened.best("L0H0").score > 0.99
+    assert (screened.low <= screened.score + 1e-9).all() and (
+        screened.score <= screened.high + 1e-9
+    ).all()
+    assert [str(h) for h in screened.heads_of("previous")] == ["L0H0"]
+    assert not screened.heads_of("first")
 
 
 def test_equal_seeds_give_equal_atlases(selectors):
@@ -114,8 +116,8 @@ def test_the_trained_induction_model_has_both_kinds_of_heads(induction):
 def test_the_trained_induction_model_predicts_every_repeat():
     """Held-out sequences of one half twice: the loss of the second half, in nats."""
     model = load_model(zoo.shipped("circuits") / "trained" / "induction", "cpu")
-    todo = task(model.program, model.domain, model.recipe.inputs)
-    unseen = second_rounds(todo, 500)
+    language_task = task(model.program, model.domain, model.recipe.inputs)
+    unseen = second_rounds(language_task, 500)
     with torch.no_grad():
         assert loss_on(model, unseen).item() < 0.001
     assert accuracy_on(model, unseen) > 0.999
@@ -151,10 +153,10 @@ def test_hugging_face_folders_are_read(tmp_path, selectors, make):
     """Untrained heads attend almost evenly up to here: that, and nothing else, is found."""
     torch.manual_seed(0)
     make(tmp_path)
-    found = atlas(load_any_model(str(tmp_path), "cpu"), selectors, sequences=16, length=20)
-    assert len(found.heads) == 4
-    assert {found.best(h).selector for h in found.heads} == {"up_to_here"}
-    assert [s for s in found.selectors if found.heads_of(s)] == ["up_to_here"]
+    screened = atlas(load_any_model(str(tmp_path), "cpu"), selectors, sequences=16, length=20)
+    assert len(screened.heads) == 4
+    assert {screened.best(h).selector for h in screened.heads} == {"up_to_here"}
+    assert [s for s in screened.selectors if screened.heads_of(s)] == ["up_to_here"]
 
 
 def test_a_planted_previous_token_head_is_found(tmp_path, selectors):
@@ -181,9 +183,9 @@ def test_a_planted_previous_token_head_is_found(tmp_path, selectors):
         joint.weight[:8, :8] = 8 * back
         joint.weight[:8, 16:24] = torch.eye(8)
     model.save_pretrained(tmp_path)
-    found = atlas(load_any_model(str(tmp_path), "cpu"), selectors, sequences=16, length=20)
-    assert found.best("L0H0").selector == "previous" and found.best("L0H0").low > 0.5
-    assert "previous" not in {found.best(h).selector for h in ("L0H1", "L1H0", "L1H1")}
+    screened = atlas(load_any_model(str(tmp_path), "cpu"), selectors, sequences=16, length=20)
+    assert screened.best("L0H0").selector == "previous" and screened.best("L0H0").low > 0.5
+    assert "previous" not in {screened.best(h).selector for h in ("L0H1", "L1H0", "L1H1")}
 
 
 WORDS = "the cat sat on the mat and the dog sat on the log so the cat and the dog sat"
@@ -226,9 +228,9 @@ def test_a_text_is_read_with_the_models_tokenizer(tmp_path, selectors, kind):
     plain = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert ids.shape == (len(plain) // 6, 6) and ids.ravel().tolist() == plain[: ids.size]
     assert tokenizer.decode(plain).split() == text.split()
-    found = atlas(model, selectors, length=6, text=text)
-    assert (found.sequences, found.length, found.source) == (len(ids), 6, "text")
-    assert {found.best(h).selector for h in found.heads} == {"up_to_here"}
+    screened = atlas(model, selectors, length=6, text=text)
+    assert (screened.sequences, screened.length, screened.source) == (len(ids), 6, "text")
+    assert {screened.best(h).selector for h in screened.heads} == {"up_to_here"}
 
 
 def test_a_text_on_the_command_line(tmp_path, capsys):
@@ -249,18 +251,18 @@ def test_nothing_to_load_is_one_clear_error(tmp_path, monkeypatch):
     """An empty folder, a file, no folder; a name that cannot be fetched, for any reason."""
     (tmp_path / "file").write_text("")
     for name, reason in (("", "holds no model"), ("file", "is a file"), ("no", "is no folder")):
-        with pytest.raises(FileError, match=reason) as told:
+        with pytest.raises(FileError, match=reason) as raised:
             load_any_model(str(tmp_path / name), "cpu")
-        assert "config.json" in told.value.hint or "a Hugging Face folder" in told.value.hint
+        assert "config.json" in raised.value.hint or "a Hugging Face folder" in raised.value.hint
 
     def offline(*_):
         raise OSError("no answer\nsecond line")
 
     monkeypatch.setattr(anymodel, "_booted", offline)
     monkeypatch.setattr(anymodel, "_online", lambda: True)
-    with pytest.raises(FileError, match=r"cannot load the model gpt2: no answer\n") as told:
+    with pytest.raises(FileError, match=r"cannot load the model gpt2: no answer\n") as raised:
         load_any_model("gpt2", "cpu")
-    assert "network" in told.value.hint
+    assert "network" in raised.value.hint
 
 
 def test_without_a_network_the_error_comes_at_once(monkeypatch):
@@ -319,9 +321,9 @@ def test_the_command(tmp_path, capsys):
     svg, page = tmp_path / "a.svg", tmp_path / "a.html"
     files = ["--svg", str(svg), "--html", str(page)]
     assert main(["atlas", folder, "--sequences", "16", *files, "--device", "cpu"]) == 0
-    told = capsys.readouterr()
-    assert "induction" in told.out and svg.read_text().startswith("<svg")
-    assert page.read_text().startswith("<!doctype") and f"written to {page}" in told.err
+    printed = capsys.readouterr()
+    assert "induction" in printed.out and svg.read_text().startswith("<svg")
+    assert page.read_text().startswith("<!doctype") and f"written to {page}" in printed.err
     assert main(["atlas", folder, "--json", "--sequences", "16"]) == 0
     assert json.loads(capsys.readouterr().out)["sequences"] == 16
     assert main(["atlas", folder, "--programs", str(tmp_path / "no.rasp")]) == 1

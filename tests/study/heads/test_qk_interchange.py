@@ -19,19 +19,19 @@ def test_operands_of_true_heads_do_what_the_interpreter_says(name):
     true = true_heads(compiled)
     whole = {reading.selector: r for r, reading in reversed(list(enumerate(experiment.readings)))}
     for selector, r in whole.items():
-        found = operands(experiment, tuple(sorted(true[selector])), r)
-        for side in (found.queries, found.keys):
+        accuracy = operands(experiment, tuple(sorted(true[selector])), r)
+        for side in (accuracy.queries, accuracy.keys):
             assert side.value == 1.0 or not side.pairs
             sides += side.pairs >= MIN_PAIRS
-        assert found.arbitrary.value < 0.3 or not found.arbitrary.pairs
+        assert accuracy.arbitrary.value < 0.3 or not accuracy.arbitrary.pairs
     assert sides >= len(whole)
 
 
 def test_operands_of_a_decoy_do_nothing():
     """A twin with the same queries and keys, whose output nothing reads."""
     compiled = compiled_zoo("reverse").with_decoys(1)
-    found = judge(compiled.to_model("cpu"), compiled.program, pairs=60)
-    true, decoy = (found.of(head, "flip").operands for head in ("L1H0", "L1H1"))
+    evidence = judge(compiled.to_model("cpu"), compiled.program, pairs=60)
+    true, decoy = (evidence.of(head, "flip").operands for head in ("L1H0", "L1H1"))
     assert true.queries.value == true.keys.value == 1.0
     assert decoy.queries.value == decoy.keys.value == 0.0
-    assert "operands alone: queries 1.00" in str(found)
+    assert "operands alone: queries 1.00" in str(evidence)

@@ -20,8 +20,8 @@ def test_similarity_is_one_minus_total_variation():
     """By hand: rows (1/2, 1/2) and, without BOS, (0.25, 0.75); and an empty row, meaning BOS."""
     patterns = np.array([[[[0.2, 0.2, 0.6], [0.5, 0.25, 0.25]]]])
     selector = np.array([[[True, True], [False, False]]])
-    kept, rows = similarity(patterns, selector, with_bos=True)
-    assert kept == pytest.approx([(0.2 + 0.5) + 0.5]) and rows == 2
+    full, rows = similarity(patterns, selector, with_bos=True)
+    assert full == pytest.approx([(0.2 + 0.5) + 0.5]) and rows == 2
     bare, rows = similarity(without_bos(patterns), selector, with_bos=False)
     assert bare == pytest.approx([0.25 + 0.5]) and rows == 1
 

@@ -37,8 +37,8 @@ CALIBRATED = [
 
 def implementing(evidence):
     """By selector node: the heads with the verdict `implements`; selectors without one left out."""
-    found = {s.node: set(evidence.implementing(s.node)) for s in evidence.table.selectors}
-    return {node: heads for node, heads in found.items() if heads}
+    by_node = {s.node: set(evidence.implementing(s.node)) for s in evidence.table.selectors}
+    return {node: heads for node, heads in by_node.items() if heads}
 
 
 @pytest.mark.parametrize("name", CALIBRATED)
@@ -92,10 +92,10 @@ def test_repeated_heads_are_found_together():
     halves["W_O"] = np.concatenate([w.W_O / 2] * 2, 1)
     model = replace(compiled, weights=replace(w, **halves)).to_model("cpu")
     evidence = judge(model, compiled.program, pairs=60)
-    found = evidence.of("L1H0", "flip")
+    finding = evidence.of("L1H0", "flip")
     assert [str(h) for h in evidence.implementing("flip")] == ["L1H0", "L1H1"]
-    assert [str(h) for h in found.heads] == ["L1H0", "L1H1"]
-    assert found.alone.worst.value < 0.9 < found.accuracy.worst.value
+    assert [str(h) for h in finding.heads] == ["L1H0", "L1H1"]
+    assert finding.alone.worst.value < 0.9 < finding.accuracy.worst.value
 
 
 def test_neighbours_in_a_chain_are_told_apart():
@@ -104,8 +104,8 @@ def test_neighbours_in_a_chain_are_told_apart():
     evidence = judge(compiled.to_model("cpu"), compiled.program, pairs=60)
     last = max(h for heads in true_heads(compiled).values() for h in heads)
     first = compiled.layout.heads[0][2].selector
-    found = dict(evidence.of(last, first).accuracy.families)
-    assert found["input"].value > 0.9 > 0.7 > found["rows"].value
+    families = dict(evidence.of(last, first).accuracy.families)
+    assert families["input"].value > 0.9 > 0.7 > families["rows"].value
     assert evidence.of(last, first).verdict != "implements"
 
 
@@ -130,14 +130,14 @@ def test_the_induction_model_has_the_textbook_circuit():
     assert evidence.accuracy.value > 0.99
     previous, _, after = evidence.table.selectors
     for selector, layer in ((previous, 0), (after, 1)):
-        found = [f for row in evidence.findings for f in row if f.selector == selector]
-        best = max(found, key=lambda f: f.accuracy.worst.value)
+        findings = [f for row in evidence.findings for f in row if f.selector == selector]
+        best = max(findings, key=lambda f: f.accuracy.worst.value)
         assert {h.layer for h in best.heads} == {layer} and len(best.heads) > 1
         assert best.accuracy.worst.low > 0.5 and best.untrained.value < 0.1
         assert best.substitution.sufficiency.value > 0.95 > 0.8 > best.substitution.jointly.value
         assert best.substitution.imposed.value > 0.8 and best.substitution.margin > 0.3
         assert best.verdict == "consistent"
-        others = [f for f in found if f.head.layer != layer]
+        others = [f for f in findings if f.head.layer != layer]
         assert all(f.verdict == "refuted" for f in others)
     scores = evidence.table.score[:, 2]
     assert scores[4:].max() > 0.9 and scores[:4].max() < 0.1

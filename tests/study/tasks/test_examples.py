@@ -44,8 +44,8 @@ def test_answers_are_the_interpreters(hist_task):
     assert hist_task.classes == (1, 2, 3, 4, 5)
     examples = hist_task.sample(100, seed=1)
     for ids, n, answers in zip(examples.ids, examples.lengths, examples.answers, strict=True):
-        wanted = evaluate(hist_task.program, [ABC.vocab[t] for t in ids[:n]]).output
-        assert [hist_task.classes[c] for c in answers[:n]] == wanted
+        expected = evaluate(hist_task.program, [ABC.vocab[t] for t in ids[:n]]).output
+        assert [hist_task.classes[c] for c in answers[:n]] == expected
         assert (answers[n:] == IGNORED).all()
 
 
@@ -104,13 +104,13 @@ def test_rows_repeat_with_different_periods_from_different_places():
     What followed a token before follows it now.
     """
     rows = repeated_rows(8, 400, 12, np.random.default_rng(0)).tolist()
-    found = set()
+    drawn = set()
     for row in rows:
         period = next(p for p in range(2, 7) if row[-p:] == row[-2 * p : -p])
         start = next(n for n in range(12) if row[n + period :] == row[n:-period])
         assert len(set(row[: start + period])) == start + period
-        found.add((period, start))
-    assert {p for p, _ in found} == {2, 3, 4, 5, 6} and (2, 6) in found and (2, 0) in found
+        drawn.add((period, start))
+    assert {p for p, _ in drawn} == {2, 3, 4, 5, 6} and (2, 6) in drawn and (2, 0) in drawn
     for row, answers in zip(rows, next_tokens(np.array(rows)).tolist(), strict=True):
         for at, answer in enumerate(answers):
             last = max((k for k in range(at) if row[k] == row[at]), default=None)
@@ -130,13 +130,13 @@ def test_second_rounds_are_held_out_halves_said_twice():
     Too few tokens are refused.
     """
     program = load(zoo.entry("induction").path)
-    todo = task(program, Domain(tuple("abcdefgh"), 8, True), "repeated")
-    found = second_rounds(todo, 50)
-    assert len(found) == 50 and is_held_out(found.ids).all()
-    assert (found.ids[:, :4] == found.ids[:, 4:]).all()
-    assert all(len(set(row)) == 4 for row in found.ids[:, :4].tolist())
-    assert (found.answers[:, :4] == IGNORED).all() and (found.answers[:, 7] == IGNORED).all()
-    assert (found.answers[:, 4:7] == found.ids[:, 5:]).all()
+    language_task = task(program, Domain(tuple("abcdefgh"), 8, True), "repeated")
+    examples = second_rounds(language_task, 50)
+    assert len(examples) == 50 and is_held_out(examples.ids).all()
+    assert (examples.ids[:, :4] == examples.ids[:, 4:]).all()
+    assert all(len(set(row)) == 4 for row in examples.ids[:, :4].tolist())
+    assert (examples.answers[:, :4] == IGNORED).all() and (examples.answers[:, 7] == IGNORED).all()
+    assert (examples.answers[:, 4:7] == examples.ids[:, 5:]).all()
     with pytest.raises(RaspValueError, match="half the length is 4; there are 3"):
         second_rounds(task(program, Domain(tuple("abc"), 8, True), "repeated"), 5)
 
@@ -152,18 +152,18 @@ def test_a_language_model_is_causal_and_speaks_its_vocabulary():
 def test_rare_answers_are_sampled_more():
     """dyck1 of random brackets is balanced at few positions; the sample has more of them."""
     entry = zoo.entry("dyck1")
-    todo = task(load(entry.path), entry.domain)
+    zoo_task = task(load(entry.path), entry.domain)
     rng = np.random.default_rng(0)
-    plain = todo.answers(rng.integers(0, 2, (4000, 12)))
-    sampled = todo.sample(4000, 0, lengths=range(12, 13)).answers
-    balanced = todo.classes.index("T")
+    plain = zoo_task.answers(rng.integers(0, 2, (4000, 12)))
+    sampled = zoo_task.sample(4000, 0, lengths=range(12, 13)).answers
+    balanced = zoo_task.classes.index("T")
     assert (sampled == balanced).mean() > 1.3 * (plain == balanced).mean()
 
 
 def test_held_out_inputs_begin_with_any_token():
     """The sample is a random one of those held out, not the first in some order."""
-    todo = task(load(zoo.entry("reverse").path), zoo.entry("reverse").domain)
-    examples = todo.sample(400, 0, True, range(8, 9))
+    zoo_task = task(load(zoo.entry("reverse").path), zoo.entry("reverse").domain)
+    examples = zoo_task.sample(400, 0, True, range(8, 9))
     shares = np.bincount(examples.ids[:, 0], minlength=4) / len(examples)
     assert shares.min() > 0.15 and shares.max() < 0.35
 
@@ -171,6 +171,6 @@ def test_held_out_inputs_begin_with_any_token():
 def test_a_vocabulary_that_the_program_does_not_take_is_told():
     """With the program's place, by training and by matching alike."""
     program = load(zoo.entry("addition").path)
-    with pytest.raises(RaspValueError, match="does not take the vocabulary") as told:
+    with pytest.raises(RaspValueError, match="does not take the vocabulary") as raised:
         task(program, Domain(tuple("ab"), 3))
-    assert told.value.span and "begins with 'a', 'b'" in told.value.hint
+    assert raised.value.span and "begins with 'a', 'b'" in raised.value.hint
