@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import seeds_pages
 from tables import absent, page, source, table
 
 Rows = list[dict[str, Any]]
@@ -26,7 +27,10 @@ def bench_page(path: Path, title: str, command: str, parts_of: Any) -> str:
         return absent(title, path, command)
     data = json.loads(path.read_text("utf-8"))
     where = source(f"experiments/results/{path.name}", command)
-    return page(title, *parts_of(data), "## Conditions", where, conditions(data))
+    parts = [*parts_of(data), "## Conditions", where, conditions(data)]
+    if path.stem == "discovery":
+        parts += seeds_pages.seconds(path.with_name("seeds.json"))
+    return page(title, *parts)
 
 
 def conditions(data: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_pages
+import seeds_pages
 from tables import absent, page, percent, source, table
 
 
@@ -23,6 +24,7 @@ def pages(root: Path) -> dict[str, str]:
         "trained.md": trained(root / "circuits" / "trained"),
         "calibration.md": calibration(root / "circuits" / "calibration.json"),
         "realistic.md": realistic(root / "circuits" / "realistic"),
+        "seeds.md": seeds_pages.over_seeds(results / "seeds.json"),
         **bench_pages.pages(results),
     }
 
