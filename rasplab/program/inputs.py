@@ -34,7 +34,7 @@ def sampled_ids(domain: Domain, count: int, seed: int) -> Iterator[Int[np.ndarra
     rng = np.random.default_rng(seed)
     full = rng.random(count) < 0.25
     lengths = np.where(full, domain.max_len, rng.integers(1, domain.max_len + 1, count))
-    for n, total in enumerate(np.bincount(lengths)):
+    for n, total in enumerate(np.bincount(lengths).tolist()):
         for start in range(0, total, BATCH):
             yield random_rows(len(domain.vocab), min(BATCH, total - start), n, rng)
 
