@@ -79,7 +79,10 @@ def cells_of(column: Column, joint: Joint) -> Bool[np.ndarray, "cell value"]:
 
 
 class Cells:
-    """The cells (n, i) of a domain: length n, position i < n; numbered by n, then i."""
+    """The cells (n, i) of a domain: length n, position i < n; numbered by n, then i.
+
+    length, position  of each cell, int [cell]
+    """
 
     def __init__(self, max_len: int):
         self.max_len = max_len
@@ -100,6 +103,7 @@ def unique_rows(
     Rows are compared by a 64-bit hash, which sorts faster than rows; if two different rows have the
     same hash, the rows themselves are sorted.
     """
+    # The hash of a row: the sum of its 64-bit words, each mixed and times an odd factor of its own.
     packed = np.packbits(bits, axis=1)
     packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
     packed = np.ascontiguousarray(packed).view(np.uint64)
@@ -122,6 +126,7 @@ def map_columns(
     """
     if not columns:
         return Column(((),), np.zeros(row_count or 1, int))
+    # The codes of a row as the digits of one number: equal numbers are equal combinations.
     combined = np.zeros(len(columns[0].codes), int)
     for column in columns:
         combined = combined * len(column.values) + column.codes

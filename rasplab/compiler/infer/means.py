@@ -159,6 +159,7 @@ class _Means(_Collector):
         return values
 
     def _quotients(self, sums: _SumSet, k: int) -> list[Value]:
+        # A sum of k numbers is held as (sum - k * low * unit) / unit.
         means = ((s + k * self.low) * self.unit / k for s in sums.members())
         return [int(m) if m.denominator == 1 else float(m) for m in means]
 

@@ -140,6 +140,7 @@ class Selectors:
             for part in parts:
                 may[n] &= part[n][0]
                 must[n] &= part[n][1]
+            # As many keys as must be selected at least, as may be at most.
             lows.append(must[n].sum(1))
             highs.append(may[n].sum(1))
         low, high = np.concatenate(lows), np.concatenate(highs)
@@ -171,6 +172,7 @@ class Selectors:
         self_may, self_must = self._self_selection(conjunct)
         bounds = {}
         for n in range(1, tables.cells.max_len + 1):
+            # Off the diagonal, key and query are taken as independent: bounds, not exact sets.
             cells = tables.cells.of_length(n)
             may, must = hits(cells) > 0, misses(cells) == 0
             np.fill_diagonal(may, may.diagonal() & self_may[cells])

@@ -181,6 +181,7 @@ class ValueSets(LeafTables):
             return ValueSet(tuple(range(top)), cells, True, True)
         bounds = self.selectors.bounds(conjuncts)
         numbers = np.arange(int(bounds.high.max()) + 1)
+        # Every width between the bounds is allowed: a superset of those that occur.
         cells = (numbers >= bounds.low[:, None]) & (numbers <= bounds.high[:, None])
         occurring = np.nonzero(cells.any(0))[0]
         return ValueSet(tuple(int(v) for v in occurring), cells[:, occurring])

@@ -80,7 +80,7 @@ def _write_heads(w: Weights, layout: Layout) -> None:
             _write_form(w.W_K[layer, head], w.b_K[layer, head], k, key)
         for k, (value, direction) in enumerate(spec.outs):
             _write_form(w.W_V[layer, head], w.b_V[layer, head], k, value)
-            w.W_O[layer, head, k, direction] = 1.0
+            w.W_O[layer, head, k, direction] = 1.0  # one dimension of the head per direction
 
 
 def _write_neurons(w: Weights, layout: Layout) -> None:

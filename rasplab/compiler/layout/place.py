@@ -58,6 +58,7 @@ def place(lowered: Lowered) -> Layout:
     ids = {old: new for new, old in enumerate(needed)}
     heads = [_renumbered_head(h, ids) for h in stream.heads if any(d in ids for _, d in h.outs)]
     neurons = [_renumbered_neuron(n, ids) for n in stream.neurons if any(d in ids for d in n.outs)]
+    # Half layers to layers: heads of layer l are at 2l+1, its neurons at 2l+2.
     placed_heads = _numbered(heads, lambda h: (h.time - 1) // 2)
     placed_neurons = _numbered(neurons, lambda n: n.time // 2 - 1)
     layers = [layer for layer, _, _ in (*placed_heads, *placed_neurons)]
@@ -84,6 +85,7 @@ def _needed(stream: ResidualStream, logits: Sequence[LinearForm]) -> set[int]:
         for direction in neuron.outs:
             producers.setdefault(direction, []).append(neuron.pre)
     needed, waiting = {TOKEN_FLAG}, [d for form in logits for d, _ in form.terms]
+    # Whatever a needed direction is computed from is needed too.
     while waiting:
         direction = waiting.pop()
         if direction not in needed:

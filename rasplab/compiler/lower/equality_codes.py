@@ -56,6 +56,7 @@ def _natural_codes(
     numbers = np.array(listed)
     distinct = np.unique(numbers)
     step = float(np.diff(distinct).min(initial=1.0))
+    # Centred, so that squares are small; in units of the smallest distance, so 1 apart at least.
     codes = (numbers - (distinct[0] + distinct[-1]) / 2) / step
     a, b = codes[: len(keys.values)], codes[len(keys.values) :]
     equal = np.abs(a[:, None] - b[None]) < 1e-6
@@ -77,6 +78,7 @@ def _rank_codes(small: np.ndarray, key_class: np.ndarray, query_class: np.ndarra
     for q in np.nonzero(queries < 0)[0]:
         queries[q] = used
         used += 1
+    # Codes 0 .. used-1, centred: halves of whole numbers.
     middle = (used - 1) / 2
     if middle > MAX_CODE:
         return None

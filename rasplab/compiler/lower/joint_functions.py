@@ -249,6 +249,7 @@ def _classes(column: Column, others: list[np.ndarray], targets: np.ndarray) -> n
     for codes in others:
         _, context = np.unique(context * (int(codes.max()) + 1) + codes, return_inverse=True)
         context = context.reshape(-1)
+    # behaviour[value, context]: the targets there, NaN where the combination does not occur.
     behaviour = np.full((len(column.values), int(context.max()) + 1, targets.shape[1]), np.nan)
     behaviour[column.codes, context] = targets
     classes = np.zeros(len(column.values))
@@ -351,6 +352,7 @@ def _argument(
     for variable, scalar, coefficient in zip(variables, scalars, coefficients, strict=True):
         points = points + coefficient * scalar.table[variable.codes]
     if np.isnan(points).any():
+        # Rows of a Fault: they do not occur in a legal program, so any point and target will do.
         targets = np.where(np.isnan(points)[:, None], np.nan, targets)
         if np.isnan(targets).all():
             return None

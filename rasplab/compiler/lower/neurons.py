@@ -45,6 +45,7 @@ class Neurons:
         distinct, targets = merged
         s_error = self.stream.error(form) if error is None else error
         ulp = self.stream.ulp
+        # The argument is off by the errors of its directions, and by rounding of the sum itself.
         fit = piecewise_linear.fit(distinct, targets, s_error + ulp * self.stream.size(form), ulp)
         time = after(self.stream.time(form), 0)
         others = (fit.other,) if fit.other else ()

@@ -110,6 +110,8 @@ def _plateaus(points: np.ndarray, targets: np.ndarray, ulp: float) -> PiecewiseL
     changes = np.nonzero((np.abs(np.diff(targets, axis=0)) > NEGLIGIBLE).any(1))[0]
     if not len(changes):
         return None
+    # A step is a ramp over half a gap, so of twice the slope of a line; a quarter of the gap on
+    # either side is flat.
     gaps = points[changes + 1] - points[changes]
     knots = np.column_stack([points[changes] + gaps / 4, points[changes + 1] - gaps / 4])
     values = np.stack([targets[changes], targets[changes + 1]], 1).reshape(-1, targets.shape[1])
@@ -144,6 +146,8 @@ def _facing(
     flat_ends  constant outside the points; else the first (or last) piece goes on, for free
     at         the points where rounding is bounded, if not `points`
     """
+    # For side 1: left of all breaks no neuron is active and f is the first target; each break then
+    # adds its change of slope. Side -1 is the mirror image, from the last target.
     flat = np.zeros((1, targets.shape[1]))
     slopes = np.diff(targets, axis=0) / np.diff(points)[:, None]
     left, right = (flat, flat) if flat_ends or not len(slopes) else (slopes[:1], slopes[-1:])

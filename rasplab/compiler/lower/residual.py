@@ -157,6 +157,7 @@ class ResidualStream:
 
     def neuron(self, pre: LinearForm, time: int, node: int | None) -> Neuron:
         """The neuron relu(pre) at `time`, shared by all who ask for the same one."""
+        # Forms that differ by rounding only share a neuron.
         key = (time, tuple((d, round(c, 9)) for d, c in pre.terms), round(pre.const, 9))
         if key not in self._neuron_ids:
             self._neuron_ids[key] = len(self.neurons)

@@ -65,6 +65,7 @@ class SelectorScores:
         """Scores of one conjunct by codes of width 2 where it is an equality, else by a table."""
         keys, queries, table = self.value_sets.selectors.predicate(conjunct)
         key_class, query_class = classes_of(table), classes_of(table.T)
+        # Values that are selected alike need no telling apart: one class each.
         small = table[np.ix_(first_of(key_class), first_of(query_class))]
         if small.all():
             return Scores((), LinearForm())

@@ -175,7 +175,7 @@ class Lowering(FormSource):
             self._ensure_one_hot(leaf)
         elif fresh:
             new = tables[:, [missing[f] for f in fresh]]
-            new = np.nan_to_num(new) if leaf < 0 else new
+            new = np.nan_to_num(new) if leaf < 0 else new  # embeddings write numbers
             made = self._new_features(leaf, new, node)
             self.features.setdefault(leaf, []).extend(zip(new.T, made, strict=True))
         forms |= {t: self._known_form(leaf, tables[:, t]) for t in missing}

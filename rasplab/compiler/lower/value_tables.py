@@ -43,6 +43,7 @@ def additive(
     if len(tables) < len(linked):
         return None
     rest = target - sum(table[codes[:, at]] for at, table in enumerate(tables))
+    # What the tables leave must be one constant on every row, or the target is not such a sum.
     const = float(rest[0])
     exact = np.abs(rest - const).max() < EXACT * max(1.0, float(np.abs(target).max()))
     return (const, tables) if exact else None
