@@ -48,13 +48,13 @@ SEQUENCES = (str, tuple, list)
 
 def _plus(a: Any, b: Any) -> Any:
     """a + b; refuses to join strings or lists beyond the limit."""
-    if isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES):
-        _check_joined(len(a) + len(b))
-    return _bounded(operator.add(a, b))
+    _check_joined(a, b)
+    return _bounded(a + b)
 
 
-def _check_joined(length: int) -> None:
-    if length > current().length:
+def _check_joined(a: Any, b: Any) -> None:
+    both = isinstance(a, SEQUENCES) and isinstance(b, SEQUENCES)
+    if both and len(a) + len(b) > current().length:
         raise TooLarge("length", f"joined they are longer than {current().length}")
 
 

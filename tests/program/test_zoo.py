@@ -45,9 +45,7 @@ def test_circuit_on_file_is_current(name):
 
 @pytest.mark.parametrize("name", ["length", "reverse", "hist", "sort"])
 def test_exact_at_vocabulary_16_length_32(name):
-    """1,000 random inputs each, where the predecessor's default setting is wrong on every input but
-    hist's.
-    """
+    """1,000 random inputs each, where Tracr's default setting is right for `hist` alone."""
     compiled = rasplab.compile(rasplab.load(entry(name).path), "abcdefghijklmnop", 32)
     report = rasplab.verify(compiled.to_model(device="cpu"), max_inputs=1000)
     assert (report.checked, report.mismatches) == (1000, 0), report.counterexample

@@ -10,20 +10,10 @@ from rasplab.model.bridge import LensModel
 from rasplab.model.native import fresh_model
 from rasplab.program.domain import make_domain
 from rasplab.program.interpret.exact import evaluate
+from rasplab.program.values import same_value
 from rasplab.program.zoo import entry
 from rasplab.transformer.forward import activations
 from rasplab.transformer.readout import Readout
-
-
-def same(want, got) -> bool:
-    """Equal values of equal kinds; floats up to their last digits (decoding gives the nearest
-    rational).
-    """
-    if isinstance(want, bool) != isinstance(got, bool) or isinstance(want, str) != isinstance(
-        got, str
-    ):
-        return False
-    return want == got if isinstance(want, str) else abs(want - got) <= 1e-9 * max(1, abs(want))
 
 
 def outputs(compiled, ids) -> list:
@@ -39,10 +29,10 @@ def mismatches(compiled, inputs) -> list:
     wrong = []
     for ids in inputs:
         tokens = [compiled.domain.vocab[i] for i in ids]
-        want = evaluate(compiled.program, tokens, causal=compiled.domain.causal).output
+        expected = evaluate(compiled.program, tokens, causal=compiled.domain.causal).output
         got = outputs(compiled, ids)
-        if len(want) != len(got) or not all(map(same, want, got)):
-            wrong.append((tokens, want, got))
+        if len(expected) != len(got) or not all(map(same_value, expected, got)):
+            wrong.append((tokens, expected, got))
     return wrong
 
 

@@ -65,27 +65,27 @@ def rules() -> dict[str, list[list[tuple[str, bool]]]]:
     """Nonterminal -> its expansions, as (symbol, is terminal) lists."""
     grammar = (shipped("grammars") / "rasp.lark").read_text(encoding="utf-8")
     built = Lark(grammar, parser="lalr", lexer="basic")
-    found: dict[str, list] = {}
+    expansions: dict[str, list] = {}
     for rule in built.rules:
         symbols = [(symbol.name, symbol.is_term) for symbol in rule.expansion]
-        found.setdefault(rule.origin.name, []).append(symbols)
+        expansions.setdefault(rule.origin.name, []).append(symbols)
     for terminal in built.terminals:
         if terminal.pattern.type == "str":
             WORDS[terminal.name] = [terminal.pattern.value]
     WORDS.update({name: [name.lower()] for name in ["SELECT", "AGGREGATE", "RANGE", "ZIP", "LEN"]})
-    return found
+    return expansions
 
 
 @cache
 def heights() -> dict[str, int]:
     """Nonterminal -> the height of its smallest derivation."""
-    found: dict[str, int] = {}
-    while len(found) < len(rules()):
+    height: dict[str, int] = {}
+    while len(height) < len(rules()):
         for name, expansions in rules().items():
-            ready = [e for e in expansions if all(t or s in found for s, t in e)]
-            if name not in found and ready:
-                found[name] = 1 + min(max([0, *(found[s] for s, t in e if not t)]) for e in ready)
-    return found
+            ready = [e for e in expansions if all(t or s in height for s, t in e)]
+            if name not in height and ready:
+                height[name] = 1 + min(max([0, *(height[s] for s, t in e if not t)]) for e in ready)
+    return height
 
 
 def drawn(rng: random.Random) -> str:
@@ -161,7 +161,9 @@ def part(rng: random.Random, kind: str, depth: int) -> str:
 def corpus() -> tuple[str, ...]:
     """The zoo's texts, the library, and those of the golden faults."""
     zoo = sorted((HERE.parent / "circuits").glob("*.rasp"))
-    texts = [path.read_text(encoding="utf-8") for path in (*zoo, shipped("grammars") / "prelude.rasp")]
+    texts = [
+        path.read_text(encoding="utf-8") for path in (*zoo, shipped("grammars") / "prelude.rasp")
+    ]
     blocks = (HERE / "golden" / "faults.txt").read_text(encoding="utf-8").split("=" * 40 + "\n")
     return (*texts, *(block.partition("\n" + "-" * 40)[0] for block in blocks[1:]))
 
@@ -232,12 +234,12 @@ def main(count: int, first: int) -> int:
     """Try `count` texts; the exit code is 1 if any failed."""
     start, failed, outcomes = time.perf_counter(), 0, Counter()
     for at in range(first, first + count, 1000):
-        found, failures = run(range(at, min(at + 1000, first + count)))
-        outcomes += found
+        counted, failures = run(range(at, min(at + 1000, first + count)))
+        outcomes += counted
         failed += len(failures)
         print("\n\n".join(failures), end="\n" if failures else "")
-        print(f"{at - first + found.total()} texts, {time.perf_counter() - start:.0f} s",
-              file=sys.stderr)  # fmt: skip
+        seconds = time.perf_counter() - start
+        print(f"{at - first + counted.total()} texts, {seconds:.0f} s", file=sys.stderr)
     for what, n in outcomes.most_common():
         print(f"{n:7}  {what}")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

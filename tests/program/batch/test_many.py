@@ -16,16 +16,16 @@ from rasplab.program.values import typed_key
 def outcome(run):
     """What a call gives: a value with its types, or the text of its fault."""
     try:
-        found = run()
+        outputs = run()
     except RaspError as error:
         return str(error)
-    return found.tolist() if isinstance(found, np.ndarray) else [typed_key(v) for v in found]
+    return outputs.tolist() if isinstance(outputs, np.ndarray) else [typed_key(v) for v in outputs]
 
 
 def agree(program, batch, **options) -> Counter:
     """Assert equality on every input alone, and on those without a fault together."""
     seen: Counter = Counter()
-    good, wanted = [], []
+    good, expected = [], []
     for tokens in batch:
         exact = outcome(lambda: rasplab.evaluate(program, tokens, **options).output)  # noqa: B023
         alone = outcome(lambda: rasplab.evaluate_many(program, [tokens], **options)[0])  # noqa: B023
@@ -33,9 +33,9 @@ def agree(program, batch, **options) -> Counter:
         seen["fault" if isinstance(exact, str) else "value"] += 1
         if not isinstance(exact, str):
             good.append(tokens)
-            wanted.append(exact)
+            expected.append(exact)
     together = rasplab.evaluate_many(program, good, **options)
-    assert [outcome(lambda: found) for found in together] == wanted  # noqa: B023
+    assert [outcome(lambda: output) for output in together] == expected  # noqa: B023
     return seen
 
 
@@ -60,14 +60,14 @@ def test_the_zoo_as_ids_words_and_lists(name):
     ids = np.random.default_rng(1).integers(0, len(vocab), (30, entry.domain.max_len))
     rows = [[vocab[i] for i in row] for row in ids]
     try:
-        wanted = [rasplab.evaluate(program, row).output for row in rows]
+        expected = [rasplab.evaluate(program, row).output for row in rows]
     except RaspError as error:
         with pytest.raises(type(error)):
             rasplab.evaluate_many(program, rows)
         return
-    assert rasplab.evaluate_many(program, ids.astype(np.uint8), vocab=vocab) == wanted
-    assert rasplab.evaluate_many(program, ids.tolist(), vocab=vocab) == wanted
-    assert rasplab.evaluate_many(program, rows) == wanted
+    assert rasplab.evaluate_many(program, ids.astype(np.uint8), vocab=vocab) == expected
+    assert rasplab.evaluate_many(program, ids.tolist(), vocab=vocab) == expected
+    assert rasplab.evaluate_many(program, rows) == expected
 
 
 EACH_KIND = [

@@ -31,7 +31,7 @@ def agree(program, ids, vocab, causal=False):
     trace = evaluate_batch(program, ids, vocab, causal)
     for row, tokens in enumerate([[vocab[t] for t in r] for r in ids]):
         try:
-            wanted = evaluate(program, tokens, causal=causal)
+            expected = evaluate(program, tokens, causal=causal)
         except RaspError as error:
             assert trace.faults[row], (error, tokens)
             continue
@@ -40,11 +40,15 @@ def agree(program, ids, vocab, causal=False):
             if program.is_selector(i):
                 selector = trace.selector(i)
                 np.testing.assert_array_equal(
-                    selector[row if len(selector) > 1 else 0], wanted.values[i]
+                    selector[row if len(selector) > 1 else 0], expected.values[i]
                 )
             else:
                 got = list(map(typed_key, trace[i].row(row)))
-                assert got == list(map(typed_key, wanted.values[i])), (program.listing(), tokens, i)
+                assert got == list(map(typed_key, expected.values[i])), (
+                    program.listing(),
+                    tokens,
+                    i,
+                )
     return int(trace.faults.sum())
 
 

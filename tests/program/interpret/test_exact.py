@@ -195,9 +195,9 @@ def test_random_programs_match_the_definition(program, tokens):
 
 def averages(values, node: Aggregate) -> list:
     """aggregate by its definition."""
-    found = []
+    means = []
     for row in values[node.selector]:
         chosen = [v for v, here in zip(values[node.values], row, strict=True) if here]
         exact = len(chosen) > 1 and float(sum(map(Fraction, chosen)) / len(chosen))
-        found.append(exact if len(chosen) > 1 else chosen[0] if chosen else node.default)
-    return found
+        means.append(exact if len(chosen) > 1 else chosen[0] if chosen else node.default)
+    return means

@@ -28,15 +28,15 @@ BY_RANK = (
 
 def test_equal_on_every_input():
     """Two ways to sort are one function; the answer is certain."""
-    found = equal(parse(SORT), parse(BY_RANK), "abc", 6)
-    assert found and found.exhaustive and not found.same_graph
-    assert (found.checked, found.covered) == (3 + 9 + 27 + 81 + 243 + 729, 6)
+    equality = equal(parse(SORT), parse(BY_RANK), "abc", 6)
+    assert equality and equality.exhaustive and not equality.same_graph
+    assert (equality.checked, equality.covered) == (3 + 9 + 27 + 81 + 243 + 729, 6)
 
 
 def test_the_same_graph_needs_no_input():
     """Names and layout do not count."""
-    found = equal(parse(SORT), parse("# sorted\ny  =  sort(tokens, tokens);"), "abc", 50)
-    assert found and found.exhaustive and (found.same_graph, found.checked) == (True, 0)
+    equality = equal(parse(SORT), parse("# sorted\ny  =  sort(tokens, tokens);"), "abc", 50)
+    assert equality and equality.exhaustive and (equality.same_graph, equality.checked) == (True, 0)
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,27 @@ def test_the_same_graph_needs_no_input():
 )
 def test_a_shortest_difference(a, b, tokens):
     """The first input, shortest first, on which the outputs differ, a fault being no output."""
-    found = equal(parse(a), parse(b), "ab", 5)
-    assert not found and found.difference.shortest
-    assert found.difference.input == tokens
+    equality = equal(parse(a), parse(b), "ab", 5)
+    assert not equality and equality.difference.shortest
+    assert equality.difference.input == tokens
 
 
 def test_what_counts_as_equal():
     """1 and 1.0, and two faults; not True and 1."""
     assert equal(parse("x = indices * 1.0;"), parse("x = indices * 1;"), "ab", 4)
-    found = equal(parse("x = 1 / indices;"), parse("x = 2 / indices;"), "ab", 4)
-    assert found and found.failing == found.checked == 30
+    equality = equal(parse("x = 1 / indices;"), parse("x = 2 / indices;"), "ab", 4)
+    assert equality and equality.failing == equality.checked == 30
 
 
 def test_long_inputs_are_sampled():
     """And the answer says so; what is found there is made short."""
     late = "x = tokens if length > 9 else sort(tokens, tokens);"
-    found = equal(parse(SORT), parse(late), "abc", 20, max_inputs=5000)
-    assert not found and found.covered == 7 and not found.difference.shortest
-    assert len(found.difference.input) == 10
-    found = equal(parse(SORT), parse(BY_RANK), "abc", 20, max_inputs=5000)
-    assert found and not found.exhaustive and found.checked == 5000
-    assert str(found) == (
+    equality = equal(parse(SORT), parse(late), "abc", 20, max_inputs=5000)
+    assert not equality and equality.covered == 7 and not equality.difference.shortest
+    assert len(equality.difference.input) == 10
+    equality = equal(parse(SORT), parse(BY_RANK), "abc", 20, max_inputs=5000)
+    assert equality and not equality.exhaustive and equality.checked == 5000
+    assert str(equality) == (
         "equal on 5,000 inputs: every input of up to 7 tokens, random ones of 8 to 20 (seed 0)"
     )
 
@@ -85,15 +85,15 @@ def test_against_the_definition(first):
     for seed in range(first, first + 30):
         a, domain = random_program(seed, 4)
         b = random_program(seed + len(DOMAINS) * rng.randrange(3), 4)[0]
-        found = equal(a, b, domain.vocab, 3, causal=domain.causal)
+        equality = equal(a, b, domain.vocab, 3, causal=domain.causal)
         differing = [
             t for t in every_input(domain.vocab) if said(a, t, domain) != said(b, t, domain)
         ]
-        if found:
+        if equality:
             assert not differing
         else:
             told_apart += 1
-            assert found.difference.input == differing[0]
+            assert equality.difference.input == differing[0]
     assert 5 < told_apart < 30
 
 
@@ -139,8 +139,8 @@ def test_on_the_command_line(capsys, tmp_path):
         "  ['a', 'b']\n  ['b', 'a']\n"
     )
     assert cli.main(["equal", "sort", "reverse", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert found["equal"] is False and found["difference"]["input"] == ["a", "b"]
+    equality = json.loads(capsys.readouterr().out)
+    assert equality["equal"] is False and equality["difference"]["input"] == ["a", "b"]
     assert cli.main(["equal", str(mine), str(mine)]) == 1
     assert "--vocab" in capsys.readouterr().err
     assert rasplab.equal is equal

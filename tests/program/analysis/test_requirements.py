@@ -208,8 +208,8 @@ RASP-L: yes
 def test_json(capsys):
     """One object with layers, heads, nodes and the verdict."""
     assert cli.main(["explain", "induction", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["layers"], found["heads_per_layer"]) == (3, [2, 1, 1])
-    assert found["output"] == "induction" and found["is_raspl"] is False
-    assert {"label", "names", "kind", "depth", "causal", "place"} == found["nodes"][0].keys()
-    assert found["breaches"][0]["place"].startswith("induction.rasp:")
+    report = json.loads(capsys.readouterr().out)
+    assert (report["layers"], report["heads_per_layer"]) == (3, [2, 1, 1])
+    assert report["output"] == "induction" and report["is_raspl"] is False
+    assert {"label", "names", "kind", "depth", "causal", "place"} == report["nodes"][0].keys()
+    assert report["breaches"][0]["place"].startswith("induction.rasp:")
