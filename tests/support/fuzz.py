@@ -35,9 +35,15 @@ DEPTH = 12
 """How deep a drawn derivation goes before it takes the shortest way out."""
 
 SMALL = {
-    "tokens": 200, "cells": 100_000, "steps": 20_000, "nodes": 5_000, "calls": 300,
-    "range": 5_000, "length": 50_000, "bits": 2_000,
-}  # fmt: skip
+    "tokens": 200,
+    "cells": 100_000,
+    "steps": 20_000,
+    "nodes": 5_000,
+    "calls": 300,
+    "range": 5_000,
+    "length": 50_000,
+    "bits": 2_000,
+}
 """Limits under which a program takes milliseconds; the default ones have tests of their own."""
 
 INPUTS = ("hello", "1203", ["ab", "é", "漢", ""], [0, 1.5, True, -2], [float("nan"), float("inf")])
@@ -112,28 +118,62 @@ def _expansion(rng: random.Random, symbol: str, depth: int) -> list[tuple[str, b
 
 FORMS = {
     "sop": (
-        "tokens", "indices", "length", "tokens_asis", "tokens_bool", "{sop} {math} {sop}",
-        "{sop} {math} {atom}", "({bool} {logic} {bool})", "-{sop}", "round({sop})", "{bool}",
-        "({sop} if {bool} else {sop})", "aggregate({sel}, {sop})", "selector_width({sel})",
-        "aggregate({sel}, {sop}, {atom})", "indicator({bool})", "shift({sop}, {atom}, {atom})",
-        "sort({sop}, {sop})", "{list}[{sop}]", "{dict}[{sop}]", "{sop}[{atom}]", "f({sop}, {atom})",
-        "max({sop}, {atom})", "count({sop}, {atom})", "load_from_location({sop}, {sop})", "s{n}",
+        "tokens",
+        "indices",
+        "length",
+        "tokens_asis",
+        "tokens_bool",
+        "{sop} {math} {sop}",
+        "{sop} {math} {atom}",
+        "({bool} {logic} {bool})",
+        "-{sop}",
+        "round({sop})",
+        "{bool}",
+        "({sop} if {bool} else {sop})",
+        "aggregate({sel}, {sop})",
+        "selector_width({sel})",
+        "aggregate({sel}, {sop}, {atom})",
+        "indicator({bool})",
+        "shift({sop}, {atom}, {atom})",
+        "sort({sop}, {sop})",
+        "{list}[{sop}]",
+        "{dict}[{sop}]",
+        "{sop}[{atom}]",
+        "f({sop}, {atom})",
+        "max({sop}, {atom})",
+        "count({sop}, {atom})",
+        "load_from_location({sop}, {sop})",
+        "s{n}",
     ),
     "bool": (
-        "{sop} {test} {sop}", "{sop} {test} {atom}", "not {bool}", "has_focus({sel})",
-        "({sop} in {list})", "({atom} in {sop})", "contains({sop}, {atom})", "True",
+        "{sop} {test} {sop}",
+        "{sop} {test} {atom}",
+        "not {bool}",
+        "has_focus({sel})",
+        "({sop} in {list})",
+        "({atom} in {sop})",
+        "contains({sop}, {atom})",
+        "True",
     ),
     "sel": (
-        "select({sop}, {sop}, {test})", "select({sop}, {atom}, {test})", "({sel} {logic} {sel})",
-        "not {sel}", "select_next_identical({sop})", "select_from_last({sop}, {atom})", "full_s",
-        "select(indices, indices - {n}, {test})", "t{n}",
+        "select({sop}, {sop}, {test})",
+        "select({sop}, {atom}, {test})",
+        "({sel} {logic} {sel})",
+        "not {sel}",
+        "select_next_identical({sop})",
+        "select_from_last({sop}, {atom})",
+        "full_s",
+        "select(indices, indices - {n}, {test})",
+        "t{n}",
     ),
     "atom": ("0", "1", "2", "-1", "0.5", '"a"', '"l"', "True", "{n}", "len({list})", '"12"'),
     "list": ("[{atom}, {atom}]", "range({n})", '["h", "l"]', "[i for i in {list}]", "[]"),
     "dict": ('{{"h": {atom}, "l": {atom}}}', "{{c: {atom} for c in {list}}}", "{{1: 2}}"),
-    "math": ("+", "-", "*", "/", "%", "^"), "test": ("==", "!=", "<", "<=", ">", ">="),
-    "logic": ("and", "or"), "n": ("0", "1", "2", "3"),
-}  # fmt: skip
+    "math": ("+", "-", "*", "/", "%", "^"),
+    "test": ("==", "!=", "<", "<=", ">", ">="),
+    "logic": ("and", "or"),
+    "n": ("0", "1", "2", "3"),
+}
 """Kinds of parts and how each may be written, from parts of other kinds."""
 
 
@@ -153,8 +193,9 @@ def part(rng: random.Random, kind: str, depth: int) -> str:
     if depth <= 0:
         forms = min(forms, key=lambda form: form.count("{")), rng.choice(forms[:3])
         forms = [f for f in forms if "{" not in f] or forms[:1]
-    return re.sub(r"(?<!\{)\{(\w+)\}", lambda m: part(rng, m[1], depth - 1), rng.choice(forms)
-                  ).replace("{{", "{").replace("}}", "}")  # fmt: skip
+    form = rng.choice(forms)
+    text = re.sub(r"(?<!\{)\{(\w+)\}", lambda m: part(rng, m[1], depth - 1), form)
+    return text.replace("{{", "{").replace("}}", "}")
 
 
 @cache

@@ -1,6 +1,4 @@
-"""Seeded random programs over the whole node set, for contract tests: legal on their domain more
-often than not.
-"""
+"""Seeded random programs over the whole node set: mostly legal on their domain."""
 
 from __future__ import annotations
 
@@ -176,9 +174,34 @@ def random_program(seed: int, size: int = 9) -> tuple[Program, Domain]:
 
 
 ATOMS = (
-    0, 1, -1, True, False, 0.0, -0.0, 1.5, 1e-7, 1e300, 5e-324, -2.5e-10, math.inf, -math.inf,
-    math.nan, 10**50, -(10**3000), "", "a", '"', 'a"b', "\n", "é", "漢字", "\ud800", "\r\n", "#",
-)  # fmt: skip
+    0,
+    1,
+    -1,
+    True,
+    False,
+    0.0,
+    -0.0,
+    1.5,
+    1e-7,
+    1e300,
+    5e-324,
+    -2.5e-10,
+    math.inf,
+    -math.inf,
+    math.nan,
+    10**50,
+    -(10**3000),
+    "",
+    "a",
+    '"',
+    'a"b',
+    "\n",
+    "é",
+    "漢字",
+    "\ud800",
+    "\r\n",
+    "#",
+)
 NAMES = (
     "x1",
     "x2",

@@ -168,8 +168,8 @@ def test_raspl(text, reasons):
     verdict = rasplab.is_raspl(parse(text, name="t.rasp"))
     assert bool(verdict) == (not reasons)
     assert len(verdict.breaches) == len(reasons)
-    for reason, expected in zip(sorted(str(b.reason) for b in verdict.breaches), sorted(reasons),
-                                strict=True):  # fmt: skip
+    given = sorted(str(b.reason) for b in verdict.breaches)
+    for reason, expected in zip(given, sorted(reasons), strict=True):
         assert expected in reason
     assert all("t.rasp:1:" in str(b) and "^" in str(b) for b in verdict.breaches)
 
