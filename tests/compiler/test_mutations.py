@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 from support.compiled import mismatches
 from support.generate import random_program
 
@@ -256,6 +257,8 @@ def wrong(program, domain, count: int) -> bool:
                 return True
         except CompileError:
             continue
+        except TypeCheckError:
+            raise  # a false annotation, not a wrong answer
         except (AssertionError, KeyError, IndexError, ValueError, TypeError):
             return True
     return False
