@@ -34,6 +34,7 @@ class Domain:
 
     @cached_property
     def _ids(self) -> dict[tuple, int]:
+        # with their types: 1, 1.0 and True are one key of a dict
         return {(type(t), t): i for i, t in enumerate(self.vocab)}
 
     @property

@@ -70,7 +70,7 @@ def _bounded(result: Any) -> Any:
 
 
 def _check_bits(bits: int) -> None:
-    if bits > max(64, current().bits):
+    if bits > max(64, current().bits):  # ints of a machine word are always allowed
         raise TooLarge("bits", f"the result has more than {current().bits} bits")
 
 
@@ -92,6 +92,8 @@ def _times(a: Any, b: Any) -> Any:
 def _modulo(a: Any, b: Any) -> Any:
     """a % b; where a is a string, Python's formatting, refused for widths beyond the limit."""
     if isinstance(a, str):
+        # 20 digits exceed every limit, and reading longer ones takes quadratic time; `*` takes the
+        # width from the operand
         widths = [int(digits[:20]) for digits in re.findall("[0-9]+", a)]
         if sum(widths) > current().length or "*" in a:
             raise TooLarge("length", f"formatted it is longer than {current().length}")

@@ -194,7 +194,7 @@ class Program(ProgramDoors):
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """A short text for each node: its name, or its expression over named nodes."""
-        named = {i: name for name, i in reversed(self.names)}
+        named = {i: name for name, i in reversed(self.names)}  # the first name of an id wins
         texts: list[str] = []
         for i, node in enumerate(self.nodes):
             text = named.get(i) or expression(node, texts)
@@ -223,6 +223,7 @@ class Program(ProgramDoors):
 
 def canonical_order(nodes: Sequence[Node], *outputs: int) -> list[int]:
     """The ids that `outputs` need, operands first, in depth-first order of operands."""
+    # a stack of its own: chains of nodes are longer than Python's recursion allows
     order: list[int] = []
     seen: set[int] = set()
     stack = [(output, False) for output in reversed(outputs)]
@@ -303,7 +304,7 @@ class Builder:
 
 def _inherited(nodes: tuple[Node, ...], spans: list[Span | None]) -> tuple[Span | None, ...]:
     """The spans; a node without one (made inside the library) takes that of its user."""
-    for i in reversed(range(len(nodes))):
+    for i in reversed(range(len(nodes))):  # users before operands, so spans reach any depth
         for a in operands(nodes[i]):
             spans[a] = spans[a] or spans[i]
     return tuple(spans)

@@ -21,7 +21,7 @@ So repeats and ties occur at every length.
 
 def all_ids(domain: Domain) -> Iterator[Int[np.ndarray, "batch pos"]]:
     """Every input, shortest first."""
-    base = len(domain.vocab)
+    base = len(domain.vocab)  # the k-th input of length n is k in this base, with n digits
     for n in range(1, domain.max_len + 1):
         places = base ** np.arange(n - 1, -1, -1, dtype=np.int64)
         for start in range(0, base**n, BATCH):
@@ -50,6 +50,7 @@ def random_rows(
     few = rng.random(count) < 0.5
     rows = rng.integers(0, n_vocab, (count, n_pos))
     if n_vocab > FEW:
+        # a random permutation of the vocabulary for each row, of which the first `pool` are used
         order = rng.random((few.sum(), n_vocab)).argsort(1)
         pool = rng.integers(1, FEW + 1, (few.sum(), 1))
         picks = (rng.random((few.sum(), n_pos)) * pool).astype(np.int64)

@@ -159,6 +159,7 @@ def _inputs(domain: Domain, covered: int, max_inputs: int, seed: int) -> Iterato
     rng, longer = np.random.default_rng(seed), range(covered + 1, domain.max_len + 1)
     left = max_inputs - short.size
     for i, n in enumerate(longer):
+        # shares add up to `left` and differ by one at most
         share = left * (i + 1) // len(longer) - left * i // len(longer)
         for done in range(0, share, BATCH):
             yield random_rows(len(domain.vocab), min(BATCH, share - done), n, rng)

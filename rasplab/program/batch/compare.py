@@ -22,6 +22,7 @@ def equal_cells(expected: Column, given: Column) -> Bool[np.ndarray, ...]:
         np.array([as_float(v) for v in column.values] or [np.nan])[column.codes]
         for column in (expected, given)
     )
+    # nan on either side makes the comparison False, so only the keys decide there
     close = np.abs(low - high) <= ROUNDING * np.maximum(MIN_SCALE, np.abs(low))
     return (left == right) | close
 

@@ -116,6 +116,7 @@ def evaluate_batch(
         evaluation = _Evaluation(program, ids[chunk], tuple(vocab), causal, {}, cut)
         evaluation.run()
         parts.append(evaluation)
+    # a column's values differ from chunk to chunk; stacking renames the codes
     columns = {i: stacked([p.columns[i] for p in parts]) for i in parts[0].columns}
     faults = np.concatenate([p.faults for p in parts])
     return BatchTrace(program, ids, tuple(vocab), causal, columns, faults)
@@ -163,7 +164,7 @@ class _Evaluation:
             case Map(fn, args):
                 return self._marked(mapped(FUNCTIONS[fn].apply, [self.columns[a] for a in args]))
             case SelectorWidth(selector):
-                widths = tuple(range(self.ids.shape[1] + 1))
+                widths = tuple(range(self.ids.shape[1] + 1))  # a width is its own code
                 return Column(width_of(self._read(i, selector)), widths)
             case Aggregate(selector, values, default):
                 read = self._read(i, selector)
@@ -172,7 +173,7 @@ class _Evaluation:
 
     def _marked(self, column: Column) -> Column:
         """The column; inputs where it failed, or mixes strings and numbers, go to `faults`."""
-        if self.reads:
+        if self.reads:  # then FAULT stays in the column, at its positions only
             return column
         kinds = np.array([kind_of(v) for v in column.values])
         if len(kinds) and (kinds != kinds[0]).any() or (kinds == ILLEGAL).any():
@@ -184,7 +185,7 @@ class _Evaluation:
         """A selector [batch, query, key], with the causal mask."""
         if i not in self._selectors:
             matrix = self._matrix(self.program.nodes[i])
-            if self.causal:
+            if self.causal:  # masked after every operation: `not` would bring later keys back
                 matrix = matrix & np.tri(self.ids.shape[1], dtype=bool)
             self._selectors[i] = matrix
         return self._selectors[i]

@@ -36,6 +36,7 @@ def selected(
         q, k = ranks[queries.codes], ranks[len(queries.values) :][keys.codes]
         return COMPARE[predicate](k[:, None, :], q[:, :, None]), np.zeros((), bool)
     table = _table(keys.values, queries.values, PREDICATES[predicate])
+    # the place of each pair (query, key) in the flattened table
     cells = (queries.codes * len(keys.values))[:, :, None] + keys.codes[:, None, :]
     results = table.ravel()[cells]
     return results == 1, (results == 2).any((1, 2))
@@ -45,6 +46,7 @@ def _ranks(values: tuple, predicate: str) -> np.ndarray | None:
     """Small integers that compare as the values do; None where some of them do not compare."""
     kinds = {kind_of(v) for v in values}
     equality = predicate in ("==", "!=")
+    # nan (v != v) has no rank; neither have strings beside numbers, unless only equality is asked
     if ILLEGAL in kinds or (len(kinds) > 1 and not equality) or any(v != v for v in values):
         return None
     order = set(values) if equality else sorted(set(values))
@@ -83,6 +85,7 @@ def aggregated(
         one = np.take_along_axis(column.codes, np.broadcast_to(first, (batch, n_pos)), 1)
     else:
         one = column.codes[0][first]
+    # until the end codes point into `values`, where values may occur twice
     values = [*column.values, default]
     codes = np.where(width == 0, len(column.values), one)
     if (width > 1).any():
@@ -107,6 +110,7 @@ def _with_means(
     else:
         means, which = _exact_means(rows, keys, column)
     codes = codes.copy()
+    # `values` will hold the means after its present end, and FAULT after the means
     codes[batch, query] = np.where(failed, len(values) + len(means), len(values) + which)
     values += [*means, FAULT]
     return codes
@@ -142,7 +146,7 @@ def _int_means(
 
 def _exact_means(rows: np.ndarray, keys: np.ndarray, column: Column) -> tuple[list, np.ndarray]:
     """Means of any numbers, once per distinct multiset of selected values; as `_int_means`."""
-    bags = np.sort(np.where(rows, keys, -1), axis=1)
+    bags = np.sort(np.where(rows, keys, -1), axis=1)  # sorted, equal multisets are equal rows
     distinct, which = np.unique(bags, axis=0, return_inverse=True)
     means = [
         applied(mean, tuple(column.values[c] for c in bag if c >= 0)) for bag in distinct.tolist()

@@ -62,7 +62,7 @@ def _ordered(keys: Sequence, predicate: str) -> Callable[[Any], int]:
     values = sorted(masks)
     prefixes = [0]
     for value in values:
-        prefixes.append(prefixes[-1] | masks[value])
+        prefixes.append(prefixes[-1] | masks[value])  # prefixes[i]: keys among the i least values
     cut = bisect_left if predicate in ("<", ">=") else bisect_right
     return lambda q: prefixes[cut(values, q)]
 
@@ -127,6 +127,7 @@ def matrix(rows: Rows) -> Bool[np.ndarray, "query key"]:
     import numpy as np
 
     n = len(rows)
+    # each row in whole bytes, least significant bit first, as np.unpackbits reads them
     packed = b"".join(row.to_bytes((n + 7) // 8, "little") for row in rows)
     bits = np.frombuffer(packed, np.uint8).reshape(n, -1)
     return np.unpackbits(bits, axis=1, bitorder="little")[:, :n].astype(bool)

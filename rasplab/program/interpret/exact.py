@@ -272,6 +272,7 @@ def _map(fn: str, args: list[list], span: Span | None) -> list[Value]:
                 FUNCTIONS[fn].apply(*operands)
             except Exception as fault:
                 raise elementwise_fault(fn, operands, fault, f" at position {i}", span) from None
+        # no single position fails: the strings of all positions together exceed the limit
         raise elementwise_fault(fn, [a[0] for a in args], whole, " and on", span) from None
 
 
@@ -298,7 +299,7 @@ def _is_constant(containers: list) -> bool:
 
 def _bounded_text(apply: Callable) -> Callable:
     """The same function, until its results are longer than the limit together."""
-    left = current().length
+    left = current().length  # shared by all positions of the column
 
     def bounded(*operands: Value) -> Value:
         nonlocal left
@@ -334,7 +335,7 @@ def _short(text: str) -> str:
 def _select(keys: list, queries: list, predicate: str, span: Span | None) -> Rows:
     try:
         return select_rows(keys, queries, predicate, PREDICATES[predicate])
-    except TypeError:
+    except TypeError:  # rows are made of whole columns: find the first pair that fails
         for key in keys:
             for query in queries:
                 try:
@@ -348,7 +349,7 @@ def _select(keys: list, queries: list, predicate: str, span: Span | None) -> Row
 
 
 def _aggregate(rows: Rows, values: list, default: Value, span: Span | None) -> list[Value]:
-    several = {row for row in rows if row & (row - 1)}  # rows with more than one bit
+    several = {row for row in rows if row & (row - 1)}  # row & (row - 1) drops the lowest bit
     if several:
         _check_numbers(rows, values, span)
     try:
@@ -364,6 +365,7 @@ def _pick(row: int, values: list, default: Value, mean: dict[int, float]) -> Val
     """The default for no key, the value itself for one, the mean for more."""
     if not row:
         return default
+    # a row with one bit: bit_length - 1 is the position of that bit
     return mean[row] if row in mean else values[row.bit_length() - 1]
 
 
