@@ -1,4 +1,4 @@
-"""The words of RASP, for whoever colours, completes, explains or avoids them.
+"""The words of RASP, by kind: for highlighting, completion, help and error messages.
 
 The grammar's tables and the prelude -> `vocabulary()`: sets of words by kind. Pygments loads this
 module through `rasplab.apps.repl.highlight`, so it imports the parser and nothing that evaluates.
