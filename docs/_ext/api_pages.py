@@ -8,8 +8,10 @@ is on a page.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 
 import rasplab.dsl
+from rasplab.base.doors import Doors
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,16 @@ def page_text(page: Page) -> str:
     parts = [f"# {page.title}", page.text, "## Functions"]
     parts += [directive("autofunction", f"rasplab.{name}") for name in page.functions]
     parts += ["## Types"]
-    options = (":members:", ":undoc-members:", ":exclude-members: homes")
-    parts += [directive("autoclass", name, *options) for name in page.classes]
+    parts += [directive("autoclass", name, *member_options(name)) for name in page.classes]
     return "\n\n".join(parts) + "\n"
+
+
+def member_options(name: str) -> tuple[str, ...]:
+    """Options of a class: its own members, and the doors of a type that has some."""
+    module, _, attribute = name.rpartition(".")
+    options = (":members:", ":undoc-members:", ":exclude-members: homes")
+    doors = issubclass(getattr(import_module(module), attribute), Doors)
+    return (*options, ":inherited-members: Doors") if doors else options
 
 
 def dsl_page() -> str:
