@@ -1,2 +1,1 @@
-"""Models in TransformerLens: compiled and trained ones alike,
-and the check against the interpreter."""
+"""Models in TransformerLens, compiled and trained alike, and their check by the interpreter."""

@@ -1,33 +1,40 @@
-"""Weights to TransformerLens and back to values; the only file that imports transformer_lens.
+"""LensModel: a TransformerBridge with its domain and readout; inputs -> values, logits, patterns.
 
-Sequences of ids: 0 is BOS, 1 + t is token t of the vocabulary.
-Every input is run as BOS followed by its tokens;
-what the model says at BOS is dropped. There is no padding: a batch holds inputs of one length.
+The bridge's ids are 0 for BOS and 1 + t for token t of the vocabulary. Every input is run as BOS
+followed by its tokens; the output at BOS is dropped. Batches hold inputs of one length, unpadded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.compiled import Compiled
+from rasplab.model.recipe import Recipe, Trained
 from rasplab.program.domain import Domain
 from rasplab.program.graph import Program
-from rasplab.program.values import Atom
-from rasplab.transformer.decode import CodeTable
+from rasplab.program.values import Atom, Value
+from rasplab.transformer.decode import CodeTable, row_values
+from rasplab.transformer.forward import with_bos
 from rasplab.transformer.readout import Readout
-
-if TYPE_CHECKING:
-    from rasplab.model.recipe import Recipe, Trained
 
 BATCH_FLOATS = {"cpu": 1 << 20, "cuda": 1 << 26}
 """Floats of the widest activation per forward pass: 4 MB of float32 stays in the caches of a CPU
 (measured: twice as quick as 32 MB)."""
+
+
+Input = Sequence[Atom] | Any
+"""A str, read as its characters, or a list of tokens; RaspValueError is raised for others."""
+
+Hook = Callable[..., Any]
+"""A TransformerLens hook: a function of (activation, hook)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +44,8 @@ class LensModel:
     lens      the TransformerBridge: hooks and caches as TransformerLens has them
     compiled  what it was compiled from, or None
     recipe    how it was trained, or None
-    further   what the logits after those of `readout` mean: further outputs of the program
+    trained   how far its training went, or None
+    further   readouts of the logits after those of `readout`: further outputs of the program
     """
 
     lens: Any
@@ -50,22 +58,22 @@ class LensModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters lie."""
+        """The device of the parameters."""
         return next(self.lens.parameters()).device
 
     @property
     def n_layers(self) -> int:
-        """Layers of the transformer."""
+        """Number of layers."""
         return self.lens.cfg.n_layers
 
     @property
     def n_heads(self) -> int:
-        """Heads in each layer."""
+        """Heads per layer."""
         return self.lens.cfg.n_heads
 
     @property
     def n_params(self) -> int:
-        """Numbers in all parameters."""
+        """Number of parameters."""
         return sum(p.numel() for p in self.lens.parameters())
 
     @property
@@ -75,7 +83,7 @@ class LensModel:
 
     @property
     def steps(self) -> int | None:
-        """How many steps a trained model was trained."""
+        """Training steps of a trained model."""
         return self.trained.step if self.trained else None
 
     @property
@@ -90,40 +98,41 @@ class LensModel:
         self.lens.to(resolve_device(device))
         return self
 
-    def run(self, tokens: Sequence[Atom]) -> list:
+    def run(self, tokens: Input) -> list[Value]:
         """The decoded value at each position; a str is read as its characters.
 
         Raises RaspValueError for a token outside the vocabulary, no token, or too many.
         """
         return self.run_batch([tokens])[0]
 
-    def run_all(self, tokens: Sequence[Atom]) -> dict[str, list]:
-        """The decoded values of every output of the program, by name."""
-        ids = np.array([self.domain.encode(_tokens(tokens))])
-        labels = [self.program.labels[i] for i in self.program.outputs]
-        tables = self.all_codes(ids)
-        return {
-            label: [table.values[c] for c in table.codes[0]]
-            for label, table in zip(labels, tables, strict=True)
-        }
+    def run_all(self, tokens: Input) -> dict[str, list[Value]]:
+        """The decoded values of every output of the program, by name.
 
-    def run_batch(self, inputs: Iterable[Sequence[Atom]]) -> list[list]:
+        Raises ValueError for a model that does not know its program.
+        """
+        ids = np.array([self.domain.encode(_tokens(tokens))])
+        program = self.program
+        if program is None:
+            raise ValueError("this model does not know its program, and so not its outputs' names")
+        labels, tables = [program.labels[i] for i in program.outputs], self.all_codes(ids)
+        return {label: row_values(t, 0) for label, t in zip(labels, tables, strict=True)}
+
+    def run_batch(self, inputs: Iterable[Input]) -> list[list[Value]]:
         """`run` for many inputs, of any lengths, in the order given."""
         encoded = [self.domain.encode(_tokens(tokens)) for tokens in inputs]
-        results: list[list] = [[]] * len(encoded)
+        results: list[list[Value]] = [[]] * len(encoded)
         for rows in by_length(encoded):
             table = self.codes(np.array([encoded[r] for r in rows]))
-            for row, codes in zip(rows, table.codes, strict=True):
-                results[row] = [table.values[c] for c in codes]
+            for i, row in enumerate(rows):
+                results[row] = row_values(table, i)
         return results
 
-    def codes(self, ids: np.ndarray) -> CodeTable:
-        """Decoded values as codes [batch, pos] into a table;
-        `ids` [batch, pos] are vocabulary ids from 0."""
+    def codes(self, ids: Integer[np.ndarray, "batch pos"]) -> CodeTable:
+        """The decoded values for vocabulary ids from 0, as codes into a table."""
         return self.decoded(self._chunks(ids))
 
-    def all_codes(self, ids: np.ndarray) -> list[CodeTable]:
-        """`codes` of every output: the main one first, then the further ones."""
+    def all_codes(self, ids: Integer[np.ndarray, "batch pos"]) -> list[CodeTable]:
+        """The decoded values of every output: the main one first, then the further ones."""
         logits, start, tables = self.logits(ids), 0, []
         for readout in (self.readout, *self.further):
             part = logits[..., start : start + readout.width]
@@ -131,34 +140,36 @@ class LensModel:
             start += readout.width
         return tables
 
-    def decoded(self, logits: Iterable[torch.Tensor]) -> CodeTable:
-        """What logits [batch, pos, d_vocab_out], in several parts, say: codes into a table."""
+    def decoded(self, logits: Iterable[Float[Tensor, "_ pos d_vocab_out"]]) -> CodeTable:
+        """The values of the main output, for logits in pieces along the batch."""
         width = self.readout.width
         return self.readout.table(part[..., :width] for part in logits)
 
     @torch.no_grad()
-    def logits(self, ids: np.ndarray) -> torch.Tensor:
-        """Logits [batch, pos, d_vocab_out] on the device, BOS dropped;
-        `ids` [batch, pos] from 0."""
+    def logits(
+        self, ids: Integer[np.ndarray, "batch pos"]
+    ) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """The logits at the tokens, without BOS, on the device; `ids` count from 0."""
         return torch.cat(list(self._chunks(ids)))
 
     @torch.no_grad()
-    def patterns(self, inputs: Sequence[Sequence[Atom]]) -> np.ndarray:
-        """Attention [batch, layer, head, query, key] for inputs of one length;
-        row and column 0 are BOS.
+    def patterns(self, inputs: Sequence[Input]) -> Float[np.ndarray, "batch layer head query key"]:
+        """The attention patterns for inputs of one length; row and column 0 are BOS.
 
         Raises ValueError when the lengths differ.
         """
         encoded = [self.domain.encode(_tokens(tokens)) for tokens in inputs]
         if len({len(e) for e in encoded}) != 1:
             raise ValueError(
-                f"patterns wants inputs of one length, got {sorted({len(e) for e in encoded})}"
+                f"patterns takes inputs of one length, got {sorted({len(e) for e in encoded})}"
             )
         return self.patterns_of(np.array(encoded))
 
     @torch.no_grad()
-    def patterns_of(self, ids: np.ndarray) -> np.ndarray:
-        """`patterns` for vocabulary ids [batch, pos]."""
+    def patterns_of(
+        self, ids: Integer[np.ndarray, "batch pos"]
+    ) -> Float[np.ndarray, "batch layer head query key"]:
+        """`patterns` for vocabulary ids from 0."""
         names = [pattern_hook(layer) for layer in range(self.n_layers)]
         parts = []
         for chunk in self._pieces(ids):
@@ -167,17 +178,15 @@ class LensModel:
         return np.concatenate(parts)
 
     @torch.no_grad()
-    def run_hooked(self, tokens: Sequence[Atom], hooks: list[tuple[str, Callable]]) -> list:
+    def run_hooked(self, tokens: Input, hooks: list[tuple[str, Hook]]) -> list[Value]:
         """`run` with TransformerLens forward hooks: (hook name, function of (activation, hook))."""
         ids = self.lens_ids(np.array([self.domain.encode(_tokens(tokens))]))
         logits = self.lens.run_with_hooks(ids, fwd_hooks=hooks)[0, 1:]
         return self.readout.decode(logits[:, : self.readout.width].float().cpu().numpy())
 
-    def lens_ids(self, ids: np.ndarray) -> torch.Tensor:
-        """BOS and `ids` [batch, pos] as the model reads them: [batch, pos + 1], on the device."""
-        rows = np.zeros((ids.shape[0], ids.shape[1] + 1), np.int64)
-        rows[:, 1:] = ids + 1
-        return torch.from_numpy(rows).to(self.device)
+    def lens_ids(self, ids: Integer[np.ndarray, "batch pos"]) -> Integer[Tensor, "batch 1+pos"]:
+        """BOS and `ids` as the model reads them, on the device."""
+        return torch.from_numpy(with_bos(ids.astype(np.int64))).to(self.device)
 
     def _pieces(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
         floats = BATCH_FLOATS.get(self.device.type, BATCH_FLOATS["cpu"])
@@ -191,7 +200,7 @@ class LensModel:
             yield self.lens(piece)[:, 1:]
 
 
-def _tokens(tokens: Sequence[Atom]) -> Sequence[Atom]:
+def _tokens(tokens: Input) -> Sequence[Atom]:
     if not isinstance(tokens, Sequence):
         raise RaspValueError(f"an input is a string or a list of tokens, not {tokens!r}")
     return tokens
@@ -206,8 +215,7 @@ def by_length(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def widest(cfg: Any, n_ctx: int) -> int:
-    """The widest activation per position of a TransformerLens config:
-    MLP, q/k/v, pattern rows or residual."""
+    """The floats of the widest activation per position: MLP, q/k/v, pattern rows or residual."""
     return max(cfg.d_mlp or 0, cfg.n_heads * cfg.d_head, cfg.n_heads * n_ctx, cfg.d_model)
 
 
@@ -217,14 +225,16 @@ def pattern_hook(layer: int) -> str:
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """A torch device; "auto" is cuda when there is one. Raises RaspValueError where it is not
-    available."""
+    """The torch device of that name; "auto" is cuda where there is one, else cpu.
+
+    Raises RaspValueError for an unknown device, or cuda where there is none.
+    """
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        wanted = torch.device(device)
+        resolved = torch.device(device)
     except RuntimeError:
-        raise RaspValueError(f"{device!r} is no device", hint="write cpu, cuda or auto") from None
-    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise RaspValueError(f"unknown device {device!r}", hint="use cpu, cuda or auto") from None
+    if resolved.type == "cuda" and not torch.cuda.is_available():
         raise RaspValueError("there is no cuda device here", hint="use --device cpu or auto")
-    return wanted
+    return resolved

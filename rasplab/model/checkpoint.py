@@ -1,10 +1,11 @@
-"""Trained models on disk: model.safetensors beside model.json,
-each written whole or not at all.
+"""Trained models on disk, and the state of a training run; every file is replaced atomically.
 
-Each file replaces its forerunner in one step, the weights first.
-Between the two steps the weights are one checkpoint
-younger than the record; both are of one run, so the pair loads,
-and the numbers in the weights' header count.
+A trained model is model.safetensors beside model.json. The weights are written first, so between
+the two writes they are one checkpoint newer than the record; both are of one run, so the pair
+loads, and the numbers in the header of the weights count.
+
+resume.safetensors is the training state: weights, AdamW's moments and the step. A run that was
+killed resumes from it bit-identically.
 """
 
 from __future__ import annotations
@@ -15,22 +16,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.model.bridge import LensModel
 from rasplab.model.native import fresh_model, plain_parameters, require_numbers
-from rasplab.model.recipe import Trained
+from rasplab.model.recipe import Recipe, Trained
 from rasplab.program.domain import Domain
 from rasplab.transformer.readout import Readout
 
 FORMAT = "rasplab trained model 2"
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 HEADER = "rasplab"
+RETRAIN = "train it again: rasplab train TASK -o DIR"
+
+STATE, STATE_FORMAT = "resume.safetensors", "rasplab training state 1"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""AdamW's moments of a parameter, by their names in torch."""
 
 
 def save_model(model: LensModel, folder: str | Path) -> Path:
-    """Write a trained (or fresh) model into `folder`, made if need be.
-    Raises FileError where that fails."""
+    """Write a trained (or fresh) model into `folder`, which is made if it does not exist.
+
+    Raises FileError where the folder cannot be written.
+    """
     from safetensors.torch import save
 
     folder = Path(folder)
@@ -39,29 +49,35 @@ def save_model(model: LensModel, folder: str | Path) -> Path:
         for name, p in sorted(plain_parameters(model.lens).items())
     }
     record = _record(model)
-    # no seconds here, and one entry (safetensors shuffles several): equal runs give equal bytes
+    # equal runs give equal bytes: no seconds, and one entry, since safetensors shuffles several
     header = {"run": _run(record), "digest": _digest(tensors), "trained": _progress(model)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
-        write_atomic(
-            folder / RECORD, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
-        )
-    except OSError as error:
-        raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
+    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    _write(folder, WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
+    _write(folder, RECORD, text.encode())
     return folder
 
 
-def load_model(folder: str | Path, device: str = "auto") -> LensModel:
-    """The model that `save_model` wrote. Raises FileError for files missing, damaged,
-    of another version, or with weights that are no numbers."""
-    import torch
+def _write(folder: Path, name: str, data: bytes) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / name, data)
+    except OSError as error:
+        raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
 
+
+def load_model(folder: str | Path, device: str = "auto") -> LensModel:
+    """The model that `save_model` wrote.
+
+    device  "auto" (cuda where there is one), "cpu" or "cuda"
+
+    Raises FileError for files that are missing, damaged or of another version, and for weights
+    that are nan or infinite.
+    """
     folder = Path(folder)
     record = _read_record(folder / RECORD)
     tensors, header = _read_weights(folder / WEIGHTS)
     if header.get("run") != _run(record):
-        raise _damaged(folder / WEIGHTS, f"it is not of the run that {RECORD} describes")
+        raise _damaged(folder / WEIGHTS, f"it is of another run than {RECORD}")
     try:
         model = _rebuilt(record, header, device)
         with torch.no_grad():
@@ -78,40 +94,44 @@ def load_model(folder: str | Path, device: str = "auto") -> LensModel:
     return model
 
 
-def _record(model: LensModel) -> dict:
+def _record(model: LensModel) -> dict[str, Any]:
+    """The content of model.json."""
     cfg = model.lens.cfg
     config = {
-        "layers": cfg.n_layers, "heads": cfg.n_heads, "d_model": cfg.d_model,
+        "layers": cfg.n_layers,
+        "heads": cfg.n_heads,
+        "d_model": cfg.d_model,
         "d_mlp": 0 if cfg.attn_only else cfg.d_mlp,
-        "norm": cfg.normalization_type, "act": cfg.act_fn,
-    }  # fmt: skip
-    domain, progress = model.domain, _progress(model)
+        "norm": cfg.normalization_type,
+        "act": cfg.act_fn,
+    }
+    domain, trained = model.domain, model.trained
     return {
         "format": FORMAT,
         "versions": versions(),
         "config": config,
         "domain": {"vocab": list(domain.vocab), "max_len": domain.max_len, "causal": domain.causal},
-        "readout": list(model.readout.values),
+        "readout": list(model.readout.classes),
         "recipe": model.recipe.to_json() if model.recipe else None,
-        "trained": progress and progress | _history(model.trained),
+        "trained": (_progress(model) or {}) | _history(trained) if trained else None,
     }
 
 
-def _history(came: Trained) -> dict:
+def _history(trained: Trained) -> dict[str, Any]:
     """Seconds, and the curve in few digits."""
-    curve = [[step, float(f"{loss:.4g}"), round(right, 4)] for step, loss, right in came.curve]
-    return {"seconds": round(came.seconds, 1), "curve": curve}
+    curve = [[step, float(f"{loss:.4g}"), round(share, 4)] for step, loss, share in trained.curve]
+    return {"seconds": round(trained.seconds, 1), "curve": curve}
 
 
-def _progress(model: LensModel) -> dict | None:
-    """How far training came, the same for equal runs."""
+def _progress(model: LensModel) -> dict[str, Any] | None:
+    """Step and held-out accuracy, which are equal for equal runs."""
     return (
         {"step": model.trained.step, "held_out": model.trained.held_out} if model.trained else None
     )
 
 
 def _run(record: dict) -> str:
-    """What the two files must agree on: everything but how far training came."""
+    """The digest of what the two files must agree on: everything but the progress of training."""
     same = {name: record.get(name) for name in ("config", "domain", "readout", "recipe")}
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
@@ -128,14 +148,15 @@ def _read_record(path: Path) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise FileError(
-            f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN
+            f"there is no trained model at {path.parent}: {path.name} is missing", hint=RETRAIN
         ) from None
     except ValueError as error:
         raise _damaged(path, str(error)) from None
-    found = record.get("format") if isinstance(record, dict) else None
-    if found != FORMAT:
+    version = record.get("format") if isinstance(record, dict) else None
+    if version != FORMAT:
         raise FileError(
-            f"{path} is of another version: {found!r}, this rasplab reads {FORMAT!r}", hint=_AGAIN
+            f"{path} is of another version: {version!r}, this rasplab reads {FORMAT!r}",
+            hint=RETRAIN,
         )
     return record
 
@@ -149,7 +170,7 @@ def _read_weights(path: Path) -> tuple[dict, dict]:
             header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
     except FileNotFoundError:
         raise FileError(
-            f"there is no trained model at {path.parent}: {path.name} is missing", hint=_AGAIN
+            f"there is no trained model at {path.parent}: {path.name} is missing", hint=RETRAIN
         ) from None
     except (OSError, ValueError, SafetensorError) as error:
         raise _damaged(path, str(error)) from None
@@ -159,8 +180,6 @@ def _read_weights(path: Path) -> tuple[dict, dict]:
 
 
 def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
-    from rasplab.model.recipe import Recipe, Trained
-
     domain = record["domain"]
     model = fresh_model(
         Domain(tuple(domain["vocab"]), domain["max_len"], domain["causal"]),
@@ -179,15 +198,101 @@ def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
     )
 
 
-_AGAIN = "train it again: rasplab train TASK -o DIR"
-
-
 def _damaged(path: Path, why: str) -> FileError:
-    return FileError(f"{path} is damaged: {why}", hint=_AGAIN)
+    return FileError(f"{path} is damaged: {why}", hint=RETRAIN)
 
 
 def versions() -> dict[str, str]:
-    """The versions of what decides a trained model beside its recipe."""
+    """The versions of the libraries that decide a trained model beside its recipe."""
     from importlib.metadata import version
 
     return {name: version(name) for name in ("rasplab", "torch", "transformer-lens", "numpy")}
+
+
+# Training state ------------------------------------------------------------
+
+
+def save_state(
+    folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
+) -> None:
+    """Write the training state of a model that has begun training.
+
+    Raises FileError where the folder cannot be written.
+    """
+    from safetensors.torch import save
+
+    tensors = {}
+    for name, parameter in plain_parameters(model.lens).items():
+        tensors[f"weight.{name}"] = parameter.detach().cpu().contiguous()
+        for moment in MOMENTS:
+            tensor = optimizer.state[parameter][moment]
+            tensors[f"{moment}.{name}"] = tensor.detach().cpu().contiguous()
+    done = model.trained
+    assert done is not None, "training has begun"
+    header = {
+        "format": STATE_FORMAT,
+        "recipe": _text(recipe),
+        "trained": json.dumps([done.step, done.held_out, done.seconds, done.curve]),
+    }
+    _write(folder, STATE, save(tensors, header))
+
+
+def load_state(
+    folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
+) -> Trained | None:
+    """Put the state in `folder` into `model` and `optimizer`, in place.
+
+    Returns how far training had gone; None where the folder holds no state.
+
+    Raises FileError for a state of another recipe or version, or a damaged one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not (folder / STATE).is_file():
+        return None
+    try:
+        with safe_open(folder / STATE, "pt") as file:
+            header = file.metadata() or {}
+            _require_same(folder, header, recipe)
+            progress = json.loads(header["trained"])
+            _put(file, model, optimizer, progress[0])
+    except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
+        raise FileError(
+            f"{folder / STATE} is damaged: {error}", hint="delete it to train from the start"
+        ) from None
+    return Trained(*progress[:3], curve=tuple(map(tuple, progress[3])))
+
+
+def _require_same(folder: Path, header: dict, recipe: Recipe) -> None:
+    """Raise FileError where a state is of another version or recipe."""
+    way_out = f"choose another folder with -o, or delete {folder / STATE}"
+    if header.get("format") != STATE_FORMAT:
+        raise FileError(
+            f"{folder / STATE} is of another version: {header.get('format')!r}, "
+            f"this rasplab reads {STATE_FORMAT!r}",
+            hint=way_out,
+        )
+    stored, given = json.loads(header["recipe"]), json.loads(_text(recipe))
+    if stored != given:
+        names = [n for n in sorted(stored | given) if stored.get(n) != given.get(n)]
+        other = ", ".join(f"{n} {stored.get(n)!r}, not {given.get(n)!r}" for n in names)
+        raise FileError(
+            f"{folder} holds a run that was stopped, with other settings: {other}", hint=way_out
+        )
+
+
+@torch.no_grad()
+def _put(file: Any, model: LensModel, optimizer: torch.optim.AdamW, step: int) -> None:
+    for name, parameter in plain_parameters(model.lens).items():
+        parameter.copy_(file.get_tensor(f"weight.{name}"))
+        moments = {m: file.get_tensor(f"{m}.{name}").to(parameter.device) for m in MOMENTS}
+        optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+
+
+def _text(recipe: Recipe) -> str:
+    return json.dumps(recipe.to_json(), sort_keys=True)
+
+
+def drop_state(folder: Path) -> None:
+    """Delete the training state, once training is over."""
+    (folder / STATE).unlink(missing_ok=True)

@@ -7,44 +7,51 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Integer, Num
 
 from rasplab.model.bridge import LensModel, pattern_hook
 from rasplab.model.native import plain_parameters
-from rasplab.program.values import Atom
+from rasplab.program.values import Atom, Value
 from rasplab.transformer.decode import CodeTable
 from rasplab.transformer.sites import Site
 
 
 def with_pattern(
-    model: LensModel, tokens: Sequence[Atom], layer: int, head: int, pattern: np.ndarray
-) -> list:
-    """The values of `model.run(tokens)` when one head attends as `pattern` says.
+    model: LensModel,
+    tokens: Sequence[Atom],
+    layer: int,
+    head: int,
+    pattern: Sequence[Sequence[float]] | Num[np.ndarray, "query key"],
+) -> list[Value]:
+    """The values of `model.run(tokens)` when one head attends by `pattern`.
 
-    pattern  [query, key] with BOS as row and column 0; rows of probabilities,
-             [len(tokens) + 1] each way
+    pattern  rows of probabilities; row and column 0 are BOS, so each has len(tokens) + 1 entries
+
     Raises ValueError for a head that is not there, or a pattern of another shape.
     """
     if not (0 <= layer < model.n_layers and 0 <= head < model.n_heads):
         raise ValueError(
             f"no head L{layer}H{head}: there are {model.n_layers} layers of {model.n_heads} heads"
         )
-    wanted = (len(tokens) + 1,) * 2
-    if np.shape(pattern) != wanted:
+    expected = (len(tokens) + 1,) * 2
+    if np.shape(pattern) != expected:
         raise ValueError(
-            f"pattern is {np.shape(pattern)}; {len(tokens)} tokens and BOS want {wanted}"
+            f"pattern is {np.shape(pattern)}; {len(tokens)} tokens and BOS need {expected}"
         )
-    return model.run_hooked(tokens, [(pattern_hook(layer), _replacing(head, pattern))])
+    hook = _replacing(head, np.asarray(pattern))
+    return model.run_hooked(tokens, [(pattern_hook(layer), hook)])
 
 
 @torch.no_grad()
 def codes_with_patterns(
-    model: LensModel, ids: np.ndarray, patterns: Mapping[Site, np.ndarray]
+    model: LensModel,
+    ids: Integer[np.ndarray, "batch pos"],
+    patterns: Mapping[Site, Num[np.ndarray, "batch pos key"]],
 ) -> CodeTable:
-    """`model.codes(ids)` when each head of `patterns` attends as given there.
+    """`model.codes(ids)` when each head of `patterns` attends by the pattern given for it.
 
-    ids       vocabulary ids from 0 [batch, pos]
-    patterns  by head: rows of probabilities [batch, pos, key], BOS as key 0; BOS's own row is left
-              as it is
+    ids       vocabulary ids from 0
+    patterns  rows of probabilities for each token; key 0 is BOS. The row of BOS is not changed
     """
     hooks = [
         (pattern_hook(head.layer), _replacing(head.head, rows, first=1))
@@ -56,34 +63,34 @@ def codes_with_patterns(
 @torch.no_grad()
 def codes_with_operands(
     model: LensModel,
-    ids: np.ndarray,
-    sources: np.ndarray,
-    rows: np.ndarray,
+    ids: Integer[np.ndarray, "batch pos"],
+    sources: Integer[np.ndarray, "batch pos"],
+    rows: Integer[np.ndarray, "batch pos"],
     heads: Iterable[Site],
     operand: Literal["q", "k"],
 ) -> CodeTable:
-    """`model.codes(ids)` when some heads take their queries, or their keys, from other inputs.
+    """`model.codes(ids)` when `heads` take their queries, or their keys, from other inputs.
 
-    ids      vocabulary ids from 0 [batch, pos]
-    sources  the inputs they are taken from [batch, pos]
-    rows     the position in the source for each position [batch, pos]; BOS keeps its own
-    operand  which of the two is taken
+    ids      vocabulary ids from 0
+    sources  the inputs they are taken from
+    rows     for each position, the position in the source; BOS is not changed
+    operand  "q" or "k": which of the two is taken
     """
-    taking: dict[str, list[int]] = {}
+    heads_at: dict[str, list[int]] = {}
     for head in heads:
-        taking.setdefault(f"blocks.{head.layer}.attn.hook_{operand}", []).append(head.head)
+        heads_at.setdefault(f"blocks.{head.layer}.attn.hook_{operand}", []).append(head.head)
     _, cache = model.lens.run_with_cache(
-        model.lens_ids(sources), names_filter=lambda name: name in taking
+        model.lens_ids(sources), names_filter=lambda name: name in heads_at
     )
     places = torch.from_numpy(np.pad(rows + 1, ((0, 0), (1, 0)))).to(model.device)
-    each = torch.arange(len(ids), device=model.device)[:, None]
-    hooks = [(name, _taking(group, cache[name][each, places])) for name, group in taking.items()]
+    batch = torch.arange(len(ids), device=model.device)[:, None]
+    hooks = [(name, _taking(group, cache[name][batch, places])) for name, group in heads_at.items()]
     return model.decoded([model.lens.run_with_hooks(model.lens_ids(ids), fwd_hooks=hooks)[:, 1:]])
 
 
 def _taking(heads: list[int], taken: torch.Tensor) -> Callable[[torch.Tensor, Any], torch.Tensor]:
     def replace(activation: torch.Tensor, hook: Any) -> torch.Tensor:
-        """activation [batch, pos, head, d_head]; BOS stays"""
+        """activation is [batch, pos, head, d_head]; BOS keeps its own."""
         edited = activation.clone()
         edited[:, 1:, heads] = taken[:, 1:, heads]
         return edited
@@ -92,9 +99,13 @@ def _taking(heads: list[int], taken: torch.Tensor) -> Callable[[torch.Tensor, An
 
 
 @torch.no_grad()
-def value_norms(model: LensModel, ids: np.ndarray) -> np.ndarray:
-    """How much each key gives where a head attends to it: the norm of v W_O,
-    float64 [batch, layer, head, key], BOS as key 0."""
+def value_norms(
+    model: LensModel, ids: Integer[np.ndarray, "batch pos"]
+) -> Float[np.ndarray, "batch layer head key"]:
+    """The norm of v W_O at each key: how much a head writes where it attends to that key only.
+
+    ids  vocabulary ids from 0; key 0 of the result is BOS
+    """
     weights = plain_parameters(model.lens)
     _, cache = model.lens.run_with_cache(
         model.lens_ids(ids), names_filter=lambda name: name.endswith("attn.hook_v")
@@ -111,7 +122,7 @@ def _replacing(
     head: int, pattern: np.ndarray, first: int = 0
 ) -> Callable[[torch.Tensor, Any], torch.Tensor]:
     def replace(activation: torch.Tensor, hook: Any) -> torch.Tensor:
-        """activation [batch, head, query, key]; its queries from `first` on are replaced"""
+        """activation is [batch, head, query, key]; queries from `first` on are replaced."""
         edited = activation.clone()
         edited[:, head, first:] = torch.as_tensor(
             np.asarray(pattern), dtype=edited.dtype, device=edited.device
@@ -121,12 +132,16 @@ def _replacing(
     return replace
 
 
-def attending(selector: np.ndarray, counts: bool = False) -> np.ndarray:
-    """The pattern [..., query, key] with BOS of a head that attends evenly where `selector`
-    [..., query, key] selects.
+def attending(
+    selector: Num[np.ndarray, "*batch query key"] | Bool[np.ndarray, "*batch query key"],
+    counts: bool = False,
+) -> Float[np.ndarray, "*batch 1+query 1+key"]:
+    """The pattern of a head that attends evenly to the keys that `selector` selects.
 
-    counts  BOS is attended like one selected key more, so that a head can read the width;
-            else only by a row that selects nothing, and by BOS itself
+    Row and column 0 of the pattern are BOS.
+
+    counts  BOS is attended like one more selected key, so that the head can compute the width; else
+            it is attended only by rows that select nothing, and by BOS
     """
     selector = np.asarray(selector, bool)
     width = selector.sum(-1)

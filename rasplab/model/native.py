@@ -1,6 +1,6 @@
 """Native TransformerBridges: weights or a shape -> LensModel, and a model's parameters by name.
 
-`boot` is the only call that makes one; `load_weights` fills it with given weights, `fresh_model` and
+`boot` makes every one of them; `load_weights` fills it with given weights, `fresh_model` and
 `reinitialised` with random ones. Widths of 0 become 1, since TransformerLens has no empty parts.
 """
 
@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.compiled import Compiled
@@ -21,16 +23,17 @@ from rasplab.transformer.weights import Weights
 
 
 def boot(device: str | torch.device, dtype: torch.dtype, **config: Any) -> Any:
-    """A native TransformerBridge; `config` are TransformerBridgeConfig's own names."""
+    """A native TransformerBridge; `config` are arguments of TransformerBridgeConfig."""
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
 
     cfg = TransformerBridgeConfig(architecture="TransformerLensNative", dtype=dtype, **config)
-    return TransformerBridge.boot_native(cfg, device=resolve_device(device), dtype=dtype)
+    bridge: Any = TransformerBridge  # boot_native is added to the class at run time
+    return bridge.boot_native(cfg, device=resolve_device(device), dtype=dtype)
 
 
 def attention_dir(domain: Domain) -> str:
-    """TransformerLens' word for causal or not."""
+    """The `attention_dir` of TransformerLens: "causal" or "bidirectional"."""
     return "causal" if domain.causal else "bidirectional"
 
 
@@ -57,59 +60,58 @@ def load_weights(
     readout: Readout,
     device: str = "auto",
     dtype: str = "float32",
-    compiled: Any = None,
+    compiled: Compiled | None = None,
     further: tuple[Readout, ...] = (),
 ) -> LensModel:
-    """The model of these weights, loaded as they are (see Weights for shapes and scale).
+    """The model of these weights.
 
-    A width of 0 (no head, no neuron) becomes one that is all zero,
-    since TransformerLens has no empty ones.
+    A width of 0 (no head, no neuron) becomes a width of 1 with zero weights, since TransformerLens
+    has no empty parts.
+
+    device, dtype  as in `to_model`
+    compiled       what the weights were compiled from, or None
+    further        readouts of the logits after those of `readout`
     """
     weights = padded(weights)
     lens = boot(
-        device, getattr(torch, dtype), act_fn="relu", normalization_type=None,
-        attention_dir=attention_dir(domain), init_weights=False, attn_scale=weights.attn_scale,
+        device,
+        getattr(torch, dtype),
+        act_fn="relu",
+        normalization_type=None,
+        attention_dir=attention_dir(domain),
+        init_weights=False,
+        attn_scale=weights.attn_scale,
         **weights.shape(),
-    )  # fmt: skip
+    )
+    parameters = plain_parameters(lens)
     with torch.no_grad():
         for name, array in parameters_of(weights).items():
-            _parameter(lens, name).copy_(torch.from_numpy(np.ascontiguousarray(array)))
+            parameters[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
     lens.eval()
     return LensModel(lens, domain, readout, compiled, further=further)
 
 
 def padded(weights: Weights) -> Weights:
     """The same weights with every width of heads and MLP at least 1."""
-    wanted = {name: max(1, size) for name, size in weights.shape().items() if name != "n_layers"}
-    if all(weights.shape()[name] == size for name, size in wanted.items()):
+    widths = weights.shape()
+    if all(widths[name] for name in ("n_heads", "d_head", "d_mlp")):
         return weights
-    layers, heads, d_head, d_mlp = (
-        weights.W_Q.shape[0],
-        wanted["n_heads"],
-        wanted["d_head"],
-        wanted["d_mlp"],
-    )
-    d_model = wanted["d_model"]
-    shapes = {
-        **dict.fromkeys(("W_Q", "W_K", "W_V"), (layers, heads, d_model, d_head)),
-        **dict.fromkeys(("b_Q", "b_K", "b_V"), (layers, heads, d_head)),
-        "W_O": (layers, heads, d_head, d_model),
-        "W_in": (layers, d_model, d_mlp), "b_in": (layers, d_mlp),
-        "W_out": (layers, d_mlp, d_model),
-    }  # fmt: skip
-    return replace(
-        weights, **{name: _grown(getattr(weights, name), shape) for name, shape in shapes.items()}
-    )
+    heads, d_head, d_mlp = (not widths[name] for name in ("n_heads", "d_head", "d_mlp"))
+    missing = {
+        **dict.fromkeys(("W_Q", "W_K", "W_V"), (0, heads, 0, d_head)),
+        **dict.fromkeys(("b_Q", "b_K", "b_V"), (0, heads, d_head)),
+        "W_O": (0, heads, d_head, 0),
+        "W_in": (0, 0, d_mlp),
+        "b_in": (0, d_mlp),
+        "W_out": (0, d_mlp, 0),
+    }
+    arrays = weights.arrays()
+    grown = {name: np.pad(arrays[name], [(0, int(n)) for n in m]) for name, m in missing.items()}
+    return replace(weights, **grown)
 
 
-def _grown(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    grown = np.zeros(shape, array.dtype)
-    grown[tuple(slice(n) for n in array.shape)] = array
-    return grown
-
-
-def parameters_of(weights: Weights) -> dict[str, np.ndarray]:
-    """The native module's parameters by name; its Linear layers hold [out, in]."""
+def parameters_of(weights: Weights) -> dict[str, Float[np.ndarray, "..."]]:
+    """The native module's parameters by name; its Linear layers hold matrices [out, in]."""
     named = {
         "tok_embed.weight": weights.W_E,
         "pos.weight": weights.W_pos,
@@ -138,18 +140,12 @@ def _joined(per_head: np.ndarray) -> np.ndarray:
     return per_head.transpose(0, 2, 1).reshape(-1, per_head.shape[1])
 
 
-def plain_parameters(lens: Any) -> dict[str, torch.Tensor]:
-    """The native module's parameters by its own names, without the wrappers of the bridge."""
+def plain_parameters(lens: Any) -> dict[str, Float[Tensor, "..."]]:
+    """The native module's parameters by name, without the prefixes of the bridge's wrappers."""
     return {
         name.replace("_original_component.", ""): p
         for name, p in lens.original_model.named_parameters()
     }
-
-
-def _parameter(lens: Any, name: str) -> torch.Tensor:
-    parameters = plain_parameters(lens)
-    assert name in parameters, f"no parameter {name}; there are {sorted(parameters)}"
-    return parameters[name]
 
 
 def fresh_model(
@@ -164,40 +160,57 @@ def fresh_model(
     act: str = "gelu",
     device: str = "auto",
 ) -> LensModel:
-    """An untrained model for `domain`, its weights drawn with `seed`; d_head is d_model / heads.
+    """An untrained model for `domain`; d_head is d_model / heads.
 
-    d_mlp 0 is attention only
-    norm  a normalization_type of TransformerLens: None, "LN", "LNPre", "RMS", ...
-    act   an act_fn of TransformerLens: "relu", "gelu", ...
+    d_mlp  neurons per layer; 0 for a model of attention only
+    seed   of the weights
+    norm   a normalization_type of TransformerLens: None, "LN", "LNPre", "RMS", ...
+    act    an act_fn of TransformerLens: "relu", "gelu", ...
+
+    Raises ValueError where `heads` does not divide d_model.
     """
     if d_model % heads:
         raise ValueError(f"heads must divide d_model, got heads={heads}, d_model={d_model}")
     lens = boot(
-        device, torch.float32, n_layers=layers, n_heads=heads, d_model=d_model,
-        d_head=d_model // heads, d_mlp=max(1, d_mlp), attn_only=not d_mlp,
+        device,
+        torch.float32,
+        n_layers=layers,
+        n_heads=heads,
+        d_model=d_model,
+        d_head=d_model // heads,
+        d_mlp=max(1, d_mlp),
+        attn_only=not d_mlp,
         d_vocab=len(domain.vocab) + 1,
-        d_vocab_out=1 if readout.number else len(readout.values), n_ctx=domain.max_len + 1,
-        act_fn=act, normalization_type=norm, attention_dir=attention_dir(domain), seed=seed,
-    )  # fmt: skip
+        d_vocab_out=readout.width,
+        n_ctx=domain.max_len + 1,
+        act_fn=act,
+        normalization_type=norm,
+        attention_dir=attention_dir(domain),
+        seed=seed,
+    )
     return LensModel(lens, domain, readout)
 
 
 def reinitialised(model: LensModel, seed: int = 0) -> LensModel:
-    """A model of the same shape, domain and readout with weights drawn anew: a control."""
+    """A model of the same shape, domain and readout with newly drawn weights, as a control."""
     cfg = model.lens.cfg
     same = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "d_vocab", "d_vocab_out", "n_ctx")
     lens = boot(
-        model.device, next(model.lens.parameters()).dtype, act_fn=cfg.act_fn,
-        normalization_type=cfg.normalization_type, attention_dir=cfg.attention_dir, seed=seed,
+        model.device,
+        next(model.lens.parameters()).dtype,
+        act_fn=cfg.act_fn,
+        normalization_type=cfg.normalization_type,
+        attention_dir=cfg.attention_dir,
+        seed=seed,
         attn_only=cfg.attn_only,
         **{name: getattr(cfg, name) for name in same},
-    )  # fmt: skip
+    )
     lens.eval()
     return replace(model, lens=lens, compiled=None, trained=None)
 
 
 def require_numbers(model: LensModel) -> None:
-    """Raises RaspValueError where a weight is nan or infinite: every comparison would be false."""
+    """Raise RaspValueError where a weight is nan or infinite: all comparisons would be false."""
     for name, parameter in plain_parameters(model.lens).items():
         if not torch.isfinite(parameter).all():
             raise RaspValueError(

@@ -1,8 +1,7 @@
-"""Any trained model as attention patterns: a rasplab folder, a Hugging Face folder, or a name that
-TransformerLens boots.
+"""AnyModel: any trained model as attention patterns; ids -> patterns.
 
-With lens.py the only importer of transformer_lens. Only ids and patterns are used, so any
-vocabulary and architecture will do.
+It comes from a rasplab folder, a Hugging Face folder, or a name that TransformerLens boots. Only
+ids and patterns are used, so the vocabulary and the architecture do not matter.
 """
 
 from __future__ import annotations
@@ -15,27 +14,28 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Integer
 
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.model.bridge import pattern_hook, resolve_device
 
 CELLS = 1 << 24
-"""Pattern cells (query times key, over heads) of one forward pass: 64 MB of float32."""
+"""Pattern entries (query x key, over heads) of one forward pass: 64 MB of float32."""
 
 HUB_TIMEOUT_S = 5.0
-"""Seconds in which huggingface.co must answer."""
+"""Timeout of the one request that tests for a network, in seconds."""
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
 
 
 @dataclass(frozen=True, eq=False)
 class AnyModel:
-    """A TransformerBridge that is read through its patterns.
+    """A TransformerBridge of which only the attention patterns are used.
 
-    name    that of its folder, or what it is published as
+    name    of its folder, or the published name
     bos     the id that is put before every input
     ids     the ids that inputs may hold
-    n_ctx   the longest input, bos counted
+    n_ctx   the longest input, BOS included
     """
 
     name: str
@@ -47,18 +47,19 @@ class AnyModel:
 
     @property
     def n_layers(self) -> int:
-        """Layers of the transformer."""
+        """Number of layers."""
         return self.lens.cfg.n_layers
 
     @property
     def n_heads(self) -> int:
-        """Heads in each layer."""
+        """Heads per layer."""
         return self.lens.cfg.n_heads
 
     @torch.no_grad()
-    def patterns(self, ids: np.ndarray) -> np.ndarray:
-        """Attention [batch, layer * head, query, key] on `ids` [batch, pos], bos put before them as
-        row and column 0."""
+    def patterns(
+        self, ids: Integer[np.ndarray, "batch pos"]
+    ) -> Float[np.ndarray, "batch layer*head query key"]:
+        """The attention patterns of all heads; row and column 0 are BOS, put before every input."""
         n = ids.shape[1] + 1
         rows = max(1, CELLS // (self.n_layers * self.n_heads * n * n))
         return np.concatenate(
@@ -70,29 +71,32 @@ class AnyModel:
         full = torch.from_numpy(np.pad(ids, ((0, 0), (1, 0)), constant_values=self.bos)).to(device)
         names = [pattern_hook(layer) for layer in range(self.n_layers)]
         _, cache = self.lens.run_with_cache(full, names_filter=lambda name: name in names)
-        found = torch.stack([cache[name] for name in names], 1).float().cpu().numpy()
-        return found.reshape(len(ids), -1, *found.shape[-2:])
+        patterns = torch.stack([cache[name] for name in names], 1).float().cpu().numpy()
+        return patterns.reshape(len(ids), -1, *patterns.shape[-2:])
 
-    def encoded(self, text: str, n_pos: int) -> np.ndarray:
-        """A text as ids [batch, n_pos], cut into pieces; the last, shorter one is dropped.
+    def encoded(self, text: str, n_pos: int) -> Integer[np.ndarray, "batch {n_pos}"]:
+        """A text as ids, cut into pieces of `n_pos` tokens; a shorter last one is dropped.
 
         Raises RaspValueError where the model has no tokenizer, or the text is too short.
         """
         tokenizer = getattr(self.lens, "tokenizer", None)
         if tokenizer is None or len(tokenizer) <= 1:
             raise RaspValueError(f"{self.name} has no tokenizer to read text with")
-        found = tokenizer(text, add_special_tokens=False)["input_ids"]
-        count = len(found) // n_pos
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        count = len(ids) // n_pos
         if not count:
-            raise RaspValueError(f"the text has {len(found)} tokens; {n_pos} are needed")
-        return np.array(found[: count * n_pos]).reshape(count, n_pos)
+            raise RaspValueError(f"the text has {len(ids)} tokens; {n_pos} are needed")
+        return np.array(ids[: count * n_pos]).reshape(count, n_pos)
 
 
 def load_any_model(name: str, device: str = "auto") -> AnyModel:
-    """The model that `name` names. Raises FileError where nothing can be loaded from it."""
+    """The model in the folder `name`, or published under that name.
+
+    Raises FileError, with the reason, where no model can be loaded.
+    """
     folder = Path(name)
     if (folder / "model.json").is_file() or (folder / "compiled.json").is_file():
-        return _own(folder, device)
+        return _of_rasplab(folder, device)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise FileError(
             f"{name} holds no model", hint="name a folder with model.json or config.json"
@@ -115,7 +119,7 @@ KINDS = (
 
 
 def _may_be_published(name: str) -> bool:
-    """Whether a published model could have this name: NAME or OWNER/NAME, and no file's."""
+    """Whether a published model could have this name: NAME or OWNER/NAME, and not a file's."""
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     try:
@@ -147,7 +151,7 @@ def _reason(name: str, error: BaseException) -> str:
     return f"cannot load the model {name}: {_first_line(error)}"
 
 
-def _own(folder: Path, device: str) -> AnyModel:
+def _of_rasplab(folder: Path, device: str) -> AnyModel:
     from rasplab.compiler.serialize import load_compiled
     from rasplab.model.checkpoint import load_model
 
@@ -173,7 +177,7 @@ def _booted(name: str, folder: Path, device: str) -> Any:
 
 
 def _bare_tokenizer() -> Any:
-    """For a folder without one: TransformerLens wants a tokenizer, and only ids are used here."""
+    """A tokenizer for a folder without one: TransformerLens needs one, though only ids are used."""
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 
@@ -182,21 +186,22 @@ def _bare_tokenizer() -> Any:
 
 
 def _read_from(name: str, lens: Any) -> AnyModel:
-    cfg, found = lens.cfg, getattr(getattr(lens, "tokenizer", None), "bos_token_id", None)
-    bos = found if found is not None and found < cfg.d_vocab else 0
+    cfg, bos = lens.cfg, getattr(getattr(lens, "tokenizer", None), "bos_token_id", None)
+    if bos is None or bos >= cfg.d_vocab:
+        bos = 0
     causal = getattr(cfg, "attention_dir", "causal") == "causal"
     ids = range(bos == 0, cfg.d_vocab)
     return AnyModel(name, lens, bos, ids, cfg.n_ctx, causal)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The libraries retry and warn at length; the one error says what matters."""
+    """Silences the libraries, which warn at every retry; their error is enough."""
     import logging
 
     before = logging.root.manager.disable
@@ -209,8 +214,11 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _impatient(local: bool) -> Iterator[None]:
-    """Ask once whether there is a network. Without one only what was downloaded before is looked
-    for; the library would try each file anew for half a minute."""
+    """Sets the library offline where there is no network, by one request.
+
+    Only what was downloaded before is then looked for; else the library would retry each file for
+    half a minute.
+    """
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

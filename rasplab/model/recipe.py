@@ -1,8 +1,9 @@
-"""How a model is trained: one frozen record per run, and the table of defaults per task."""
+"""Recipe: everything that decides a trained model, and the defaults of each task."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from rasplab.program import zoo
 from rasplab.program.domain import Domain, make_domain
@@ -13,34 +14,48 @@ LETTERS = tuple("abcdefgh")
 
 NORMS = ("LN", "LNPre", "RMS", "RMSPre")
 ACTS = ("gelu", "gelu_new", "relu", "silu")
-"""What TransformerLens' native models have."""
+"""The norms and activations that native models of TransformerLens have."""
 
 INPUTS = ("random", "repeated")
-"""Where inputs come from: random tokens; or different tokens over and over, where the answer is the
-next token from the second round on."""
+"""Where inputs come from.
 
-LEAST = {
-    "seed": 0, "layers": 1, "heads": 1, "d_model": 1, "d_mlp": 0, "steps": 1, "batch": 1,
-    "warmup": 0, "lr": 0.0, "weight_decay": 0.0, "clip": 0.0, "target": 0.0,
-}  # fmt: skip
-"""The least that a field of a recipe can be; whole numbers and others."""
+random: tokens drawn independently; repeated: a sequence of distinct tokens over and over, where the
+answer is the next token from the second round on."""
+
+MINIMA: dict[str, int | float] = {
+    "seed": 0,
+    "layers": 1,
+    "heads": 1,
+    "d_model": 1,
+    "d_mlp": 0,
+    "steps": 1,
+    "batch": 1,
+    "warmup": 0,
+    "lr": 0.0,
+    "weight_decay": 0.0,
+    "clip": 0.0,
+    "target": 0.0,
+}
+"""The smallest value of each field; a field with an int here takes whole numbers only."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a trained model, but the versions of the libraries.
+    """Everything that decides a trained model, except the versions of the libraries.
 
     task    a zoo program; its interpreter gives the answers
-    vocab, max_len, causal   what inputs there are; by default those of the zoo's index
+    vocab, max_len, causal   the domain of inputs; by default that of the zoo's index
     inputs     "random" tokens; or "repeated": a language model on sequences that repeat
-    train_len  the longest input trained on; longer ones up to max_len are for testing. None: all
+    train_len  the longest training input; longer ones up to max_len are for testing. None: all
     supervise  selectors that heads are trained to attend as: (head, selector), as in
                ("L1H0", "flip"); a selector is a name in the program, or its text
     layers, heads, d_model, d_mlp, norm, act   the transformer; d_mlp 0 is attention only;
                                                norm and act are TransformerLens' names
-    steps, batch, lr, warmup, weight_decay, clip   AdamW; linear warm-up,
-                                                   then a cosine down to a tenth
+    steps, batch, lr, warmup, weight_decay, clip   AdamW with a linear warm-up, then a cosine down
+                                                   to a tenth of lr; clip is the gradient norm
     target  held-out accuracy (share of positions) at which training stops early; above 1, never
+
+    Raises ValueError for a field out of its range.
     """
 
     task: str
@@ -67,29 +82,35 @@ class Recipe:
 
     def __post_init__(self):
         make_domain(self.vocab, self.max_len, self.causal)
-        for name, least in LEAST.items():
+        self._check_numbers()
+        self._check_choices()
+
+    def _check_numbers(self) -> None:
+        for name, least in MINIMA.items():
             if not _at_least(getattr(self, name), least):
                 what = "whole number" if isinstance(least, int) else "number"
                 raise ValueError(
                     f"{name} must be a {what} of at least {least:g}, got {getattr(self, name)!r}"
                 )
+        longest = self.max_len if self.train_len is None else self.train_len
+        if not (_at_least(longest, 1) and longest <= self.max_len):
+            raise ValueError(f"train_len must be 1 to max_len, got {longest!r} of {self.max_len}")
+        if self.d_model % self.heads:
+            raise ValueError(
+                f"heads must divide d_model, got heads={self.heads}, d_model={self.d_model}"
+            )
+
+    def _check_choices(self) -> None:
         for name, known in (("norm", (None, *NORMS)), ("act", ACTS), ("inputs", INPUTS)):
             if getattr(self, name) not in known:
                 names = ", ".join(n or "none" for n in known)
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {names}")
-        longest = self.max_len if self.train_len is None else self.train_len
-        if not (_at_least(longest, 1) and longest <= self.max_len):
-            raise ValueError(f"train_len lies from 1 to max_len, got {longest!r} of {self.max_len}")
         if type(self.causal) is not bool:
             raise ValueError(f"causal is true or false, got {self.causal!r}")
         if not (isinstance(self.supervise, tuple) and all(map(_is_pair, self.supervise))):
             raise ValueError(
                 f"supervise lists pairs of a head and a selector, as in [('L1H0', 'flip')], "
                 f"got {self.supervise!r}"
-            )
-        if self.d_model % self.heads:
-            raise ValueError(
-                f"heads must divide d_model, got heads={self.heads}, d_model={self.d_model}"
             )
 
     @property
@@ -108,14 +129,17 @@ class Recipe:
 
         return load(zoo.entry(self.task).path)
 
-    def to_json(self) -> dict:
-        """Plain values; `from_json` gives an equal recipe back."""
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain values; `from_json` gives an equal recipe back."""
         listed = {"vocab": list(self.vocab), "supervise": [list(p) for p in self.supervise]}
         return asdict(self) | listed
 
     @staticmethod
-    def from_json(row: dict) -> Recipe:
-        """The recipe of `to_json`. Raises KeyError or TypeError for anything else."""
+    def from_json(row: dict[str, Any]) -> Recipe:
+        """The recipe of `to_json`.
+
+        Raises KeyError or TypeError for anything else.
+        """
         names = {f.name for f in fields(Recipe)}
         if set(row) != names:
             raise KeyError(f"fields {sorted(set(row) ^ names)}")
@@ -123,8 +147,8 @@ class Recipe:
         return Recipe(**(row | {"vocab": tuple(row["vocab"]), "supervise": pairs}))
 
 
-def _at_least(value: object, least: float) -> bool:
-    """Whether it is a number of that kind, and no smaller."""
+def _at_least(value: Any, least: int | float) -> bool:
+    """Whether `value` is a number of that kind (bool is not one), and at least `least`."""
     kinds = (int,) if isinstance(least, int) else (int, float)
     return type(value) in kinds and value >= least
 
@@ -135,39 +159,52 @@ def _is_pair(pair: object) -> bool:
 
 SMALL = {"vocab": LETTERS, "max_len": 8, "d_model": 48, "d_mlp": 96, "steps": 4000}
 
-TASK_RECIPES: dict[str, dict] = {
+TASK_RECIPES: dict[str, dict[str, Any]] = {
     "reverse": SMALL | {"layers": 2, "heads": 1},
-    "reverse_supervised": SMALL | {
-        "task": "reverse", "layers": 2, "heads": 1, "supervise": (("L1H0", "flip"),),
-    },
+    "reverse_supervised": SMALL
+    | {"task": "reverse", "layers": 2, "heads": 1, "supervise": (("L1H0", "flip"),)},
     "hist": SMALL | {"layers": 1, "heads": 1},
     "double_hist": SMALL | {"layers": 2, "heads": 2, "d_model": 64, "d_mlp": 128},
     "sort": SMALL | {"layers": 2, "heads": 1},
     "most_freq": {
-        "vocab": LETTERS[:6], "max_len": 8, "layers": 3, "heads": 2, "steps": 6000, "target": 0.99,
+        "vocab": LETTERS[:6],
+        "max_len": 8,
+        "layers": 3,
+        "heads": 2,
+        "steps": 6000,
+        "target": 0.99,
     },
     "dyck1": {"max_len": 12, "layers": 2, "heads": 1, "steps": 4000},
     "dyck2": {"max_len": 10, "layers": 3, "heads": 1, "steps": 4000, "target": 0.998},
     "induction": {
-        "vocab": tuple("abcdefghijklmnopqrstuvwxyzABCDEF"), "max_len": 32, "causal": True,
-        "inputs": "repeated", "heads": 4, "d_mlp": 0, "steps": 1200, "batch": 128, "target": 1.1,
+        "vocab": tuple("abcdefghijklmnopqrstuvwxyzABCDEF"),
+        "max_len": 32,
+        "causal": True,
+        "inputs": "repeated",
+        "heads": 4,
+        "d_mlp": 0,
+        "steps": 1200,
+        "batch": 128,
+        "target": 1.1,
     },
-}  # fmt: skip
-"""Where a task differs from the defaults of Recipe: depth and heads are those of the RASP paper,
-where it has the task. A name with a `task` of its own is another way to train that task. induction
-goes on until its loss is near zero: its heads take shape after its answers are right."""
+}
+"""Where a task differs from the defaults of Recipe.
+
+Layers and heads are those of the RASP paper, where it has the task. A row with `task` is another
+way to train that task. induction has no early stop: its heads form after its answers are right."""
 
 
 def recipe(task: str, **changes: object) -> Recipe:
-    """The recipe of a task, or of a name in OWN, with `changes`; those that are None keep the
-    default. norm can be "none".
+    """The recipe of a task, or of a name in TASK_RECIPES, with `changes`.
 
-    Raises RaspNameError for a task that is not in the zoo, ValueError for what cannot be one.
+    changes  fields of Recipe; None keeps the default, and norm "none" means no norm
+
+    Raises RaspNameError for a task that is not in the zoo, ValueError for a value that cannot be.
     """
-    own = TASK_RECIPES.get(task, {})
-    domain = zoo.entry(own.get("task", task)).domain
+    defaults = TASK_RECIPES.get(task, {})
+    domain = zoo.entry(defaults.get("task", task)).domain
     base = Recipe(task, domain.vocab, domain.max_len, domain.causal)
-    given = {name: value for name, value in changes.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     known = [f.name for f in fields(Recipe)]
     if set(given) - set(known):
         raise ValueError(
@@ -186,15 +223,16 @@ def recipe(task: str, **changes: object) -> Recipe:
         given["supervise"] = pairs
     if given.get("norm") == "none":
         given["norm"] = None
-    return replace(base, **(own | given))
+    return replace(base, **(defaults | given))
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """How far training came.
+    """How far training went.
 
     held_out  accuracy on held-out inputs, as a share of positions
-    curve     at each measurement (step, mean training loss since the last one, held_out)
+    seconds   wall time
+    curve     (step, mean training loss since the last measurement, held_out) at each measurement
     """
 
     step: int

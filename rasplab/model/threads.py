@@ -1,4 +1,4 @@
-"""How many threads a small model is worth."""
+"""Threads for small models: one of torch each, and whole batches side by side."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from typing import TypeVar
 
 import torch
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 NARROW = 512
-"""Up to this d_model torch's own threads make a CPU little quicker, and beside other work several
-times slower: many short operations wait for each other. Whole batches side by side do not."""
+"""One intra-op thread up to this d_model: parallelise over batches.
+
+Many short operations wait for each other: torch's threads gain little on a CPU, and are several
+times slower beside other work."""
 
 
 @contextmanager
 def few_threads(d_model: int) -> Iterator[int]:
-    """One thread of torch for a narrow model; gives how many batches are worth running at once."""
+    """Sets torch to one thread for a narrow model; yields how many batches to run at once."""
     before = torch.get_num_threads()
     narrow = d_model <= NARROW
     torch.set_num_threads(1 if narrow else before)
@@ -33,7 +36,10 @@ def few_threads(d_model: int) -> Iterator[int]:
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """work(item) of every item, in their order, `workers` at a time, few taken ahead."""
+    """Yields work(item) for every item, in their order, `workers` at a time.
+
+    At most 2 * `workers` + 1 items are taken ahead.
+    """
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque = deque()
         try:

@@ -1,12 +1,13 @@
-"""Models that Tracr assembled, as models of this laboratory.
+"""Models that Tracr assembled, as LensModels.
 
 The weights are read with TransformerLens' own utility; neither Tracr nor JAX is needed for that,
-only the object that Tracr made, or anything with its attributes. Positions and BOS agree: both
-compilers put BOS at position 0.
+only the object that Tracr made, or one with the same attributes. Both compilers put BOS at position
+0.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,12 @@ def from_tracr(
 ) -> LensModel:
     """The model of a Tracr `AssembledTransformerModel` with a categorical output.
 
-    output_label  the RASP label of its output, where that cannot be told from the residual labels
-    Hold it against its program with `rasplab.verify(model, program=program)`: a model that Tracr
-    compiled may be wrong. Raises ValueError or NotImplementedError, as TransformerLens' utility
-    does, for numerical outputs, LayerNorm, or an output that cannot be told.
+    Check it with `rasplab.verify(model, program=program)`: what Tracr compiled may be wrong.
+
+    output_label  the RASP label of its output, where the residual labels do not determine it
+
+    Raises ValueError or NotImplementedError, as the utility of TransformerLens does, for numerical
+    outputs, LayerNorm, or an output that is not determined.
     """
     from transformer_lens.utilities.tracr import (
         make_tracr_transformer_bridge_config,
@@ -47,7 +50,7 @@ def from_tracr(
 
 
 def _weights(stored: dict[str, np.ndarray], config: Any, rows: list[int]) -> Weights:
-    """Our arrays; BOS's embedding first, then the tokens' in the order of the domain."""
+    """The stored parameters as Weights; `rows` are the ids of BOS and of the domain's tokens."""
     heads, d_head, d_model = config.n_heads, config.d_head, config.d_model
 
     def layers(name: str) -> np.ndarray:
@@ -60,13 +63,22 @@ def _weights(stored: dict[str, np.ndarray], config: Any, rows: list[int]) -> Wei
     (W_Q, b_Q), (W_K, b_K), (W_V, b_V) = map(split, "qkv")
     W_O = layers("attn.o.weight").swapaxes(1, 2).reshape(-1, heads, d_head, d_model)
     weights = Weights(
-        W_E=stored["tok_embed.weight"][rows], W_pos=stored["pos.weight"],
-        W_Q=W_Q, W_K=W_K, W_V=W_V, b_Q=b_Q, b_K=b_K, b_V=b_V, W_O=W_O, b_O=layers("attn.o.bias"),
-        W_in=layers("mlp.fc_in.weight").swapaxes(1, 2), b_in=layers("mlp.fc_in.bias"),
-        W_out=layers("mlp.fc_out.weight").swapaxes(1, 2), b_out=layers("mlp.fc_out.bias"),
+        W_E=stored["tok_embed.weight"][rows],
+        W_pos=stored["pos.weight"],
+        W_Q=W_Q,
+        W_K=W_K,
+        W_V=W_V,
+        b_Q=b_Q,
+        b_K=b_K,
+        b_V=b_V,
+        W_O=W_O,
+        b_O=layers("attn.o.bias"),
+        W_in=layers("mlp.fc_in.weight").swapaxes(1, 2),
+        b_in=layers("mlp.fc_in.bias"),
+        W_out=layers("mlp.fc_out.weight").swapaxes(1, 2),
+        b_out=layers("mlp.fc_out.bias"),
         W_U=stored["head.weight"].T,
-    )  # fmt: skip
-    turned = weights.attn_scale / np.sqrt(d_head)
-    weights.W_Q[:] *= turned
-    weights.b_Q[:] *= turned
-    return weights
+    )
+    # scores are divided by attn_scale here, by sqrt(d_head) in Tracr's model
+    scale = weights.attn_scale / np.sqrt(d_head)
+    return replace(weights, W_Q=W_Q * scale, b_Q=b_Q * scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,11 @@ from rasplab.program.values import Value
 
 CodeTable = Column
 """Values of many positions: each position holds values[code]."""
+
+
+def row_values(table: CodeTable, row: int) -> list[Value]:
+    """The values of one input, on which no value is a fault: logits decode to none."""
+    return cast("list[Value]", table.row(row))
 
 
 def nearest_listed(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rasplab.program.values import Value
-from rasplab.transformer.decode import CodeTable, nearest_fraction, nearest_listed
+from rasplab.transformer.decode import CodeTable, nearest_fraction, nearest_listed, row_values
 from rasplab.transformer.weights import Array
 
 
@@ -44,8 +44,7 @@ class Readout:
 
     def decode(self, logits: Float[np.ndarray, "pos d_vocab_out"]) -> list[Value]:
         """The value at each position of one input."""
-        table = self.table([logits[None]])
-        return [table.values[code] for code in table.codes[0]]
+        return row_values(self.table([logits[None]]), 0)
 
     def table(self, parts: Iterable[Float[Array, "_ pos d_vocab_out"]]) -> CodeTable:
         """The values at all positions of many inputs.

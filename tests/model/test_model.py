@@ -125,7 +125,7 @@ def test_equal_seeds_give_equal_models():
 
 def test_an_unknown_device_is_a_fault_of_the_user():
     """So that --device cdua says what to write."""
-    with pytest.raises(RaspValueError, match="no device"):
+    with pytest.raises(RaspValueError, match="unknown device"):
         resolve_device("cdua")
 
 

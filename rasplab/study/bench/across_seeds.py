@@ -14,9 +14,8 @@ from pathlib import Path
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.text import lined_up
 from rasplab.model.bridge import LensModel
-from rasplab.model.checkpoint import load_model
+from rasplab.model.checkpoint import STATE, load_model
 from rasplab.model.recipe import Recipe
-from rasplab.model.resume import STATE
 from rasplab.program.graph import Program
 from rasplab.study.bench.sweep import run_id
 from rasplab.study.heads.evidence import Evidence, Finding

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rasplab.base.errors import RaspError
-from rasplab.circuit.patching.from_bridge import edge_model_of
 from rasplab.circuit.patching.experiment import patch_experiment
+from rasplab.circuit.patching.from_bridge import edge_model_of
 from rasplab.circuit.patching.pairs import draw_longer
 from rasplab.study.training import siit
 from rasplab.study.training.siit import (
