@@ -131,6 +131,7 @@ class Cells:
         then nothing has changed.
         """
         session, self._pictures = self.session, []
+        # copies: a statement changes these in place
         before, places = dict(session.scope.variables), dict(session.places)
         with session.all_or_nothing():
             if example is not None:
@@ -210,6 +211,7 @@ class Cells:
         """What is new of the s-ops, selectors, numbers and strings; and `out`."""
         session = self.session
         for name, value in {**session.scope.variables, "out": session.scope.get("out")}.items():
+            # a name given the same value again is new: its place is another statement
             if before.get(name) is value and places.get(name) is session.places.get(name):
                 continue
             if isinstance(value, NamedNode):

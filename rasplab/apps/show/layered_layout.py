@@ -59,6 +59,7 @@ def layers_of(row_of: Mapping[Key, int], edges: Sequence[tuple[Key, Key]]) -> La
     last: dict[Key, int] = defaultdict(int)  # the row of each source's highest reader
     for src, dst in edges:
         last[src] = max(last[src], row_of[dst])
+    # one lane per source and row, up to below its highest reader: the readers share it
     for src in last:
         for row in range(row_of[src] + 1, last[src]):
             rows[row].append(Item(src, row, lane=True))
@@ -92,6 +93,7 @@ def ordered(layers: Layers[Key]) -> Layers[Key]:
     best, fewest = layers.rows, crossings(layers.rows, layers.links)
     rows = [list(row) for row in layers.rows]
     for sweep in range(SWEEPS):
+        # upwards a row follows the row below, downwards the row above
         forward = sweep % 2 == 0
         for r in range(len(rows)) if forward else reversed(range(len(rows))):
             _sort_row(rows, r, down if forward else up)
@@ -128,6 +130,7 @@ def crossings(rows: Sequence[Sequence[Item[Key]]], links: Iterable[Link[Key]]) -
     by_row: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for low, high in links:
         by_row[low.row].append((place[low], place[high]))
+    # sorted by their lower ends, two links cross where their upper ends are inverted
     return sum(_inversions([high for _, high in sorted(pairs)]) for pairs in by_row.values())
 
 
@@ -152,6 +155,7 @@ def spread(
     x: dict[Item[Key], float] = {}
     for row in layers.rows:
         x.update(_packed(row, width_of, gap))
+    # a row is placed by its neighbours as they are now, so directions alternate to favour neither
     for step in range(RELAXATIONS):
         for row in layers.rows if step % 2 == 0 else reversed(layers.rows):
             targets = [_pull(item, x, up, down) for item in row]
@@ -190,6 +194,7 @@ def _apart(targets: Sequence[float], widths: Sequence[float], gap: float) -> lis
     Pushing every overlap to the right keeps the distances, and so does pushing it to the left; the
     mean of both keeps them too, and leans to neither side.
     """
+    # least distances between the centres of neighbours
     need = [(a + b) / 2 + gap for a, b in zip(widths, widths[1:], strict=False)]
     right, left = list(targets), list(targets)
     for i, distance in enumerate(need):

@@ -78,7 +78,7 @@ def pattern_svg(
 
     Raises ValueError if the matrix and the tokens differ in size.
     """
-    values = np.asarray(matrix, dtype=float)
+    values = np.asarray(matrix, dtype=float)  # also of booleans
     n_rows, n_columns = shape = len(row_tokens), len(col_tokens)
     if values.shape != shape:
         raise ValueError(f"matrix {values.shape}, tokens {n_rows} x {n_columns}")

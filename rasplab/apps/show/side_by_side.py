@@ -339,6 +339,7 @@ def _frames(beside: SideBySide, texts: Sequence[Sequence[str]]) -> str:
         }
         for i, tokens in enumerate(beside.inputs)
     ]
+    # no "<": a token such as </script> would end the element that holds the JSON
     return json.dumps(frames, separators=(",", ":")).replace("<", "\\u003c")
 
 
