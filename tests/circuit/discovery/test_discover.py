@@ -156,11 +156,11 @@ def test_granularities_and_costs(reverse):
 def test_bad_requests_are_refused_with_a_reason(reverse):
     """Unknown names, settings, misfits and unbearable costs."""
     cases = [
-        (dict(method="guess"), "unknown method"),
-        (dict(method="activation", granularity="edge"), "scores nodes, not edges"),
-        (dict(method="eap_ig", points=1), "points is 1; an integral takes at least 2"),
-        (dict(method="eap", thresholds=3), "no setting thresholds"),
-        (dict(method="acdc", max_seconds=1e-9), "forward passes over 48 pairs"),
+        ({"method": "guess"}, "unknown method"),
+        ({"method": "activation", "granularity": "edge"}, "scores nodes, not edges"),
+        ({"method": "eap_ig", "points": 1}, "points is 1; an integral takes at least 2"),
+        ({"method": "eap", "thresholds": 3}, "no setting thresholds"),
+        ({"method": "acdc", "max_seconds": 1e-9}, "forward passes over 48 pairs"),
     ]
     for request, words in cases:
         with pytest.raises(RaspValueError, match=words):
