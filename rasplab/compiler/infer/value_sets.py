@@ -207,7 +207,7 @@ class ValueSets(LeafTables):
         if bounds.high.max() > 1 and not all(is_number(v) for v in values):
             if any(is_number(v) for v in values) and any(isinstance(v, bool) for v in values):
                 self._refuse_mixed_mean(i)
-            self.doubts.append((i, "taking the mean of values that are no numbers"))
+            self.doubts.append((i, "taking the mean of values that are not numbers"))
 
     def _refuse_mixed_mean(self, i: int) -> NoReturn:
         # Whether bools may be averaged depends on the numbers beside them: there is no one form.
