@@ -44,8 +44,7 @@ def test_every_program_has_its_effective_circuits():
 
 
 def test_positions_vanish_under_resample_only():
-    """In reverse, what stands where is the same on all inputs of a length: resampling another input
-    cannot show it, other positions can."""
+    """Positions are equal on all inputs of a length: only resampled positions show their edges."""
     model = compiled("reverse").to_model(device="cpu")
     found = {a: {str(e) for e in effective_circuit(model, None, a).edges} for a in ABLATIONS}
     assert found["resample"] == {"L1H0->unembed.in", "tok_embed->L1H0.v"}

@@ -200,9 +200,20 @@ def test_scores_keep_everything_in_json(reverse):
 def made(strength, **changes) -> EdgeScores:
     """Scores by hand."""
     names = tuple("abcdefgh"[: len(strength)])
-    fields = dict(method="m", metric="kl", ablation="zero", granularity="edge", seed=0, model="x",
-                  names=names, scores=tuple(map(float, strength)), pairs=1, forwards=0,
-                  backwards=0, seconds=0.0)  # fmt: skip
+    fields = {
+        "method": "m",
+        "metric": "kl",
+        "ablation": "zero",
+        "granularity": "edge",
+        "seed": 0,
+        "model": "x",
+        "names": names,
+        "scores": tuple(map(float, strength)),
+        "pairs": 1,
+        "forwards": 0,
+        "backwards": 0,
+        "seconds": 0.0,
+    }
     return EdgeScores(**(fields | changes))
 
 
