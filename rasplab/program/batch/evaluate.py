@@ -106,7 +106,7 @@ def evaluate_batch(
             raise ValueError(f"node {node} reads no selector: it is {program.nodes[node]}")
         if selector.shape != (*ids.shape, n_pos):
             shape = (*ids.shape, n_pos)
-            raise ValueError(f"node {node} reads a selector of {shape}, not {selector.shape}")
+            raise ValueError(f"node {node} reads shape {selector.shape}; it needs shape {shape}")
     # chunks have at least two rows, so that a batch of 1 always means: not influenced by the input
     rows = max(2, CHUNK_CELLS // (n_pos * n_pos))
     parts = []
