@@ -21,7 +21,7 @@ def pages(root: Path) -> dict[str, str]:
     results = root / "experiments" / "results"
     return {
         "reproduction.md": reproduction(results),
-        "trained.md": trained(root / "circuits" / "trained"),
+        "trained.md": trained(results / "models.json"),
         "calibration.md": calibration(root / "circuits" / "calibration.json"),
         "realistic.md": realistic(root / "circuits" / "realistic"),
         "seeds.md": seeds_pages.over_seeds(results / "seeds.json"),
@@ -70,28 +70,32 @@ def interval(row: dict[str, Any]) -> str:
     return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
-def trained(folder: Path) -> str:
-    """The models of circuits/trained, from the records that they carry."""
-    rows = []
-    for path in sorted(folder.glob("*/model.json")):
-        about = json.loads(path.read_text("utf-8"))
-        config, recipe, record = about["config"], about["recipe"], about["trained"]
-        rows.append(
-            (
-                f"`{path.parent.name}`",
-                f"{config['layers']}, {config['heads']}",
-                config["d_model"],
-                config["d_mlp"],
-                f"{len(about['domain']['vocab'])}, {about['domain']['max_len']}",
-                ", ".join("=".join(pair) for pair in recipe["supervise"]),
-                record.get("step"),
-                percent(record["held_out"]) if record.get("held_out") is not None else None,
-            )
+def trained(path: Path) -> str:
+    """The models of circuits/trained, as measured on held-out inputs."""
+    title, command = "Trained models", "make trained"
+    if not path.exists():
+        return absent(title, path, command)
+    rows = [
+        (
+            f"`{model['name']}`",
+            f"{model['layers']}, {model['heads']}",
+            f"{model['d_model']}, {model['d_mlp']}",
+            f"{model['vocab_size']}, {model['max_len']}",
+            ", ".join("=".join(pair) for pair in model["supervise"]),
+            model["n_params"],
+            model["step"],
+            percent(model["held_out"]),
+            percent(min(model["by_length"].values())),
         )
-    head = ("model", "layers, heads", "d_model", "d_mlp", "vocab, length", "supervised", "steps")
-    text = "Models trained on answers of zoo programs, with their accuracy on held-out positions."
-    where = source("circuits/trained/*/model.json", "make trained")
-    return page("Trained models", text, table((*head, "held out"), rows, 2), where)
+        for model in json.loads(path.read_text("utf-8"))["models"]
+    ]
+    head = ("model", "layers, heads", "d_model, d_mlp", "vocab, length", "supervised", "parameters")
+    text = (
+        "Models trained on the answers of zoo programs. Accuracy is the share of held-out "
+        "positions that are right; the last column has the length on which it is lowest."
+    )
+    where = source(f"experiments/results/{path.name}", command)
+    return page(title, text, table((*head, "steps", "accuracy", "worst length"), rows, 4), where)
 
 
 def calibration(path: Path) -> str:
