@@ -111,8 +111,16 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def _index(values: tuple[Any, ...], i: Any) -> Any:
-    """values[i], negative i from the end; 0 where i is out of range, as in the reference."""
-    return values[i] if -len(values) <= i < len(values) else 0
+    """values[i], negative i from the end; refuses what is no position of the list or string."""
+    word, n = "string" if isinstance(values, str) else "list", len(values)
+    if not isinstance(i, int):
+        raise TypeError(f"a {word} is indexed by whole numbers, not by {i!r}")
+    if not -n <= i < n:
+        valid = (
+            f"valid indices are 0 to {n - 1}, and -{n} to -1 from the end" if n else "it is empty"
+        )
+        raise IndexError(f"index {i} is outside a {word} of length {n}; {valid}")
+    return values[i]
 
 
 def _lookup(pairs: tuple[Any, ...], key: Any) -> Any:

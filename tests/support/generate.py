@@ -92,7 +92,8 @@ class Generator:
             held = self.builder.add(Constant(values[:1]))
             self._add("bool", Map("in", (self.pick("str"), held)))
         else:
-            container, at = self.builder.add(Constant((0, 2, 2, 1))), self.builder.add(Indices())
+            container, indices = (self.builder.add(n) for n in (Constant((0, 2, 2, 1)), Indices()))
+            at = self.builder.add(Map("%", (indices, self.builder.add(Constant(4)))))
             self._add("number", Map("index", (container, at)))
 
     def _kind(self) -> str:

@@ -25,16 +25,19 @@ class Difference:
 
     left, right  their outputs, a list or a selector's rows; or, as a text, why there is none
     shortest     whether no shorter input tells them apart
+    output       which output differs, by its name in the left program; None where there is one
     """
 
     input: tuple[Atom, ...]
     left: list | str
     right: list | str
     shortest: bool
+    output: str | None = None
 
     def __str__(self) -> str:
         ending = "; no shorter input does" if self.shortest else ""
-        return f"{list(self.input)} tells them apart{ending}\n  {self.left}\n  {self.right}"
+        place = f" at the output {self.output!r}" if self.output is not None else ""
+        return f"{list(self.input)} tells them apart{place}{ending}\n  {self.left}\n  {self.right}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Equality:
             "left": d.left,
             "right": d.right,
             "shortest": d.shortest,
+            **({} if d.output is None else {"output": d.output}),
         }
         return {
             "equal": bool(self),
@@ -115,14 +119,14 @@ def equal(
 
     max_inputs  beyond so many, the longer lengths are sampled
     progress    called with (inputs done, inputs in all) after each batch
-    Values are equal where `value_key` is (1 and 1.0 are, 1 and True are not); two faults are equal.
-    Raises RaspTypeError where one output is an s-op and the other a selector; RaspValueError for a
-    max_len beyond the limit; ValueError for bad arguments.
+    All outputs are compared, each with the one at its place. Values are equal where `value_key` is
+    (1 and 1.0 are, 1 and True are not); two faults are equal.
+    Raises RaspTypeError where one output is an s-op and the other a selector, or where the numbers
+    of outputs differ; RaspValueError for a max_len beyond the limit; ValueError for bad arguments.
     """
     start, domain = time.perf_counter(), make_domain(vocab, max_len, causal)
     check_length(range(max_len))
-    if a.is_selector(a.output) != b.is_selector(b.output):
-        raise RaspTypeError("one output is a selector, the other an s-op: they cannot be compared")
+    _check_outputs(a, b)
     covered = _covered(domain, max_inputs)
     checked, failing, difference, same = 0, 0, None, a.digest == b.digest
     total = min(domain.size, max_inputs)
@@ -139,6 +143,17 @@ def equal(
             progress(checked, total)
     seconds = time.perf_counter() - start
     return Equality(difference, same, checked, failing, covered, max_len, seed, seconds)
+
+
+def _check_outputs(a: Program, b: Program) -> None:
+    """Refuse programs with different numbers of outputs, or a selector against an s-op."""
+    if len(a.outputs) != len(b.outputs):
+        raise RaspTypeError(
+            f"one program has {len(a.outputs)} outputs, the other {len(b.outputs)}: "
+            "they cannot be compared"
+        )
+    if any(a.is_selector(i) != b.is_selector(j) for i, j in zip(a.outputs, b.outputs, strict=True)):
+        raise RaspTypeError("one output is a selector, the other an s-op: they cannot be compared")
 
 
 def _covered(domain: Domain, max_inputs: int) -> int:
@@ -171,16 +186,19 @@ def _differ(
     """The inputs on which values differ or one program fails; those on which both fail [batch]."""
     left, right = (Semantics(p, domain).evaluate(ids) for p in (a, b))
     both_work = ~left.faults & ~right.faults
-    unlike = (left.faults != right.faults) | (both_work & _values_differ(left, right))
-    return unlike, left.faults & right.faults
+    unlike = np.zeros(len(ids), bool)
+    for at in range(len(a.outputs)):
+        unlike |= _values_differ(left, right, at)
+    return (left.faults != right.faults) | (both_work & unlike), left.faults & right.faults
 
 
-def _values_differ(left: BatchTrace, right: BatchTrace) -> np.ndarray:
-    output = left.program.output
+def _values_differ(left: BatchTrace, right: BatchTrace, at: int) -> np.ndarray:
+    """The inputs on which the outputs number `at` differ [batch]."""
+    output, other = left.program.outputs[at], right.program.outputs[at]
     if left.program.is_selector(output):
-        unlike = left.selector(output) != right.selector(right.program.output)
+        unlike = left.selector(output) != right.selector(other)
         return np.broadcast_to(unlike.any((-1, -2)), len(left.ids))
-    codes, others = shared_codes(left.output, right.output)
+    codes, others = shared_codes(left[output], right[other])
     return (codes != others).any(-1)
 
 
@@ -193,17 +211,25 @@ def _difference(a: Program, b: Program, tokens: list, domain: Domain, covered: i
             tokens, dropped = shorter, 0
         else:
             dropped += 1
-    outputs = [_output(p, tokens, domain.causal) for p in (a, b)]
-    assert value_key(tuple(outputs[0])) != value_key(tuple(outputs[1])), (
-        f"only the batched interpreter tells them apart on {tokens}"
-    )
-    return Difference(tuple(tokens), *outputs, shortest=len(tokens) <= covered + 1)
+    at, outputs = _unlike_outputs(a, b, tokens, domain.causal)
+    name = a.labels[a.outputs[at]] if len(a.outputs) > 1 else None
+    return Difference(tuple(tokens), *outputs, shortest=len(tokens) <= covered + 1, output=name)
 
 
-def _output(program: Program, tokens: list, causal: bool) -> list | str:
-    """The exact interpreter's answer; where it refuses, why."""
+def _unlike_outputs(a: Program, b: Program, tokens: list, causal: bool) -> tuple[int, list]:
+    """The place of the first output that differs on an input, and its two values."""
+    left, right = (_outputs(p, tokens, causal) for p in (a, b))
+    for at, pair in enumerate(zip(left, right, strict=True)):
+        if value_key(tuple(pair[0])) != value_key(tuple(pair[1])):
+            return at, list(pair)
+    raise AssertionError(f"only the batched interpreter tells them apart on {tokens}")
+
+
+def _outputs(program: Program, tokens: list, causal: bool) -> list[list | str]:
+    """The exact interpreter's answers; where it refuses the input, the reason for each of them."""
     try:
-        output = evaluate(program, tokens, causal).output
+        trace = evaluate(program, tokens, causal)
     except RaspError as error:
-        return f"fails: {error.message}"
-    return output if isinstance(output, list) else output.tolist()
+        return [f"fails: {error.message}"] * len(program.outputs)
+    values = [trace.value(i) for i in program.outputs]
+    return [v if isinstance(v, list) else v.tolist() for v in values]

@@ -144,3 +144,29 @@ def test_on_the_command_line(capsys, tmp_path):
     assert cli.main(["equal", str(mine), str(mine)]) == 1
     assert "--vocab" in capsys.readouterr().err
     assert rasplab.equal is equal
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "output"),
+    [
+        ("x = indices; y = tokens;", "x = indices; y = sort(tokens, tokens);", "y"),
+        ("x = indices; y = select(1, 1, ==);", "x = indices; y = select(indices, 0, ==);", "y"),
+        ("x = indices; y = tokens;", "x = 0; y = tokens;", "x"),
+        ("x = indices; y = 1;", "x = indices; y = 1 / (1 - indices);", "x"),
+    ],
+)
+def test_several_outputs_are_all_compared(a, b, output):
+    """The counterexample says which output differs; a fault is one of all outputs."""
+    equality = equal(*(parse(text, output=["x", "y"]) for text in (a, b)), "ab", 3)
+    assert not equality and equality.difference.output == output
+    assert f"at the output '{output}'" in str(equality)
+    assert equality.to_json()["difference"]["output"] == output
+    swapped = [parse(text, output=["y", "x"]) for text in (a, b)]
+    assert not equal(*swapped, "ab", 3)
+    assert equal(*(parse(a, output=["x", "y"]), parse(a + "z = 1;", output=["x", "y"])), "ab", 3)
+
+
+def test_different_numbers_of_outputs_are_refused():
+    """Programs of one output and of two cannot be compared."""
+    with pytest.raises(RaspError, match="one program has 1 outputs, the other 2"):
+        equal(parse("x = indices;"), parse("x = indices; y = 1;", output=["x", "y"]), "ab", 2)

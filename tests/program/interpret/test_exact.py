@@ -124,6 +124,20 @@ def test_selector_as_output():
         ("x = select(tokens_asis, indices, <);", "ab", RaspTypeError, 'cannot test "a" < 0'),
         ("x = 10.0 ^ (indices + 400);", "a", RaspValueError, "position 0"),
         ("x = indices;", "", RaspValueError, "the input is empty"),
+        (
+            "x = [1, 2, 3][indices];",
+            "hello",
+            RaspValueError,
+            "at position 3: index 3 is outside a list of length 3; valid indices are 0 to 2",
+        ),
+        (
+            'x = "abc"[indices - 4];',
+            "hello",
+            RaspValueError,
+            "at position 0: index -4 is outside a string of length 3",
+        ),
+        ("x = [][indices];", "a", RaspValueError, "outside a list of length 0; it is empty"),
+        ("x = [1, 2][indices / 1];", "a", RaspTypeError, "indexed by whole numbers, not by 0.0"),
     ],
 )
 def test_faults_say_values_and_position(text, tokens, fault, reason):
