@@ -1,9 +1,10 @@
 """The values of RASP: types, the kinds of equality, and the kinds of text.
 
 Equality: `typed_key` tells 1, 1.0 and True apart, as nodes of a program do; `value_key` merges 1
-and 1.0, as comparing results does; `same_value` also allows for rounding. Text: `value_text` is for
-a cell of a table, `literal` for messages and labels, `source_text` for RASP that reads back as the
-same value. What the REPL prints follows the reference implementation: lang/elaborate/values.
+and 1.0, as comparing results does; `same_value` also allows for the rounding of floats. Text:
+`value_text` is for a cell of a table, `literal` for messages and labels, `source_text` for RASP
+that reads back as the same value. What the REPL prints follows the reference implementation:
+lang/elaborate/values.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Value = Atom | tuple
 # Equality ---------------------------------------------------------------------------------------
 
 ROUNDING = 1e-9
-"""Relative difference below which two numbers count as equal.
+"""Relative difference below which two numbers count as equal, unless they are integers.
 
 A model's logits are decoded to the nearest fraction, the interpreter rounds after each operation.
 """
@@ -36,6 +37,9 @@ MIN_SCALE = 1e-3
 
 MAX_FLOAT = 1e308
 """Numbers from here on are equal only if their keys are: ints this large have no float."""
+
+MAX_WHOLE = 2**53
+"""Below this every integer has a float of its own, so a whole float is that integer."""
 
 
 def typed_key(value: Any) -> tuple:
@@ -67,11 +71,24 @@ def as_float(value: Any) -> float:
     return float(value) if is_number(value) and abs(value) < MAX_FLOAT else math.nan
 
 
+def integer_rank(value: Any) -> int:
+    """How far a value is an integer: 2 for an int, 1 for a whole float below MAX_WHOLE, else 0."""
+    if type(value) is int:
+        return 2
+    return int(type(value) is float and value.is_integer() and abs(value) < MAX_WHOLE)
+
+
 def same_value(expected: Any, given: Any) -> bool:
-    """Whether two values count as equal: their keys, or as numbers up to ROUNDING."""
+    """Whether two values count as equal: their keys, or as numbers up to ROUNDING.
+
+    Integers are equal only if their keys are: two ints, or an int and a whole float.
+    """
+    if value_key(expected) == value_key(given):
+        return True
+    if integer_rank(expected) + integer_rank(given) > 2:
+        return False
     a, b = as_float(expected), as_float(given)
-    close = abs(a - b) <= ROUNDING * max(MIN_SCALE, abs(a))
-    return close or value_key(expected) == value_key(given)
+    return abs(a - b) <= ROUNDING * max(MIN_SCALE, abs(a))
 
 
 # Text -------------------------------------------------------------------------------------------

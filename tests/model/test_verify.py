@@ -117,6 +117,15 @@ def test_true_is_not_1():
     assert verify(wrong).mismatches == 120
 
 
+def test_large_integers_are_compared_exactly():
+    """Integers that differ by less than a float's tolerance are still different."""
+    program = rasplab.parse("x = 1000000000 + indices;")
+    model = rasplab.compile(program, [0, 1], 3).to_model("cpu")
+    assert verify(model).ok
+    report = verify(model, program=rasplab.parse("x = 1000000001 + indices;"))
+    assert report.mismatches == report.checked == 14
+
+
 def test_values_are_compared_by_kind():
     """2 is 2.0; True is not 1; a rounding error passes only for number readouts."""
     codes = np.arange(4)[None]

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Integer
 
 from rasplab.program.batch.columns import Column
-from rasplab.program.values import MIN_SCALE, ROUNDING, as_float, value_key
+from rasplab.program.values import MIN_SCALE, ROUNDING, as_float, integer_rank, value_key
 
 
 def equal_cells(expected: Column, given: Column) -> Bool[np.ndarray, ...]:
     """Where two columns hold equal values, as `values.same_value` has it; their codes broadcast.
 
-    Types must agree (True is not 1, but 2 is 2.0); numbers may differ by ROUNDING, relative.
+    Types must agree (True is not 1, but 2 is 2.0); floats may differ by ROUNDING, relative.
     """
     left, right = shared_codes(expected, given)
-    low, high = (
-        np.array([as_float(v) for v in column.values] or [np.nan])[column.codes]
-        for column in (expected, given)
-    )
+    low, high = (_per_cell(as_float, column, np.nan) for column in (expected, given))
+    ranks = _per_cell(integer_rank, expected, 0) + _per_cell(integer_rank, given, 0)
     # nan on either side makes the comparison False, so only the keys decide there
     close = np.abs(low - high) <= ROUNDING * np.maximum(MIN_SCALE, np.abs(low))
-    return (left == right) | close
+    # more than 2: two integers, of which one is an int
+    return (left == right) | (close & (ranks <= 2))
+
+
+def _per_cell(function: Callable[[Any], Any], column: Column, empty: int | float) -> np.ndarray:
+    return np.array([function(v) for v in column.values] or [empty])[column.codes]
 
 
 def shared_codes(
