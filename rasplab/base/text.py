@@ -51,3 +51,9 @@ def lined_up(rows: Sequence[Sequence[str]], align: str = "") -> list[str]:
         "  ".join(pad(c, n, a) for c, n, a in zip(row, widths, align, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def table_text(text: str) -> str:
+    """A text for a cell of a Markdown table: no HTML, no end of the cell or the line in it."""
+    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
+    return " ".join(text.translate(str.maketrans(entities)).split())

@@ -94,6 +94,7 @@ class Compiled(CompiledDoors):
     choices      the compiler's decisions, each with its alternatives
     further      the read-outs of the program's further outputs, whose logits follow the first's
     seconds      how long compilation took
+    transforms   what was done to the weights since, as (function of transforms.py, its arguments)
     """
 
     program: Program
@@ -107,6 +108,7 @@ class Compiled(CompiledDoors):
     choices: tuple[Choice, ...]
     further: tuple[Readout, ...]
     seconds: float = field(compare=False)
+    transforms: tuple[tuple[str, tuple[float | int, ...]], ...] = ()
 
     @property
     def read_out(self) -> tuple[LinearForm, ...]:

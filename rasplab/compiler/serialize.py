@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError, Source, Span
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
+from rasplab.compiler.transforms import transformed_again
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
     Aggregate,
@@ -31,6 +33,7 @@ from rasplab.program.graph import (
     SelectorWidth,
     Tokens,
 )
+from rasplab.transformer.weights import Weights
 
 FORMAT = 1
 """The version of compiled.json."""
@@ -80,13 +83,18 @@ def load_compiled(folder: str | Path) -> Compiled:
             )
         domain = Domain(tuple(row["vocab"]), row["max_len"], row["causal"])
         compiled = compile_program(_program(row), domain, row["basis"])
+        compiled = transformed_again(compiled, row.get("transforms", ()))
     except (ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
         raise FileError(f"{folder / 'compiled.json'} is damaged: {error}", hint=_AGAIN) from None
-    _check_weights(folder / "weights.safetensors", compiled)
-    return compiled
+    return _with_stored(folder / "weights.safetensors", compiled)
 
 
-def _check_weights(path: Path, compiled: Compiled) -> None:
+def _with_stored(path: Path, compiled: Compiled) -> Compiled:
+    """The model with the weights of the file, which have to be those that compilation gives.
+
+    Raises FileError where they are not. Compilation repeats every bit; a transform may differ in
+    the last digits on another machine, where matrices are multiplied in another order.
+    """
     from safetensors.numpy import load as from_bytes
 
     try:
@@ -94,10 +102,19 @@ def _check_weights(path: Path, compiled: Compiled) -> None:
     except Exception as error:  # the format's reader raises its own types
         raise FileError(f"{path} cannot be read: {error}", hint=_AGAIN) from None
     for name, array in compiled.weights.arrays().items():
-        if name not in stored or not np.array_equal(stored[name], array):
+        if name not in stored or not _same(stored[name], array, exact=not compiled.transforms):
             raise FileError(
                 f"{path}: {name} differs from what the program compiles to", hint=_AGAIN
             )
+    return replace(compiled, weights=Weights(**stored)) if compiled.transforms else compiled
+
+
+def _same(stored: np.ndarray, computed: np.ndarray, exact: bool) -> bool:
+    """Whether two arrays are equal; unless `exact`, up to 1e-9 of the largest number in them."""
+    if exact or stored.shape != computed.shape:
+        return np.array_equal(stored, computed)
+    scale = float(np.abs(computed).max(initial=0.0))
+    return np.allclose(stored, computed, rtol=0, atol=1e-9 * scale)
 
 
 def _json(compiled: Compiled) -> str:
@@ -109,6 +126,7 @@ def _json(compiled: Compiled) -> str:
         "nodes": [[type(n).__name__, *(getattr(n, f) for f in n.__slots__)] for n in program.nodes],
         "output": program.output,
         **({"also": list(program.also)} if program.also else {}),
+        **({"transforms": compiled.transforms} if compiled.transforms else {}),
         "names": list(program.names),
         "sources": [[Path(s.name).name, s.text] for s in sources],
         "spans": [[sources.index(s.source), s.start, s.stop] if s else None for s in program.spans],

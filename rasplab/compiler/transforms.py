@@ -6,6 +6,7 @@ names the true heads. After `rotated` the residual dimensions are no longer `lay
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ def rotated(compiled: Compiled, seed: int = 0) -> Compiled:
             bias = arrays.setdefault(f"b_{name}", getattr(w, f"b_{name}").copy())
             bias[layer, head] = bias[layer, head] @ inner
         arrays["W_O"][layer, head] = vo.T @ arrays["W_O"][layer, head]
-    return _with_weights(compiled, replace(w, **arrays))
+    return _transformed(compiled, replace(w, **arrays), ("rotated", (seed,)))
 
 
 def with_noise(compiled: Compiled, sigma: float, seed: int = 0) -> Compiled:
@@ -54,7 +55,9 @@ def with_noise(compiled: Compiled, sigma: float, seed: int = 0) -> Compiled:
         name: a * (1 + sigma * rng.standard_normal(a.shape))
         for name, a in compiled.weights.arrays().items()
     }
-    return _with_weights(compiled, replace(compiled.weights, **noisy))
+    return _transformed(
+        compiled, replace(compiled.weights, **noisy), ("with_noise", (float(sigma), seed))
+    )
 
 
 def shuffled_heads(compiled: Compiled, seed: int = 0) -> Compiled:
@@ -75,7 +78,8 @@ def shuffled_heads(compiled: Compiled, seed: int = 0) -> Compiled:
         for s in layout.writers
     )
     moved = replace(compiled, layout=replace(layout, heads=heads, writers=writers))
-    return _with_weights(moved, replace(w, **arrays), compiled.certificate.dtype)
+    transform = "shuffled_heads", (seed,)
+    return _transformed(moved, replace(w, **arrays), transform, compiled.certificate.dtype)
 
 
 def with_decoys(compiled: Compiled, seed: int = 0) -> Compiled:
@@ -91,7 +95,8 @@ def with_decoys(compiled: Compiled, seed: int = 0) -> Compiled:
         arrays[name] = np.concatenate([getattr(w, name)] * 2, 1)
     arrays["W_O"][:, heads:, :, :d_model] = 0
     arrays["W_O"][:, heads:, :, d_model:] = rng.standard_normal((layers, heads, d_head, d_head))
-    return _with_weights(compiled, replace(w, **arrays), compiled.certificate.dtype)
+    transform = "with_decoys", (seed,)
+    return _transformed(compiled, replace(w, **arrays), transform, compiled.certificate.dtype)
 
 
 def _grown(array: np.ndarray, axis: int, by: int) -> np.ndarray:
@@ -107,7 +112,33 @@ def _rotation(n: int, rng: np.random.Generator) -> np.ndarray:
     return q * np.sign(np.diag(r))
 
 
-def _with_weights(compiled: Compiled, weights: Weights, dtype: str = "float64") -> Compiled:
-    return replace(
-        compiled, weights=weights, certificate=replace(compiled.certificate, dtype=dtype)
-    )
+def _transformed(
+    compiled: Compiled,
+    weights: Weights,
+    transform: tuple[str, tuple[float | int, ...]],
+    dtype: str = "float64",
+) -> Compiled:
+    """The compiled model with other weights, and the transform that gave them on its list."""
+    certificate = replace(compiled.certificate, dtype=dtype)
+    transforms = (*compiled.transforms, transform)
+    return replace(compiled, weights=weights, certificate=certificate, transforms=transforms)
+
+
+def transformed_again(
+    compiled: Compiled, transforms: Sequence[tuple[str, Sequence[float | int]]]
+) -> Compiled:
+    """The transforms on a list, as `Compiled.transforms` holds it, one after the other.
+
+    Raises ValueError for a transform that is not in TRANSFORMS, or whose arguments are not numbers.
+    """
+    for name, arguments in transforms:
+        if name not in TRANSFORMS or not all(type(a) in (int, float) for a in arguments):
+            raise ValueError(f"unknown transform {name!r} with {list(arguments)!r}")
+        compiled = TRANSFORMS[name](compiled, *arguments)
+    return compiled
+
+
+TRANSFORMS: dict[str, Callable[..., Compiled]] = {
+    function.__name__: function for function in (rotated, with_noise, shuffled_heads, with_decoys)
+}
+"""The transforms that a saved model may name."""

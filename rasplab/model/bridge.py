@@ -7,6 +7,7 @@ followed by its tokens; the output at BOS is dropped. Batches hold inputs of one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,14 +137,17 @@ class LensModel:
         logits, start, tables = self.logits(ids), 0, []
         for readout in (self.readout, *self.further):
             part = logits[..., start : start + readout.width]
-            tables.append(readout.table([part]))
+            tables.append(readout.table([_finite(part)]))
             start += readout.width
         return tables
 
     def decoded(self, logits: Iterable[Float[Tensor, "_ pos d_vocab_out"]]) -> CodeTable:
-        """The values of the main output, for logits in pieces along the batch."""
+        """The values of the main output, for logits in pieces along the batch.
+
+        Raises RaspValueError for logits that are nan or infinite: no class would mean anything.
+        """
         width = self.readout.width
-        return self.readout.table(part[..., :width] for part in logits)
+        return self.readout.table(_finite(part)[..., :width] for part in logits)
 
     @torch.no_grad()
     def logits(
@@ -182,13 +186,18 @@ class LensModel:
         """`run` with TransformerLens forward hooks: (hook name, function of (activation, hook))."""
         ids = self.lens_ids(np.array([self.domain.encode(_tokens(tokens))]))
         logits = self.lens.run_with_hooks(ids, fwd_hooks=hooks)[0, 1:]
-        return self.readout.decode(logits[:, : self.readout.width].float().cpu().numpy())
+        return self.readout.decode(_finite(logits)[:, : self.readout.width].float().cpu().numpy())
 
     def lens_ids(self, ids: Integer[np.ndarray, "batch pos"]) -> Integer[Tensor, "batch 1+pos"]:
-        """BOS and `ids` as the model reads them, on the device."""
+        """BOS and `ids` as the model reads them, on the device.
+
+        Raises RaspValueError for what is not a table of vocabulary ids.
+        """
+        ids = _checked_ids(ids, len(self.domain.vocab))
         return torch.from_numpy(with_bos(ids.astype(np.int64))).to(self.device)
 
     def _pieces(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
+        ids = _checked_ids(ids, len(self.domain.vocab))
         floats = BATCH_FLOATS.get(self.device.type, BATCH_FLOATS["cpu"])
         rows = max(1, floats // (widest(self.lens.cfg, ids.shape[1] + 1) * (ids.shape[1] + 1)))
         for start in range(0, len(ids), rows):
@@ -198,6 +207,35 @@ class LensModel:
     def _chunks(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
         for piece in self._pieces(ids):
             yield self.lens(piece)[:, 1:]
+
+
+def _checked_ids(ids: Any, n_vocab: int) -> np.ndarray:
+    """`ids` as an array [batch, pos] of vocabulary ids; RaspValueError where it is not one."""
+    array: np.ndarray = np.empty(0, object)
+    with suppress(ValueError):  # rows of different lengths
+        array = np.asarray(ids)
+    if array.ndim != 2 or not array.shape[1] or not np.issubdtype(array.dtype, np.integer):
+        raise RaspValueError(
+            "ids are whole numbers [batch, pos], inputs of one length, not "
+            f"{array.dtype} of shape {list(array.shape)}",
+            hint="domain.encode(tokens) gives the ids of an input",
+        )
+    outside = array[(array < 0) | (array >= n_vocab)]
+    if outside.size:
+        raise RaspValueError(
+            f"the id {outside[0]} is outside the vocabulary, ids 0 to {n_vocab - 1}"
+        )
+    return array
+
+
+def _finite(logits: torch.Tensor) -> torch.Tensor:
+    """The logits; RaspValueError where one is nan or infinite."""
+    if not torch.isfinite(logits).all():
+        raise RaspValueError(
+            f"the model's logits hold nan or inf, in {str(logits.dtype).removeprefix('torch.')}",
+            hint="its weights are not finite, or too large for this dtype",
+        )
+    return logits
 
 
 def _tokens(tokens: Input) -> Sequence[Atom]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +18,16 @@ from torch import Tensor
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.compiled import Compiled
 from rasplab.model.bridge import LensModel, resolve_device
+from rasplab.model.verify import verify
 from rasplab.program.domain import Domain
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights
+
+DTYPES = ("float64", "float32", "float16")
+"""Dtypes of a model's parameters."""
+
+DTYPE_SAMPLE = 300
+"""Inputs on which a model in a coarser dtype than its certificate's is measured."""
 
 
 def boot(device: str | torch.device, dtype: torch.dtype, **config: Any) -> Any:
@@ -41,9 +49,12 @@ def to_model(compiled: Compiled, device: str = "auto", dtype: str | None = None)
     """The weights of a compiled program in a TransformerLens model.
 
     device  "auto" (cuda where there is one), "cpu" or "cuda"
-    dtype   "float32" or "float64"; by default the certificate's
+    dtype   one of DTYPES; by default the certificate's
+
+    Warns where the certificate asks for a finer dtype, with the measured share of wrong inputs.
+    Raises RaspValueError for an unknown dtype, and where a weight is infinite in it.
     """
-    return load_weights(
+    model = load_weights(
         compiled.weights,
         compiled.domain,
         compiled.readout,
@@ -52,6 +63,23 @@ def to_model(compiled: Compiled, device: str = "auto", dtype: str | None = None)
         compiled=compiled,
         further=compiled.further,
     )
+    if dtype is not None:
+        _warn_below_certificate(compiled, model, dtype)
+    return model
+
+
+def _warn_below_certificate(compiled: Compiled, model: LensModel, dtype: str) -> None:
+    """Warn where `dtype` is coarser than the certificate's, with the measured share of errors."""
+    certified = compiled.certificate.dtype
+    if torch.finfo(getattr(torch, dtype)).eps <= torch.finfo(getattr(torch, certified)).eps:
+        return
+    start = f"the certificate of this model holds in {certified}, not in {dtype}: "
+    try:
+        report = verify(model, max_inputs=DTYPE_SAMPLE, program=compiled.program)
+        measured = f"{report.mismatches} of {report.checked} inputs come out wrong in {dtype}"
+    except RaspValueError as error:
+        measured = error.message
+    warnings.warn(start + measured, stacklevel=3)
 
 
 def load_weights(
@@ -71,7 +99,12 @@ def load_weights(
     device, dtype  as in `to_model`
     compiled       what the weights were compiled from, or None
     further        readouts of the logits after those of `readout`
+
+    Raises RaspValueError for a dtype that is not in DTYPES, and for weights that are nan or
+    infinite in it.
     """
+    if dtype not in DTYPES:
+        raise RaspValueError(f"unknown dtype {dtype!r}; the dtypes are {', '.join(DTYPES)}")
     weights = padded(weights)
     lens = boot(
         device,
@@ -88,7 +121,9 @@ def load_weights(
         for name, array in parameters_of(weights).items():
             parameters[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
     lens.eval()
-    return LensModel(lens, domain, readout, compiled, further=further)
+    model = LensModel(lens, domain, readout, compiled, further=further)
+    require_numbers(model, hint=f"they are not finite, or too large for {dtype}")
+    return model
 
 
 def padded(weights: Weights) -> Weights:
@@ -209,11 +244,11 @@ def reinitialised(model: LensModel, seed: int = 0) -> LensModel:
     return replace(model, lens=lens, compiled=None, trained=None)
 
 
-def require_numbers(model: LensModel) -> None:
+def require_numbers(model: LensModel, hint: str = "train it again, with a lower lr") -> None:
     """Raise RaspValueError where a weight is nan or infinite: all comparisons would be false."""
     for name, parameter in plain_parameters(model.lens).items():
         if not torch.isfinite(parameter).all():
             raise RaspValueError(
                 f"the model's weights hold nan or inf, in {name}",
-                hint="train it again, with a lower lr",
+                hint=hint,
             )

@@ -114,9 +114,11 @@ def verify(
     progress    called with (inputs done, inputs in all) after each batch
     program     what to compare with; by default what the model was compiled from or trained on
 
-    Raises ValueError where the program is not known.
+    Raises ValueError where the program is not known, TypeError where `program` is not a Program.
     """
-    program = program or model.program
+    program = model.program if program is None else program
+    if not isinstance(program, Program | None):
+        raise TypeError(f"program is a Program, not {program!r}; rasplab.load reads one")
     if program is None:
         raise ValueError("this model does not know its program: pass program=")
     start, domain = time.perf_counter(), model.domain

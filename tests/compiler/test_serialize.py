@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import rasplab
@@ -63,3 +65,33 @@ def test_damaged_files_are_refused(compiled, tmp_path, damage):
     with pytest.raises(FileError) as error:
         rasplab.load_compiled(tmp_path)
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda compiled: compiled.rotated(3),
+        lambda compiled: compiled.with_noise(1e-3, 1),
+        lambda compiled: compiled.with_decoys(1).shuffled_heads(2).rotated(3),
+    ],
+    ids=["rotated", "noisy", "decoys"],
+)
+def test_transformed_models_are_saved_and_loaded(compiled, tmp_path, transform):
+    """Rotated, noisy and decoy models come back as they were; edited ones do not."""
+    model = transform(compiled)
+    model.save(tmp_path)
+    loaded = rasplab.load_compiled(tmp_path)
+    for name, array in model.weights.arrays().items():
+        assert (getattr(loaded.weights, name) == array).all(), name
+    assert loaded.heads == model.heads and loaded.transforms == model.transforms
+    assert loaded.certificate == model.certificate
+    record = tmp_path / "compiled.json"
+    edited = json.loads(record.read_text())
+    edited["transforms"][0][0] = "save"
+    record.write_text(json.dumps(edited))
+    with pytest.raises(FileError, match="unknown transform 'save'"):
+        rasplab.load_compiled(tmp_path)
+    edited["transforms"] = edited["transforms"][1:]
+    record.write_text(json.dumps(edited))
+    with pytest.raises(FileError, match="differs"):
+        rasplab.load_compiled(tmp_path)

@@ -1,10 +1,17 @@
 """Models: weights arrive in TransformerLens as they are; inputs, decoding, hooks, devices."""
 
+import subprocess
+import sys
+import warnings
+
 import numpy as np
 import pytest
 
 from rasplab.base.errors import RaspValueError
+from rasplab.compiler.pipeline import compile_program
+from rasplab.lang.loading import load
 from rasplab.program.domain import Domain
+from rasplab.program.zoo import entry
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights
 
@@ -103,6 +110,59 @@ def test_bad_input_is_a_fault_of_the_user(small, bad):
     """No tokens, too many, a token outside the vocabulary: RaspValueError with a reason."""
     with pytest.raises(RaspValueError):
         small.run(bad)
+
+
+IDS = """
+import rasplab
+model = rasplab.compile(rasplab.parse("r = tokens;"), "abc", 3).to_model("cpu")
+for ids in ([[0.5]], [[0, 9]], [[-1]], [[0], [0, 1]], [0, 1], [[]], None, "ab", [["a"]]):
+    try:
+        model.codes(ids)
+    except rasplab.RaspError as error:
+        print(error.message)
+"""
+
+
+def test_ids_that_are_no_ids_are_refused():
+    """Fractions, ids outside the vocabulary, other shapes: one sentence each."""
+    # in another process: here the annotations of the tests would refuse them first
+    run = subprocess.run([sys.executable, "-c", IDS], capture_output=True, text=True, check=True)
+    lines = run.stdout.splitlines()
+    assert len(lines) == 9
+    assert lines[0].endswith("inputs of one length, not float64 of shape [1, 1]")
+    assert lines[1] == "the id 9 is outside the vocabulary, ids 0 to 2"
+
+
+def test_logits_that_are_no_numbers_are_refused():
+    """nan in the weights is no answer, neither when they are loaded nor afterwards."""
+    weights = random_weights(LETTERS)
+    model = load_weights(weights, LETTERS, Readout(("x", "y", "z")), "cpu")
+    with torch.no_grad():
+        next(model.lens.parameters())[:] = float("nan")
+    for answer in (lambda: model.run("ab"), lambda: model.run_hooked("ab", [])):
+        with pytest.raises(RaspValueError, match="logits hold nan or inf, in float32"):
+            answer()
+    weights.W_E[0, 0] = np.nan
+    with pytest.raises(RaspValueError, match="weights hold nan or inf, in tok_embed"):
+        load_weights(weights, LETTERS, Readout(("x", "y", "z")), "cpu")
+
+
+def test_a_dtype_below_the_certificate_is_told_with_its_errors():
+    """The share of wrong answers is measured; weights that overflow are refused."""
+    about = entry("hist")
+    compiled = compile_program(load(about.path), about.domain).rotated(1)
+    assert compiled.certificate.dtype == "float64"
+    with pytest.warns(UserWarning, match=r"holds in float64, not in float16: \d+ of 300 inputs"):
+        compiled.to_model("cpu", "float16")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled.to_model("cpu", "float64")
+    with pytest.raises(RaspValueError, match="unknown dtype 'int8'; the dtypes are float64, "):
+        compiled.to_model("cpu", "int8")
+    about = entry("sort")
+    with pytest.raises(RaspValueError, match="hold nan or inf") as refused:
+        compile_program(load(about.path), about.domain).to_model("cpu", "float16")
+    assert refused.value.hint and "too large for float16" in refused.value.hint
 
 
 def test_patterns_are_probabilities_over_keys(small):

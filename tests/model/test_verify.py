@@ -1,5 +1,7 @@
 """The check of a model against the interpreter finds what is wrong, and only that."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -221,3 +223,16 @@ def test_batches_side_by_side_come_back_in_order():
     assert list(in_order(slow_first, range(20), workers=3)) == list(range(20))
     with pytest.raises(ValueError, match="fifty"):
         list(in_order(slow_first, range(60), workers=2))
+
+
+def test_a_program_that_is_none_is_refused():
+    """An empty text is not "the model's own program"."""
+    text = (
+        "import rasplab\n"
+        "model = rasplab.compile(rasplab.parse('r = tokens;'), 'abc', 3).to_model('cpu')\n"
+        "try:\n    rasplab.verify(model, program='')\n"
+        "except TypeError as error:\n    print(error)\n"
+    )
+    # in another process: here the annotations of the tests would refuse it first
+    run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("program is a Program, not ''")

@@ -9,12 +9,14 @@ share work or stand in for each other, and parts that only positions reach.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TextIO
 
-from rasplab.base.errors import RaspError, RaspValueError
+from rasplab.base.errors import FileError, RaspError, RaspValueError
 from rasplab.circuit.discovery.discover import discover
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.effective import effective_units
@@ -177,13 +179,43 @@ def _end_cut_line(path: Path, file: TextIO) -> None:
 
 
 def read_rows(path: Path) -> Iterator[dict]:
-    """The rows of a file, none where it is missing; lines cut short by a stop are left out."""
+    """The rows of a file, none where it is missing; lines cut short by a stop are left out.
+
+    Raises FileError for a row that `run_bench` does not write.
+    """
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         try:
-            yield json.loads(line)
+            row = json.loads(line)
         except ValueError:
             continue
+        try:
+            _require_row(row)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(
+                f"{path}, line {number} is not a row of the benchmark: {error}",
+                hint="delete the line to measure it again",
+            ) from None
+        yield row
+
+
+def _require_row(row: dict) -> None:
+    """Raise ValueError, KeyError or TypeError for names, costs or areas that no row has."""
+    names = [row[name] for name in ("program", "variant", "ablation", "method")]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise ValueError(f"{name!r} is not a name")
+    if row["key"] != "/".join(names):
+        raise ValueError(f"its key {row['key']!r} is not of its names")
+    numbers = {name: (row[name], inf) for name in ("forwards", "backwards", "seconds", "units")}
+    for truth in ("structural", "effective"):
+        areas = row[truth] or {}
+        highest = {"n_true": inf}
+        numbers |= {f"{truth} {name}": (v, highest.get(name, 1)) for name, v in areas.items()}
+    for name, (value, highest) in numbers.items():
+        # nan fails the comparison
+        if type(value) not in (int, float) or not 0 <= value <= highest or value == inf:
+            raise ValueError(f"{name} is {value!r}, which is not a number from 0 to {highest}")
 
 
 class Subject:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rasplab.base.stats import bootstrap_mean
+from rasplab.base.text import table_text
 
 DRAWS = 2000
 """Bootstrap draws over programs."""
@@ -58,7 +59,7 @@ def markdown(rows: Sequence[dict], seed: int = 0) -> str:
         for ablation in dict.fromkeys(row["ablation"] for row in table):
             lines_shown = [r for r in table if (r["variant"], r["ablation"]) == (variant, ablation)]
             if lines_shown:
-                title = f"## {variant} models, {ablation} ablation"
+                title = f"## {table_text(variant)} models, {table_text(ablation)} ablation"
                 lines += [title, "", *_methods(lines_shown), ""]
     note = "(realistic models: heads and MLPs, against the circuit that they were trained to have)"
     lines += ["## Every program: AUC against effective truth", "", note, "", *_programs(rows)]
@@ -74,7 +75,7 @@ def _methods(table: list[dict]) -> list[str]:
         cells = [cell for truth in TRUTHS for cell in _area(by_truth.get(truth))]
         cost = next(iter(by_truth.values()))
         lines.append(
-            f"| {method} | {cost['programs']} | {' | '.join(cells)} | "
+            f"| {table_text(method)} | {cost['programs']} | {' | '.join(cells)} | "
             f"{cost['forwards']:.0f} | {cost['seconds']:.2f} |"
         )
     return lines
@@ -91,13 +92,14 @@ def _area(row: dict | None) -> tuple[str, str]:
 def _programs(rows: Sequence[dict]) -> list[str]:
     """The table of models: the AUC of every method on each."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    lines = [f"| model | units | true | {' | '.join(methods)} |", "|---" * (3 + len(methods)) + "|"]
+    head = " | ".join(map(table_text, methods))
+    lines = [f"| model | units | true | {head} |", "|---" * (3 + len(methods)) + "|"]
     for model in dict.fromkeys(map(_model, rows)):
         by_method = {row["method"]: row for row in rows if _model(row) == model}
         true = next((areas["n_true"] for areas in map(_areas, by_method.values()) if areas), "–")
         units = next((row["units"] for row in by_method.values() if "units" in row), "–")
         cells = [_cell(by_method.get(method)) for method in methods]
-        lines.append(f"| {', '.join(model)} | {units} | {true} | {' | '.join(cells)} |")
+        lines.append(f"| {table_text(', '.join(model))} | {units} | {true} | {' | '.join(cells)} |")
     return lines
 
 

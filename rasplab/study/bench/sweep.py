@@ -218,13 +218,27 @@ def records(folder: str | Path) -> list[dict]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             assert run_id(Recipe.from_json(record["recipe"])) == record["id"] == path.stem
-            assert isinstance(record["held_out"], float | None), "no accuracy"
+            _require_shares(record)
         except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
             raise FileError(
                 f"{path} is not the record of a run: {error}", hint="delete it to run it again"
             ) from None
         intact.append(record)
     return intact
+
+
+def _require_shares(record: dict) -> None:
+    """Raise ValueError where an accuracy of a record is not a share in [0, 1]."""
+    by_length = record.get("by_length", {})
+    if not isinstance(by_length, dict):
+        raise ValueError("by_length is not a table of accuracies")
+    shares = {f"by_length {n}": share for n, share in by_length.items()}
+    if record["held_out"] is not None:
+        shares["held_out"] = record["held_out"]
+    for name, share in shares.items():
+        # nan fails the comparison
+        if type(share) not in (int, float) or not 0 <= share <= 1:
+            raise ValueError(f"{name} is {share!r}, which is not a share from 0 to 1")
 
 
 def rebuild_index(folder: str | Path) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rasplab.base.stats import student_t
+from rasplab.base.text import table_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,13 @@ def markdown(rows: list[Row]) -> str:
     head = [*names, "accuracy", "95% interval", *(["longer inputs"] if longer else []), "runs"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for row in rows:
-        cells = [*(str(row.setting[n]) for n in names), *_numbers(row)]
+        cells = [*(table_text(str(row.setting[n])) for n in names), *_numbers(row)]
         cells += ["-" if row.longer is None else f"{row.longer:.2%}"] if longer else []
         failed = f", {len(row.faults)} failed" if row.faults else ""
         lines.append("| " + " | ".join([*cells, f"{len(row.values)}{failed}"]) + " |")
-    faults = [f"{row.name}: {fault}" for row in rows for fault in dict.fromkeys(row.faults)]
+    faults = [
+        table_text(f"{row.name}: {fault}") for row in rows for fault in dict.fromkeys(row.faults)
+    ]
     return "\n".join([*lines, *([""] if faults else []), *faults]) + "\n"
 
 

@@ -130,3 +130,28 @@ def test_an_unknown_program_leaves_no_folder(tmp_path):
     out = tmp_path / "new"
     assert main(["bench", "circuits", "--programs", "nosuch", "-o", str(out)]) == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"method": "<script>alert(1)</script>"},
+        {"program": "sort"},
+        {"effective": {"auc": 2.0}},
+        {"seconds": float("nan")},
+        {"forwards": "1"},
+    ],
+)
+def test_a_row_that_the_benchmark_did_not_write_is_refused(rows, tmp_path, edit):
+    """Names that are no names or not of the key, areas beyond 1, costs that are no numbers."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(rows[0]) + "\n" + json.dumps(rows[1] | edit) + "\n")
+    with pytest.raises(rasplab.RaspError, match=r"rows\.jsonl, line 2 is not a row"):
+        list(read_rows(path))
+
+
+def test_names_of_rows_are_escaped_in_tables(rows):
+    """Rows from elsewhere: no tag and no further cell in the Markdown."""
+    name = "<script>alert(1)</script> | 1"
+    text = markdown([row | {"method": name, "program": name} for row in rows[:1]])
+    assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/script&gt; &#124; 1" in text

@@ -21,6 +21,8 @@ from rasplab.study.bench.sweep import (
     RUNS,
     read_spec,
     rebuild_index,
+    records,
+    run_id,
     run_one,
     run_sweep,
     sweep_of,
@@ -304,6 +306,26 @@ def test_a_damaged_record_is_told(tmp_path):
     with pytest.raises(FileError, match=path.name) as told:
         run_sweep(sweep_of(SPEC), tmp_path)
     assert "delete" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"held_out": 2.0},
+        {"held_out": float("nan")},
+        {"held_out": True},
+        {"by_length": {"1": 1.3385}},
+        {"by_length": [1.0]},
+    ],
+)
+def test_an_accuracy_that_is_no_share_is_refused(tmp_path, edit):
+    """An accuracy beyond [0, 1] in a record is not shown as a percentage."""
+    recipe = sweep_of(SPEC).recipes[0]
+    record = {"id": run_id(recipe), "recipe": recipe.to_json(), "held_out": 1.0} | edit
+    (tmp_path / RUNS).mkdir()
+    (tmp_path / RUNS / f"{record['id']}.json").write_text(json.dumps(record))
+    with pytest.raises(FileError, match="is not the record of a run: (held_out|by_length)"):
+        records(tmp_path)
 
 
 def test_seeds_of_a_setting_share_a_row():
