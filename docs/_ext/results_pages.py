@@ -61,7 +61,13 @@ def reproduction(results: Path) -> str:
         if (results / f"{name}.svg").exists():
             parts.append(f"![Accuracy by task and size](../../../experiments/results/{name}.svg)")
         parts.append(source(f"experiments/results/{name}.json", command))
-    return page(title, *parts)
+    return page(title, *parts, *remarks(results / "full.md"))
+
+
+def remarks(path: Path) -> list[str]:
+    """What experiments/reproduce.py writes below its table."""
+    paragraphs = path.read_text("utf-8").split("\n\n") if path.exists() else []
+    return ["## Remarks", *(p.strip() for p in paragraphs if p.strip() and p[0] not in "|#!")]
 
 
 def interval(row: dict[str, Any]) -> str:

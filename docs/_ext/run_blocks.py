@@ -26,6 +26,9 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).parents[2]
 TEXT_NAME = "example.rasp"
 
+WORKPLACE = tempfile.TemporaryDirectory()
+"""Where examples run, and what they write; gone when the build ends."""
+
 
 @contextlib.contextmanager
 def workplace(folder: Path) -> Iterator[None]:
@@ -114,7 +117,7 @@ class Block(SphinxDirective):
         """The block and its output as literal blocks."""
         text = "\n".join(self.content)
         try:
-            with workplace(Path(self.env.app.rasplab_workplace.name)):
+            with workplace(Path(WORKPLACE.name)):
                 output = self.output(text)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
@@ -122,12 +125,13 @@ class Block(SphinxDirective):
             raise self.error(f"{type(error).__name__}: {error}") from error
         # What is not RASP cannot be highlighted as RASP.
         language = "text" if self.options.get("raises") == "RaspSyntaxError" else self.language
-        shown = [self.literal(text, language)] if language != "console" else []
+        shown: list[nodes.Node] = []
+        if language != "console":
+            shown.append(self.literal(text, language))
         if output:
-            shown.append(self.literal(output, "text" if shown else "console"))
-            shown[-1]["classes"] += (
-                ["output", "message"] if "raises" in self.options else ["output"]
-            )
+            printed = self.literal(output, "text" if shown else "console")
+            printed["classes"] += ["output", "message"] if "raises" in self.options else ["output"]
+            shown.append(printed)
         return shown
 
     def literal(self, text: str, language: str) -> nodes.literal_block:
@@ -179,9 +183,8 @@ class Shell(Block):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directives, and a folder for what examples write."""
+    """Register the directives."""
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-    app.rasplab_workplace = tempfile.TemporaryDirectory()
     for name, directive in (("run", Run), ("rasp", Rasp), ("shell", Shell)):
         app.add_directive(name, directive)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
