@@ -19,10 +19,11 @@ from torch import Tensor
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.compiled import Compiled
 from rasplab.model.recipe import Recipe, Trained
+from rasplab.program.batch.columns import Column
 from rasplab.program.domain import Domain
 from rasplab.program.graph import Program
 from rasplab.program.values import Atom, Value
-from rasplab.transformer.decode import CodeTable, row_values
+from rasplab.transformer.decode import row_values
 from rasplab.transformer.forward import with_bos
 from rasplab.transformer.readout import Readout
 
@@ -128,11 +129,11 @@ class LensModel:
                 results[row] = row_values(table, i)
         return results
 
-    def codes(self, ids: Integer[np.ndarray, "batch pos"]) -> CodeTable:
+    def codes(self, ids: Integer[np.ndarray, "batch pos"]) -> Column:
         """The decoded values for vocabulary ids from 0, as codes into a table."""
         return self.decoded(self._chunks(ids))
 
-    def all_codes(self, ids: Integer[np.ndarray, "batch pos"]) -> list[CodeTable]:
+    def all_codes(self, ids: Integer[np.ndarray, "batch pos"]) -> list[Column]:
         """The decoded values of every output: the main one first, then the further ones."""
         logits, start, tables = self.logits(ids), 0, []
         for readout in (self.readout, *self.further):
@@ -141,7 +142,7 @@ class LensModel:
             start += readout.width
         return tables
 
-    def decoded(self, logits: Iterable[Float[Tensor, "_ pos d_vocab_out"]]) -> CodeTable:
+    def decoded(self, logits: Iterable[Float[Tensor, "_ pos d_vocab_out"]]) -> Column:
         """The values of the main output, for logits in pieces along the batch.
 
         Raises RaspValueError for logits that are nan or infinite: no class would mean anything.

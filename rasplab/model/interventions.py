@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Integer, Num
 
 from rasplab.model.bridge import LensModel, pattern_hook
 from rasplab.model.native import plain_parameters
+from rasplab.program.batch.columns import Column
 from rasplab.program.values import Atom, Value
-from rasplab.transformer.decode import CodeTable
 from rasplab.transformer.sites import Site
 
 
@@ -47,7 +47,7 @@ def codes_with_patterns(
     model: LensModel,
     ids: Integer[np.ndarray, "batch pos"],
     patterns: Mapping[Site, Num[np.ndarray, "batch pos key"]],
-) -> CodeTable:
+) -> Column:
     """`model.codes(ids)` when each head of `patterns` attends by the pattern given for it.
 
     ids       vocabulary ids from 0
@@ -68,7 +68,7 @@ def codes_with_operands(
     rows: Integer[np.ndarray, "batch pos"],
     heads: Iterable[Site],
     operand: Literal["q", "k"],
-) -> CodeTable:
+) -> Column:
     """`model.codes(ids)` when `heads` take their queries, or their keys, from other inputs.
 
     ids      vocabulary ids from 0

@@ -14,12 +14,13 @@ from jaxtyping import Integer
 from rasplab.base.errors import RaspError
 from rasplab.model.bridge import LensModel
 from rasplab.model.threads import few_threads, in_order
+from rasplab.program.batch.columns import Column
 from rasplab.program.batch.evaluate import BatchTrace
 from rasplab.program.graph import Program
 from rasplab.program.inputs import all_ids, sampled_ids
 from rasplab.program.semantics import Semantics
 from rasplab.program.values import Atom, Value
-from rasplab.transformer.decode import CodeTable, row_values
+from rasplab.transformer.decode import row_values
 
 SHRINK_INPUTS = 100_000
 """How many inputs are tried, shortest first, for a shorter counterexample than a sampled one."""
@@ -190,7 +191,7 @@ def _compared(
 
 
 def _counterexample(
-    semantics: Semantics, trace: BatchTrace, table: CodeTable, row: int, output: int
+    semantics: Semantics, trace: BatchTrace, table: Column, row: int, output: int
 ) -> Counterexample:
     tokens = tuple(trace.vocab[t] for t in trace.ids[row])
     got = tuple(row_values(table, row))

@@ -11,32 +11,27 @@ from jaxtyping import Float
 from rasplab.program.batch.columns import Column
 from rasplab.program.values import Value
 
-CodeTable = Column
-"""Values of many positions: each position holds values[code]."""
 
-
-def row_values(table: CodeTable, row: int) -> list[Value]:
+def row_values(table: Column, row: int) -> list[Value]:
     """The values of one input, on which no value is a fault: logits decode to none."""
     return cast("list[Value]", table.row(row))
 
 
-def nearest_listed(
-    values: tuple[Value, ...], numbers: Float[np.ndarray, "*batch pos"]
-) -> CodeTable:
+def nearest_listed(values: tuple[Value, ...], numbers: Float[np.ndarray, "*batch pos"]) -> Column:
     """The nearest of `values`, which are numbers; a tie goes to the smaller."""
     floats = np.array(values, np.float64)
     order = np.argsort(floats, kind="stable")
     ordered, listed = tuple(values[i] for i in order), floats[order]
     if len(ordered) == 1:
-        return CodeTable(np.zeros(numbers.shape, np.int64), ordered)
+        return Column(np.zeros(numbers.shape, np.int64), ordered)
     above = np.clip(np.searchsorted(listed, numbers), 1, len(listed) - 1)
     nearer_below = numbers - listed[above - 1] <= listed[above] - numbers
-    return CodeTable(np.where(nearer_below, above - 1, above), ordered)
+    return Column(np.where(nearer_below, above - 1, above), ordered)
 
 
 def nearest_fraction(
     unit: Fraction, denominator: int, numbers: Float[np.ndarray, "*batch pos"]
-) -> CodeTable:
+) -> Column:
     """The nearest multiple of unit/k over all k <= denominator; an int where it is whole.
 
     What `Fraction.limit_denominator` gives for numbers / unit, vectorised. Small k come first and
@@ -54,7 +49,7 @@ def nearest_fraction(
         error = np.where(nearer, distance, error)
     pairs, codes = np.unique(np.stack([top.ravel(), bottom.ravel()]), axis=1, return_inverse=True)
     values = tuple(_number(Fraction(int(n), int(k)) * unit) for n, k in pairs.T)
-    return CodeTable(codes.reshape(numbers.shape), values)
+    return Column(codes.reshape(numbers.shape), values)
 
 
 def _number(value: Fraction) -> int | float:

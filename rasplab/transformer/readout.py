@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rasplab.program.batch.columns import Column
 from rasplab.program.values import Value
-from rasplab.transformer.decode import CodeTable, nearest_fraction, nearest_listed, row_values
+from rasplab.transformer.decode import nearest_fraction, nearest_listed, row_values
 from rasplab.transformer.weights import Array
 
 
@@ -46,14 +47,14 @@ class Readout:
         """The value at each position of one input."""
         return row_values(self.table([logits[None]]), 0)
 
-    def table(self, parts: Iterable[Float[Array, "_ pos d_vocab_out"]]) -> CodeTable:
+    def table(self, parts: Iterable[Float[Array, "_ pos d_vocab_out"]]) -> Column:
         """The values at all positions of many inputs.
 
         parts  logits in pieces along the batch, of numpy or of torch on any device
         """
         if not self.number:
             codes = np.concatenate([_numpy(part.argmax(-1)) for part in parts])
-            return CodeTable(codes, self.classes)
+            return Column(codes, self.classes)
         numbers = np.concatenate([_numpy(part[..., 0]).astype(np.float64) for part in parts])
         if self.values is not None:
             return nearest_listed(self.values, numbers)

@@ -61,9 +61,13 @@ def test_a_wrong_further_output_is_found(program):
     unembed = compiled.weights.W_U.copy()
     unembed[:, -compiled.further[-1].width :] = 0
     model = load_weights(
-        replace(compiled.weights, W_U=unembed), compiled.domain, compiled.readout, "cpu",
-        compiled=compiled, further=compiled.further,
-    )  # fmt: skip
+        replace(compiled.weights, W_U=unembed),
+        compiled.domain,
+        compiled.readout,
+        "cpu",
+        compiled=compiled,
+        further=compiled.further,
+    )
     report = rasplab.verify(model)
     assert report.mismatches > 0 and report.counterexample.expected == (1,)
 

@@ -6,18 +6,17 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
+from rasplab.model.bridge import resolve_device
+from rasplab.model.native import fresh_model, load_weights
 from rasplab.program.domain import Domain
 from rasplab.program.zoo import entry
 from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights
-
-torch = pytest.importorskip("torch")
-from rasplab.model.bridge import resolve_device
-from rasplab.model.native import fresh_model, load_weights  # noqa: E402
 
 LETTERS = Domain(("a", "b", "c"), 5)
 
@@ -25,15 +24,20 @@ LETTERS = Domain(("a", "b", "c"), 5)
 def random_weights(domain, layers=2, heads=3, d_model=10, d_head=4, d_mlp=7, out=3, seed=0):
     """Random weights of the given shape; d_model is not heads * d_head, as in compiled models."""
     rng = np.random.default_rng(seed)
-    shapes = dict(
-        W_E=(len(domain.vocab) + 1, d_model), W_pos=(domain.max_len + 1, d_model),
-        W_Q=(layers, heads, d_model, d_head), W_K=(layers, heads, d_model, d_head),
-        W_V=(layers, heads, d_model, d_head),
-        b_Q=(layers, heads, d_head), b_K=(layers, heads, d_head),
-        b_V=(layers, heads, d_head), W_O=(layers, heads, d_head, d_model), b_O=(layers, d_model),
-        W_in=(layers, d_model, d_mlp), b_in=(layers, d_mlp), W_out=(layers, d_mlp, d_model),
-        b_out=(layers, d_model), W_U=(d_model, out),
-    )  # fmt: skip
+    block = (layers, heads, d_model, d_head)
+    shapes = {
+        "W_E": (len(domain.vocab) + 1, d_model),
+        "W_pos": (domain.max_len + 1, d_model),
+        **dict.fromkeys(("W_Q", "W_K", "W_V"), block),
+        **dict.fromkeys(("b_Q", "b_K", "b_V"), (layers, heads, d_head)),
+        "W_O": (layers, heads, d_head, d_model),
+        "b_O": (layers, d_model),
+        "W_in": (layers, d_model, d_mlp),
+        "b_in": (layers, d_mlp),
+        "W_out": (layers, d_mlp, d_model),
+        "b_out": (layers, d_model),
+        "W_U": (d_model, out),
+    }
     return Weights(**{name: rng.normal(size=shape) / 2 for name, shape in shapes.items()})
 
 
@@ -58,8 +62,7 @@ def reference_logits(w, ids, causal):
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_loaded_weights_compute_what_their_docstring_says(causal):
-    """TransformerLens' logits equal a numpy forward pass, every bias and the causal mask
-    included."""
+    """TransformerLens' logits equal a numpy forward pass with every bias and the causal mask."""
     domain = Domain(LETTERS.vocab, LETTERS.max_len, causal)
     weights = random_weights(domain)
     model = load_weights(weights, domain, Readout(("x", "y", "z")), "cpu", "float64")

@@ -43,17 +43,25 @@ class Claiming(LensModel):
 
 
 def embedding_model(program, domain, table, readout):
-    """A model without attention: token t gives the logits table[t];
-    `program` is what it is said to compute."""
+    """A model without attention: token t gives the logits table[t]; it claims to be `program`."""
     from rasplab.model.native import load_weights
 
     n, out = len(domain.vocab), len(table[0])
     zeros = {
-        "W_pos": (domain.max_len + 1, n + 1), "W_Q": (1, 1, n + 1, 1), "W_K": (1, 1, n + 1, 1),
-        "W_V": (1, 1, n + 1, 1), "b_Q": (1, 1, 1), "b_K": (1, 1, 1), "b_V": (1, 1, 1),
-        "W_O": (1, 1, 1, n + 1), "b_out": (1, n + 1),
-        "b_O": (1, n + 1), "W_in": (1, n + 1, 1), "b_in": (1, 1), "W_out": (1, 1, n + 1),
-    }  # fmt: skip
+        "W_pos": (domain.max_len + 1, n + 1),
+        "W_Q": (1, 1, n + 1, 1),
+        "W_K": (1, 1, n + 1, 1),
+        "W_V": (1, 1, n + 1, 1),
+        "b_Q": (1, 1, 1),
+        "b_K": (1, 1, 1),
+        "b_V": (1, 1, 1),
+        "W_O": (1, 1, 1, n + 1),
+        "b_out": (1, n + 1),
+        "b_O": (1, n + 1),
+        "W_in": (1, n + 1, 1),
+        "b_in": (1, 1),
+        "W_out": (1, 1, n + 1),
+    }
     arrays = {name: np.zeros(shape) for name, shape in zeros.items()}
     unembed = np.vstack([np.zeros(out), np.array(table, float)])
     weights = Weights(W_E=np.eye(n + 1), W_U=unembed, **arrays)

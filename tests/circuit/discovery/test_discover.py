@@ -27,8 +27,9 @@ def reverse():
 def posed(norm=None, metric="mse", granularity="edge", n=10):
     """A problem on a random model."""
     model = fresh(norm)
-    return experiment_for(model, METHODS["exact"], draw_pairs(model.domain, n), metric=metric,
-                  granularity=granularity)  # fmt: skip
+    return experiment_for(
+        model, METHODS["exact"], draw_pairs(model.domain, n), metric=metric, granularity=granularity
+    )
 
 
 def test_acdc_is_its_algorithm():
@@ -141,10 +142,14 @@ def test_a_flat_metric_is_said_not_scored_as_chance(reverse):
 
 def test_granularities_and_costs(reverse):
     """Nodes, components and positions are scored too; passes are counted."""
-    sizes = {g: len(discover(reverse, "exact", granularity=g).names)
-             for g in ("node", "component", "edge", "position")}  # fmt: skip
-    assert sizes["node"] < sizes["component"] < sizes["edge"] and \
-        sizes["position"] == 9 * sizes["edge"]  # fmt: skip
+    sizes = {
+        g: len(discover(reverse, "exact", granularity=g).names)
+        for g in ("node", "component", "edge", "position")
+    }
+    assert (
+        sizes["node"] < sizes["component"] < sizes["edge"]
+        and sizes["position"] == 9 * sizes["edge"]
+    )
     assert discover(reverse, "activation").granularity == "node"
     found = discover(reverse, "eap_ig")
     assert found.forwards >= 11 and found.backwards >= 11 and found.pairs == 48
@@ -297,8 +302,15 @@ def test_booted_models_are_scored(tmp_path, monkeypatch):
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    config = GPT2Config(n_layer=2, n_head=2, n_embd=16, vocab_size=30, n_positions=12, n_inner=32,
-                        initializer_range=0.5)  # fmt: skip
+    config = GPT2Config(
+        n_layer=2,
+        n_head=2,
+        n_embd=16,
+        vocab_size=30,
+        n_positions=12,
+        n_inner=32,
+        initializer_range=0.5,
+    )
     config.architectures = ["GPT2LMHeadModel"]
     torch.manual_seed(0)
     small = GPT2LMHeadModel(config).eval()
