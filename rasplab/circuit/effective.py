@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rasplab.base.schema import array, mapping, read_json, record, string
 from rasplab.circuit.graph import Circuit
 from rasplab.circuit.patching.experiment import ABLATIONS, PatchExperiment, patch_experiment
 from rasplab.circuit.patching.from_bridge import check_edge_model, edge_model_of
@@ -94,6 +95,10 @@ def effective_json(model: LensModel, seed: int = 0) -> str:
 
 
 def stored_effective(path: Path) -> dict[str, frozenset[str]]:
-    """By ablation, the names of the effective edges in a file of `effective_json`."""
-    rows = json.loads(path.read_text(encoding="utf-8"))["edges"]
+    """By ablation, the names of the effective edges in a file of `effective_json`.
+
+    Raises FileError for any other file.
+    """
+    schema = record({"edges": mapping(array(string))})
+    rows = read_json(path, schema, hint="write it again: make circuits")["edges"]
     return {ablation: frozenset(edges) for ablation, edges in rows.items()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rasplab.base.errors import RaspValueError
+from rasplab.base.errors import FileError, RaspValueError
+from rasplab.base.schema import array, mapping, parse_json, record, row, string
 from rasplab.program.domain import BOS
 from rasplab.transformer.sites import Edge, Port, Site
 
@@ -43,6 +44,18 @@ def unit_name(edge: Edge, granularity: str, position: int = 0) -> str:
         case "position":
             return f"{edge}@{position - 1 if position else BOS}"
     raise unknown("granularity", granularity, GRANULARITIES)
+
+
+AGAIN = "write it again: rasplab circuit FILE --json"
+
+CIRCUIT = record(
+    {
+        "edges": array(row(string, string, array(string))),
+        "labels": mapping(string),
+        "places": mapping(string),
+    }
+)
+"""What `Circuit.to_json` writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +114,21 @@ class Circuit:
         return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @staticmethod
-    def from_json(text: str) -> Circuit:
-        """The circuit written by `to_json`."""
-        rows = json.loads(text)
+    def from_json(text: str, where: str = "the text") -> Circuit:
+        """The circuit written by `to_json`.
+
+        where  the file's name, for the error
+
+        Raises FileError for any other text.
+        """
+        rows = parse_json(text, CIRCUIT, where=where, hint=AGAIN, fault="holds no circuit")
+        try:
+            return Circuit._from_rows(rows)
+        except ValueError as error:
+            raise FileError(f"{where} holds no circuit: {error}", hint=AGAIN) from None
+
+    @staticmethod
+    def _from_rows(rows: dict[str, Any]) -> Circuit:
         pairs = sorted((Edge(Site.parse(s), Port.parse(d)), tuple(c)) for s, d, c in rows["edges"])
         return Circuit(
             tuple(e for e, _ in pairs),
@@ -138,8 +163,8 @@ class Circuit:
         import networkx
 
         graph = self.to_networkx()
-        for _, _, port, row in graph.edges(keys=True, data=True):
-            row.update(port=port, carries=", ".join(row["carries"]))
+        for _, _, port, attributes in graph.edges(keys=True, data=True):
+            attributes.update(port=port, carries=", ".join(attributes["carries"]))
         return "\n".join(networkx.generate_graphml(graph)) + "\n"
 
     def to_networkx(self) -> MultiDiGraph:

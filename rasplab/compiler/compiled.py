@@ -55,8 +55,11 @@ class CompiledDoors(
             """How the output at `position` comes about, step by step."""
             ...
 
-        def save(self, folder: str | Path) -> None:
-            """Write weights.safetensors and compiled.json into `folder`."""
+        def save(self, folder: str | Path, force: bool = False) -> None:
+            """Write weights.safetensors and compiled.json into `folder`.
+
+            force  replace a model of another program or kind
+            """
             ...
 
         def rotated(self, seed: int = 0) -> Compiled:

@@ -15,13 +15,33 @@ from typing import Any
 
 import numpy as np
 
-from rasplab.base.atomic import write_atomic
-from rasplab.base.errors import FileError, Source, Span
+from rasplab.base.atomic import complete_folder, write_together
+from rasplab.base.errors import CompileError, FileError, Source, Span
+from rasplab.base.folders import COMPILED, FORCE, drop_others, require_kind
+from rasplab.base.schema import (
+    Schema,
+    SchemaError,
+    array,
+    atom,
+    boolean,
+    clipped,
+    integer,
+    nullable,
+    one_of,
+    plain,
+    read_json,
+    record,
+    refuse,
+    row,
+    string,
+)
 from rasplab.compiler.compiled import Compiled
-from rasplab.compiler.pipeline import compile_program
+from rasplab.compiler.pipeline import BASES, compile_program
 from rasplab.compiler.transforms import transformed_again
-from rasplab.program.domain import Domain
+from rasplab.program.domain import Domain, make_domain
+from rasplab.program.functions import CASTS, FUNCTIONS, PREDICATES
 from rasplab.program.graph import (
+    SELECTORS,
     Aggregate,
     Combine,
     Constant,
@@ -32,8 +52,11 @@ from rasplab.program.graph import (
     Select,
     SelectorWidth,
     Tokens,
+    operands,
 )
 from rasplab.transformer.weights import Weights
+
+WEIGHTS = "weights.safetensors"
 
 FORMAT = 1
 """The version of compiled.json."""
@@ -46,23 +69,46 @@ NODE_TYPES: dict[str, Callable[..., Node]] = {
 }
 
 
-def save(compiled: Compiled, folder: str | Path) -> None:
-    """Write both files into `folder`, which is made if needed; no reader sees half a file.
+def save(compiled: Compiled, folder: str | Path, force: bool = False) -> None:
+    """Write both files into `folder`, which is made if needed; no reader sees half of a model.
 
-    Raises FileError where they cannot be written.
+    force  replace a model of another program or kind
+
+    Raises FileError where they cannot be written, or where the folder holds something else.
     """
     from safetensors.numpy import save as to_bytes
 
     folder = Path(folder)
+    require_kind(folder, COMPILED, force=force)
+    if not force:
+        _require_same_program(folder, compiled)
+    arrays = {name: np.ascontiguousarray(a) for name, a in compiled.weights.arrays().items()}
+    files = {WEIGHTS: to_bytes(arrays), COMPILED: _json(compiled).encode()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: np.ascontiguousarray(a) for name, a in compiled.weights.arrays().items()}
-        write_atomic(folder / "weights.safetensors", to_bytes(arrays))
-        write_atomic(folder / "compiled.json", _json(compiled).encode())
+        write_together(folder, files)
+        drop_others(folder, COMPILED)
     except OSError as error:
         raise FileError(
             f"cannot write {folder}: {error.strerror}", hint="choose another folder with -o"
         ) from None
+
+
+def _require_same_program(folder: Path, compiled: Compiled) -> None:
+    """Raise FileError where the folder holds a compiled model of a program in another file."""
+    path = complete_folder(folder) / COMPILED
+    if not path.is_file():
+        return
+    try:
+        stored = read_json(path, COMPILED_MODEL, hint=_AGAIN)
+    except FileError:
+        return  # what cannot be read is replaced
+    names = [source for source, _ in stored["sources"]]
+    given = [source for source, _ in _sources(compiled.program)]
+    if names[-1:] != given[-1:]:
+        was, now = (f"of {n[-1]}" if n else "without a text" for n in (names, given))
+        raise FileError(
+            f"{folder} holds the compiled model {was}, which one {now} does not replace", hint=FORCE
+        )
 
 
 def load_compiled(folder: str | Path) -> Compiled:
@@ -70,39 +116,57 @@ def load_compiled(folder: str | Path) -> Compiled:
 
     Raises FileError if it is missing, damaged, or of another version.
     """
-    folder = Path(folder)
-    if not (folder / "compiled.json").is_file():
+    folder = complete_folder(Path(folder))
+    path = folder / COMPILED
+    if not path.is_file():
         raise FileError(
             f"no compiled model in {folder}", hint="write one with `rasplab compile FILE -o DIR`"
         )
+    rows = read_json(path, _versioned, hint=_AGAIN)
+    stored = _stored_weights(folder / WEIGHTS)
     try:
-        row = json.loads((folder / "compiled.json").read_text(encoding="utf-8"))
-        if row["format"] != FORMAT:
-            raise FileError(
-                f"{folder} has format {row['format']}, this rasplab reads {FORMAT}", hint=_AGAIN
-            )
-        domain = Domain(tuple(row["vocab"]), row["max_len"], row["causal"])
-        compiled = compile_program(_program(row), domain, row["basis"])
-        compiled = transformed_again(compiled, row.get("transforms", ()))
+        domain = make_domain(rows["vocab"], rows["max_len"], rows["causal"])
+        _require_sizes(domain, stored)
+        compiled = compile_program(_program(rows), domain, rows["basis"])
+        compiled = transformed_again(compiled, rows.get("transforms", ()))
+    except CompileError as error:
+        raise FileError(f"{path} is damaged: {error.message}", hint=_AGAIN) from None
     except (ValueError, KeyError, TypeError, IndexError, AssertionError) as error:
-        raise FileError(f"{folder / 'compiled.json'} is damaged: {error}", hint=_AGAIN) from None
-    return _with_stored(folder / "weights.safetensors", compiled)
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path} is damaged: {reason}", hint=_AGAIN) from None
+    return _with_stored(folder / WEIGHTS, stored, compiled)
 
 
-def _with_stored(path: Path, compiled: Compiled) -> Compiled:
+def _stored_weights(path: Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        return from_bytes(path.read_bytes())
+    except Exception as error:  # the format's reader raises its own types
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path} cannot be read: {reason}", hint=_AGAIN) from None
+
+
+def _require_sizes(domain: Domain, stored: dict[str, np.ndarray]) -> None:
+    """Raise ValueError where the weights have other sizes than the domain, before compiling.
+
+    A damaged max_len would otherwise compile for hours.
+    """
+    for name, size in (("W_E", len(domain.vocab) + 1), ("W_pos", domain.max_len + 1)):
+        weight = stored.get(name)
+        if weight is None or weight.ndim != 2 or len(weight) != size:
+            shape = "missing" if weight is None else f"of shape {list(weight.shape)}"
+            raise ValueError(f"{name} in {WEIGHTS} is {shape}; it has to have {size} rows")
+
+
+def _with_stored(path: Path, stored: dict[str, np.ndarray], compiled: Compiled) -> Compiled:
     """The model with the weights of the file, which have to be those that compilation gives.
 
     Raises FileError where they are not. Compilation repeats every bit; a transform may differ in
     the last digits on another machine, where matrices are multiplied in another order.
     """
-    from safetensors.numpy import load as from_bytes
-
-    try:
-        stored = from_bytes(path.read_bytes())
-    except Exception as error:  # the format's reader raises its own types
-        raise FileError(f"{path} cannot be read: {error}", hint=_AGAIN) from None
-    for name, array in compiled.weights.arrays().items():
-        if name not in stored or not _same(stored[name], array, exact=not compiled.transforms):
+    for name, weight in compiled.weights.arrays().items():
+        if name not in stored or not _same(stored[name], weight, exact=not compiled.transforms):
             raise FileError(
                 f"{path}: {name} differs from what the program compiles to", hint=_AGAIN
             )
@@ -117,10 +181,16 @@ def _same(stored: np.ndarray, computed: np.ndarray, exact: bool) -> bool:
     return np.allclose(stored, computed, rtol=0, atol=1e-9 * scale)
 
 
+def _sources(program: Program) -> list[tuple[str, str]]:
+    """Name and text of every source of a program, in the order of its nodes."""
+    sources = dict.fromkeys(s.source for s in program.spans if s)
+    return [(Path(s.name).name, s.text) for s in sources]
+
+
 def _json(compiled: Compiled) -> str:
     program, domain = compiled.program, compiled.domain
     sources = list(dict.fromkeys(s.source for s in program.spans if s))
-    row = {
+    fields = {
         "format": FORMAT,
         "digest": program.digest,
         "nodes": [[type(n).__name__, *(getattr(n, f) for f in n.__slots__)] for n in program.nodes],
@@ -128,7 +198,7 @@ def _json(compiled: Compiled) -> str:
         **({"also": list(program.also)} if program.also else {}),
         **({"transforms": compiled.transforms} if compiled.transforms else {}),
         "names": list(program.names),
-        "sources": [[Path(s.name).name, s.text] for s in sources],
+        "sources": list(map(list, _sources(program))),
         "spans": [[sources.index(s.source), s.start, s.stop] if s else None for s in program.spans],
         "vocab": list(domain.vocab),
         "max_len": domain.max_len,
@@ -139,15 +209,83 @@ def _json(compiled: Compiled) -> str:
         "dtype": compiled.certificate.dtype,
         "values": compiled.readout.values,
     }
-    return json.dumps(row, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _program(row: dict[str, Any]) -> Program:
-    sources = [Source(name, text) for name, text in row["sources"]]
-    spans = tuple(Span(sources[s[0]], s[1], s[2]) if s else None for s in row["spans"])
-    names = tuple((name, i) for name, i in row["names"])
-    nodes = tuple(NODE_TYPES[kind](*map(_tuples, fields)) for kind, *fields in row["nodes"])
-    return Program(nodes, row["output"], names, spans, tuple(row.get("also", ())))
+def _versioned(value: Any, where: str) -> dict[str, Any]:
+    """`COMPILED_MODEL`, where the version is one that is read."""
+    version = record({"format": plain})(value, where)["format"]
+    if version != FORMAT or type(version) is not int:
+        raise SchemaError(f"it has format {clipped(version)}, this rasplab reads {FORMAT}")
+    return COMPILED_MODEL(value, where)
+
+
+def _node(value: Any, where: str) -> Any:
+    """One node as the list of its type and fields, which `_program` makes a node of."""
+    if not (isinstance(value, list) and value and value[0] in list(NODE_FIELDS)):
+        refuse(value, where, f"a list that begins with {', '.join(NODE_FIELDS)}")
+    return row(one_of(value[0]), *NODE_FIELDS[value[0]])(value, where)
+
+
+_ID = integer(0)
+NODE_FIELDS: dict[str, tuple[Schema, ...]] = {
+    "Tokens": (one_of(*CASTS),),
+    "Indices": (),
+    "Constant": (plain,),
+    "Map": (one_of(*FUNCTIONS), array(_ID)),
+    "Select": (_ID, _ID, one_of(*PREDICATES)),
+    "Combine": (one_of("and", "or", "not"), array(_ID, 1)),
+    "Aggregate": (_ID, _ID, atom),
+    "SelectorWidth": (_ID,),
+}
+"""The fields of every node type in compiled.json."""
+
+COMPILED_MODEL = record(
+    {
+        "format": integer(),
+        "nodes": array(_node, 1),
+        "output": _ID,
+        "names": array(row(string, _ID)),
+        "sources": array(row(string, string)),
+        "spans": array(nullable(row(_ID, _ID, _ID))),
+        "vocab": array(atom, 1),
+        "max_len": integer(1),
+        "causal": boolean,
+        "basis": one_of(*BASES),
+    },
+    {"also": array(_ID), "transforms": array(array(plain, 1))},
+)
+"""What `save` writes, as far as `load_compiled` reads it."""
+
+
+def _program(rows: dict[str, Any]) -> Program:
+    """The program of `COMPILED_MODEL`. Raises ValueError where its parts contradict each other."""
+    sources = [Source(name, text) for name, text in rows["sources"]]
+    spans = tuple(Span(sources[s[0]], s[1], s[2]) if s else None for s in rows["spans"])
+    names = tuple((name, i) for name, i in rows["names"])
+    nodes = tuple(NODE_TYPES[kind](*map(_tuples, fields)) for kind, *fields in rows["nodes"])
+    selectors = {i for i, node in enumerate(nodes) if isinstance(node, SELECTORS)}
+    for i, node in enumerate(nodes):
+        _check_node(i, node, selectors)
+    if any(i >= len(nodes) for _, i in names) or len(spans) not in (0, len(nodes)):
+        raise ValueError("its names or spans are of nodes that it does not have")
+    return Program(nodes, rows["output"], names, spans, tuple(rows.get("also", ())))
+
+
+def _check_node(i: int, node: Node, selectors: set[int]) -> None:
+    """Raise ValueError for operands that come later, of the wrong kind, or of a wrong number."""
+    read = operands(node)
+    of_selectors = {
+        Combine: read,
+        Aggregate: read[:1],
+        SelectorWidth: read,
+    }.get(type(node), ())
+    if any(a >= i for a in read) or {a for a in read if a in selectors} != set(of_selectors):
+        raise ValueError(f"node {i} reads nodes that it cannot read: {clipped(node)}")
+    if isinstance(node, Map) and FUNCTIONS[node.fn].arity != len(read):
+        raise ValueError(f"node {i} has {len(read)} operands: {clipped(node)}")
+    if isinstance(node, Combine) and (len(read) == 1) != (node.fn == "not"):
+        raise ValueError(f"node {i} has {len(read)} operands: {clipped(node)}")
 
 
 def _tuples(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Trained models on disk, and the state of a training run; every file is replaced atomically.
 
-A trained model is model.safetensors beside model.json. The weights are written first, so between
-the two writes they are one checkpoint newer than the record; both are of one run, so the pair
-loads, and the numbers in the header of the weights count.
+A trained model is model.safetensors beside model.json, written together: a reader sees both of one
+checkpoint. Where only the weights are copied, they may be another checkpoint of the same run; the
+numbers in their header count.
 
 resume.safetensors is the training state: weights, AdamW's moments and the step. A run that was
 killed resumes from it bit-identically.
@@ -17,13 +17,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from rasplab.base.atomic import write_atomic
+from rasplab.base.atomic import complete_folder, write_atomic, write_together
 from rasplab.base.errors import FileError, RaspValueError
-from rasplab.model.bridge import LensModel
+from rasplab.base.folders import FORCE, STOPPED, TRAINED, drop_others, require_kind
+from rasplab.base.schema import (
+    SchemaError,
+    array,
+    atom,
+    boolean,
+    clipped,
+    integer,
+    loads,
+    nullable,
+    number,
+    one_of,
+    plain,
+    read_json,
+    record,
+    row,
+    string,
+)
+from rasplab.model.bridge import LensModel, resolve_device
 from rasplab.model.native import fresh_model, plain_parameters, require_numbers
-from rasplab.model.recipe import Recipe, Trained
-from rasplab.program.domain import Domain
+from rasplab.model.recipe import ACTS, NORMS, Recipe, Trained, recipe_schema
+from rasplab.program.domain import make_domain
 from rasplab.transformer.readout import Readout
 
 FORMAT = "rasplab trained model 2"
@@ -36,33 +55,65 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 """AdamW's moments of a parameter, by their names in torch."""
 
 
-def save_model(model: LensModel, folder: str | Path) -> Path:
+def save_model(model: LensModel, folder: str | Path, force: bool = False) -> Path:
     """Write a trained (or fresh) model into `folder`, which is made if it does not exist.
 
-    Raises FileError where the folder cannot be written.
+    force  replace a model of another task or kind
+
+    Raises FileError where the folder cannot be written, or holds something else.
     """
     from safetensors.torch import save
 
     folder = Path(folder)
+    require_place(folder, model.recipe, force)
     tensors = {
         name: p.detach().cpu().contiguous()
         for name, p in sorted(plain_parameters(model.lens).items())
     }
-    record = _record(model)
+    content = _record(model)
     # equal runs give equal bytes: no seconds, and one entry, since safetensors shuffles several
-    header = {"run": _run(record), "digest": _digest(tensors), "trained": _progress(model)}
-    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    _write(folder, WEIGHTS, save(tensors, {HEADER: json.dumps(header, sort_keys=True)}))
-    _write(folder, RECORD, text.encode())
+    header = {"run": _run(content), "digest": _digest(tensors), "trained": _progress(model)}
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    weights = save(tensors, {HEADER: json.dumps(header, sort_keys=True)})
+    _write(folder, {WEIGHTS: weights, RECORD: text.encode()})
     return folder
 
 
-def _write(folder: Path, name: str, data: bytes) -> None:
+def require_place(folder: Path, recipe: Recipe | None, force: bool = False) -> None:
+    """Raise FileError where `folder` holds a model of another kind, or of another task.
+
+    recipe  of the model that is to be written; None for a model without a task
+    force   other models are accepted; sweeps and benchmarks are not
+    """
+    require_kind(folder, TRAINED, STOPPED, force=force)
+    path = complete_folder(folder) / RECORD
+    if force or recipe is None or not path.is_file():
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / name, data)
+        stored = _read_record(path)["recipe"]
+    except FileError:
+        return  # what cannot be read is replaced
+    if stored is not None and stored["task"] != recipe.task:
+        raise FileError(
+            f"{folder} holds the trained model of {stored['task']}, which one of {recipe.task} "
+            "does not replace",
+            hint=FORCE,
+        )
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    try:
+        write_together(folder, files)
+        drop_others(folder, TRAINED, STOPPED)
     except OSError as error:
-        raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> FileError:
+    return FileError(
+        f"cannot write to {folder}: {error.strerror or error}",
+        hint="choose another folder with -o",
+    )
 
 
 def load_model(folder: str | Path, device: str = "auto") -> LensModel:
@@ -73,19 +124,23 @@ def load_model(folder: str | Path, device: str = "auto") -> LensModel:
     Raises FileError for files that are missing, damaged or of another version, and for weights
     that are nan or infinite.
     """
-    folder = Path(folder)
-    record = _read_record(folder / RECORD)
+    resolve_device(device)
+    folder = complete_folder(Path(folder))
+    stored = _read_record(folder / RECORD)
     tensors, header = _read_weights(folder / WEIGHTS)
-    if header.get("run") != _run(record):
+    if header.get("run") != _run(stored):
         raise _damaged(folder / WEIGHTS, f"it is of another run than {RECORD}")
+    _require_sizes(folder / RECORD, stored, tensors)
     try:
-        model = _rebuilt(record, header, device)
-        with torch.no_grad():
-            for name, parameter in plain_parameters(model.lens).items():
-                assert parameter.shape == tensors[name].shape, name
-                parameter.copy_(tensors[name])
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
-        raise _damaged(folder / RECORD, f"{type(error).__name__}: {error}") from None
+        model = _rebuilt(stored, header, device)
+    except (ValueError, RaspValueError) as error:
+        raise _damaged(folder / RECORD, " ".join(str(error).split())) from None
+    with torch.no_grad():
+        for name, parameter in plain_parameters(model.lens).items():
+            weight = tensors.get(name)
+            if weight is None or parameter.shape != weight.shape:
+                raise _damaged(folder / WEIGHTS, f"{name} is missing, or has another shape")
+            parameter.copy_(weight)
     try:
         require_numbers(model)
     except RaspValueError as error:
@@ -130,9 +185,9 @@ def _progress(model: LensModel) -> dict[str, Any] | None:
     )
 
 
-def _run(record: dict) -> str:
+def _run(content: dict) -> str:
     """The digest of what the two files must agree on: everything but the progress of training."""
-    same = {name: record.get(name) for name in ("config", "domain", "readout", "recipe")}
+    same = {name: content.get(name) for name in ("config", "domain", "readout", "recipe")}
     return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
 
 
@@ -143,22 +198,82 @@ def _digest(tensors: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
+def _require_sizes(path: Path, stored: dict, tensors: dict[str, Tensor]) -> None:
+    """Raise FileError where the record claims other sizes than the weights have.
+
+    Asked before the model is built, so that no claim is allocated.
+    """
+    config, domain = stored["config"], stored["domain"]
+    layers = {name.split(".")[1] for name in tensors if name.startswith("layers.")}
+    claims = [
+        ("layers", config["layers"], len(layers)),
+        ("vocab", len(domain["vocab"]) + 1, _size(tensors, "tok_embed.weight", 0)),
+        ("d_model", config["d_model"], _size(tensors, "tok_embed.weight", 1)),
+        ("max_len", domain["max_len"] + 1, _size(tensors, "pos.weight", 0)),
+        ("d_mlp", config["d_mlp"], _size(tensors, "layers.0.mlp.fc_in.weight", 0)),
+    ]
+    for name, claim, size in claims:
+        if claim != size:
+            raise _damaged(path, f"its {name} needs {claim:,} of what {WEIGHTS} has {size:,} of")
+
+
+def _size(tensors: dict[str, Tensor], name: str, axis: int) -> int:
+    """The size of a stored matrix; 0 where there is none."""
+    weight = tensors.get(name)
+    return weight.shape[axis] if weight is not None and weight.ndim == 2 else 0
+
+
+_MODEL = record(
+    {
+        "config": record(
+            {
+                **dict.fromkeys(("layers", "heads", "d_model"), integer(1)),
+                "d_mlp": integer(0),
+                "norm": nullable(one_of(*NORMS)),
+                "act": one_of(*ACTS),
+            },
+            further=False,
+        ),
+        "domain": record(
+            {"vocab": array(atom, 1), "max_len": integer(1), "causal": boolean}, further=False
+        ),
+        "readout": array(plain, 1),
+        "recipe": nullable(recipe_schema),
+        "trained": nullable(
+            record(
+                {
+                    "step": integer(0),
+                    "held_out": number(0, 1),
+                    "seconds": number(0),
+                    "curve": array(row(integer(0), number(), number(0, 1))),
+                }
+            )
+        ),
+    }
+)
+"""What `_record` makes, without format and versions."""
+
+_PROGRESS = record({"step": integer(0), "held_out": number(0, 1)}, further=False)
+_HEADER = record({"run": string, "digest": string, "trained": nullable(_PROGRESS)})
+"""The entry HEADER of the weights."""
+
+
 def _read_record(path: Path) -> dict:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+    if not path.is_file():
         raise FileError(
             f"there is no trained model at {path.parent}: {path.name} is missing", hint=RETRAIN
-        ) from None
-    except ValueError as error:
-        raise _damaged(path, str(error)) from None
-    version = record.get("format") if isinstance(record, dict) else None
+        )
+    stored = read_json(path, plain, hint=RETRAIN)
+    version = stored.get("format") if isinstance(stored, dict) else None
     if version != FORMAT:
         raise FileError(
-            f"{path} is of another version: {version!r}, this rasplab reads {FORMAT!r}",
+            f"{path} is of another version: {clipped(version)!r}, this rasplab reads {FORMAT!r}",
             hint=RETRAIN,
         )
-    return record
+    try:
+        return _MODEL(stored, "")
+    except SchemaError as error:
+        raise _damaged(path, str(error)) from None
 
 
 def _read_weights(path: Path) -> tuple[dict, dict]:
@@ -167,35 +282,42 @@ def _read_weights(path: Path) -> tuple[dict, dict]:
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            header = _HEADER(loads((file.metadata() or {}).get(HEADER, "{}")), "its header")
     except FileNotFoundError:
         raise FileError(
             f"there is no trained model at {path.parent}: {path.name} is missing", hint=RETRAIN
         ) from None
     except (OSError, ValueError, SafetensorError) as error:
-        raise _damaged(path, str(error)) from None
+        raise _damaged(path, " ".join(str(error).split())) from None
     if header.get("digest") != _digest(tensors):
         raise _damaged(path, "the weights are not those that were saved")
     return tensors, header
 
 
-def _rebuilt(record: dict, header: dict, device: str) -> LensModel:
-    domain = record["domain"]
+def _rebuilt(stored: dict, header: dict, device: str) -> LensModel:
+    domain = stored["domain"]
     model = fresh_model(
-        Domain(tuple(domain["vocab"]), domain["max_len"], domain["causal"]),
-        Readout(tuple(tuple(v) if isinstance(v, list) else v for v in record["readout"])),
-        **record["config"],
+        make_domain(domain["vocab"], domain["max_len"], domain["causal"]),
+        Readout(tuple(map(_tuples, stored["readout"]))),
+        **stored["config"],
         device=device,
     )
+    if (header["trained"] is None) != (stored["trained"] is None):
+        raise ValueError(f"only one of {WEIGHTS} and {RECORD} says how far training went")
     trained = header["trained"] and header["trained"] | {
-        "seconds": record["trained"]["seconds"],
-        "curve": tuple(map(tuple, record["trained"]["curve"])),
+        "seconds": stored["trained"]["seconds"],
+        "curve": tuple(map(tuple, stored["trained"]["curve"])),
     }
     return replace(
         model,
-        recipe=Recipe.from_json(record["recipe"]) if record["recipe"] else None,
+        recipe=Recipe.from_json(stored["recipe"]) if stored["recipe"] else None,
         trained=Trained(**trained) if trained else None,
     )
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, inside too: JSON has no tuples, and values are no lists."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _damaged(path: Path, why: str) -> FileError:
@@ -234,7 +356,10 @@ def save_state(
         "recipe": _text(recipe),
         "trained": json.dumps([done.step, done.held_out, done.seconds, done.curve]),
     }
-    _write(folder, STATE, save(tensors, header))
+    try:
+        write_atomic(folder / STATE, save(tensors, header))
+    except OSError as error:
+        raise _unwritable(folder, error) from None
 
 
 def load_state(
@@ -254,13 +379,19 @@ def load_state(
         with safe_open(folder / STATE, "pt") as file:
             header = file.metadata() or {}
             _require_same(folder, header, recipe)
-            progress = json.loads(header["trained"])
+            progress = _STATE_PROGRESS(loads(header.get("trained", "")), "its progress")
             _put(file, model, optimizer, progress[0])
-    except (OSError, ValueError, KeyError, IndexError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise FileError(
-            f"{folder / STATE} is damaged: {error}", hint="delete it to train from the start"
+            f"{folder / STATE} is damaged: {reason}", hint="delete it to train from the start"
         ) from None
     return Trained(*progress[:3], curve=tuple(map(tuple, progress[3])))
+
+
+_POINT = row(integer(0), number(), number(0, 1))
+_STATE_PROGRESS = row(integer(1), number(0, 1), number(0), array(_POINT))
+"""Step, held-out accuracy, seconds and curve."""
 
 
 def _require_same(folder: Path, header: dict, recipe: Recipe) -> None:
@@ -272,7 +403,8 @@ def _require_same(folder: Path, header: dict, recipe: Recipe) -> None:
             f"this rasplab reads {STATE_FORMAT!r}",
             hint=way_out,
         )
-    stored, given = json.loads(header["recipe"]), json.loads(_text(recipe))
+    stored = recipe_schema(loads(header.get("recipe", "")), "its recipe")
+    given = json.loads(_text(recipe))
     if stored != given:
         names = [n for n in sorted(stored | given) if stored.get(n) != given.get(n)]
         other = ", ".join(f"{n} {stored.get(n)!r}, not {given.get(n)!r}" for n in names)

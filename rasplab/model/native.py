@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
+from rasplab.base.limits import current, way_out
 from rasplab.compiler.compiled import Compiled
 from rasplab.model.bridge import LensModel, resolve_device
 from rasplab.model.verify import verify
@@ -202,10 +203,12 @@ def fresh_model(
     norm   a normalization_type of TransformerLens: None, "LN", "LNPre", "RMS", ...
     act    an act_fn of TransformerLens: "relu", "gelu", ...
 
-    Raises ValueError where `heads` does not divide d_model.
+    Raises ValueError where `heads` does not divide d_model, RaspValueError for a model of more
+    than MAX_LAYERS layers or larger than the limit on memory.
     """
     if d_model % heads:
         raise ValueError(f"heads must divide d_model, got heads={heads}, d_model={d_model}")
+    _require_size(domain, readout, layers, heads, d_model, d_mlp)
     lens = boot(
         device,
         torch.float32,
@@ -224,6 +227,27 @@ def fresh_model(
         seed=seed,
     )
     return LensModel(lens, domain, readout)
+
+
+MAX_LAYERS = 1000
+"""Layers of a trained model; TransformerLens takes some milliseconds to build each."""
+
+
+def _require_size(
+    domain: Domain, readout: Readout, layers: int, heads: int, d_model: int, d_mlp: int
+) -> None:
+    """Raise RaspValueError for a model that is too large, before anything of it is allocated."""
+    if layers > MAX_LAYERS:
+        raise RaspValueError(f"a model of {layers:,} layers; it can have {MAX_LAYERS:,}")
+    rows = len(domain.vocab) + 1 + domain.max_len + 1 + readout.width
+    per_layer = d_model * (4 * d_model + 2 * d_mlp) + heads * (domain.max_len + 1) ** 2
+    size = 4 * (rows * d_model + layers * per_layer)
+    if size > current().memory:
+        raise RaspValueError(
+            f"layers {layers}, heads {heads}, d_model {d_model} and d_mlp {d_mlp} make a model of "
+            f"{size / 2**30:,.1f} GiB; the limit on memory is {current().memory / 2**30:,.1f} GiB",
+            hint=way_out("memory"),
+        )
 
 
 def reinitialised(model: LensModel, seed: int = 0) -> LensModel:

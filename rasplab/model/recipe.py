@@ -5,6 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from rasplab.base.schema import (
+    array,
+    atom,
+    boolean,
+    integer,
+    nullable,
+    number,
+    record,
+    row,
+    string,
+)
 from rasplab.program import zoo
 from rasplab.program.domain import Domain, make_domain
 from rasplab.program.graph import Program
@@ -135,16 +146,38 @@ class Recipe:
         return asdict(self) | listed
 
     @staticmethod
-    def from_json(row: dict[str, Any]) -> Recipe:
+    def from_json(rows: dict[str, Any]) -> Recipe:
         """The recipe of `to_json`.
 
-        Raises KeyError or TypeError for anything else.
+        Raises ValueError for anything else.
         """
-        names = {f.name for f in fields(Recipe)}
-        if set(row) != names:
-            raise KeyError(f"fields {sorted(set(row) ^ names)}")
-        pairs = tuple((head, selector) for head, selector in row["supervise"])
-        return Recipe(**(row | {"vocab": tuple(row["vocab"]), "supervise": pairs}))
+        recipe_schema(rows, "recipe")
+        pairs = tuple((head, selector) for head, selector in rows["supervise"])
+        return Recipe(**(rows | {"vocab": tuple(rows["vocab"]), "supervise": pairs}))
+
+
+def recipe_schema(value: Any, where: str) -> dict[str, Any]:
+    """What `Recipe.to_json` writes: every field, of its type; `Recipe` itself checks the ranges."""
+    numbers = {
+        name: integer(least) if isinstance(least, int) else number(least)
+        for name, least in MINIMA.items()
+    }
+    schema = record(
+        {
+            **numbers,
+            "task": string,
+            "vocab": array(atom, 1),
+            "max_len": integer(1),
+            "causal": boolean,
+            "inputs": string,
+            "train_len": nullable(integer(1)),
+            "supervise": array(row(string, string)),
+            "norm": nullable(string),
+            "act": string,
+        },
+        further=False,
+    )
+    return schema(value, where)
 
 
 def _at_least(value: Any, least: int | float) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from support.damage import TEXTS, damaged, dumps
 
 import rasplab
+from rasplab.base import atomic
 from rasplab.base.errors import FileError
 
 TEXT = """flip = select(indices, length - 1 - indices, ==);
@@ -94,4 +97,59 @@ def test_transformed_models_are_saved_and_loaded(compiled, tmp_path, transform):
     edited["transforms"] = edited["transforms"][1:]
     record.write_text(json.dumps(edited))
     with pytest.raises(FileError, match="differs"):
+        rasplab.load_compiled(tmp_path)
+
+
+def test_a_kill_between_the_files_of_a_save_leaves_a_model(compiled, tmp_path, monkeypatch):
+    """Stopped before the new files are in their places: the folder loads as the new model."""
+    compiled.save(tmp_path)
+    longer = rasplab.compile(rasplab.parse(TEXT), "abcd", 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "_finish", lambda folder: None)
+        longer.save(tmp_path)
+    assert rasplab.load_compiled(tmp_path).domain.max_len == 7
+    longer.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_of_another_kind_or_program_is_not_overwritten(compiled, tmp_path):
+    """A trained model, or a compiled model of another file: refused, unless it is forced."""
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(FileError, match="holds a trained model"):
+        compiled.save(tmp_path)
+    compiled.save(tmp_path, force=True)
+    assert not (tmp_path / "model.json").exists()
+    other = rasplab.compile(rasplab.parse("x = indices;", name="other.rasp"), "ab", 2)
+    with pytest.raises(FileError, match=r"of <text>, which one of other\.rasp"):
+        other.save(tmp_path)
+    other.save(tmp_path, force=True)
+    assert rasplab.load_compiled(tmp_path).program.digest == other.program.digest
+
+
+def test_a_damaged_record_is_one_file_error(tmp_path):
+    """Every entry of compiled.json replaced by values of other types and sizes, and nonsense texts.
+
+    It loads as the model that the weights are of, or is a FileError of one sentence.
+    """
+    model = rasplab.compile(rasplab.parse('x = 1 if tokens == "a" else 0.5;'), "ab", 2)
+    model.save(tmp_path)
+    path = tmp_path / "compiled.json"
+    texts = [dumps(d) for _, d in damaged(json.loads(path.read_text()))] + list(TEXTS.values())
+    for text in texts:
+        path.write_text(text)
+        try:
+            loaded = rasplab.load_compiled(tmp_path)
+        except FileError as error:
+            assert str(path.parent) in error.message and "\n" not in error.message, text
+            assert error.hint
+        else:
+            assert np.array_equal(loaded.weights.W_E, model.weights.W_E), text
+
+
+def test_claims_of_sizes_are_refused_before_they_are_compiled(compiled, tmp_path):
+    """max_len of a billion: refused at once, since the weights have other sizes."""
+    compiled.save(tmp_path)
+    path = tmp_path / "compiled.json"
+    path.write_text(path.read_text().replace('"max_len": 6', '"max_len": 1000000000'))
+    with pytest.raises(FileError, match="rows"):
         rasplab.load_compiled(tmp_path)

@@ -3,16 +3,21 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
+from support.damage import TEXTS, damaged, dumps
 from support.training import ABC, hist, tiny
 
-from rasplab.base.errors import FileError
+from rasplab.base.errors import FileError, RaspValueError
+from rasplab.model import checkpoint
 from rasplab.model.checkpoint import RECORD, WEIGHTS, load_model, save_model
+from rasplab.model.native import fresh_model
 from rasplab.study.tasks.tasks import task
 from rasplab.study.training import trainer as training
 from rasplab.study.training.trainer import fit
+from rasplab.transformer.readout import Readout
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,11 @@ BREAKS = {
         lambda p: p.write_text(p.read_text().replace('"layers": 1', '"layers": 2')),
         "run",
     ),
-    "no fields": (RECORD, lambda p: p.write_text('{"format": "rasplab trained model 2"}'), "run"),
+    "no fields": (
+        RECORD,
+        lambda p: p.write_text('{"format": "rasplab trained model 2"}'),
+        "lacks config",
+    ),
 }
 
 
@@ -96,3 +105,66 @@ def test_broken_checkpoints_are_told(saved, tmp_path, name):
     with pytest.raises(FileError, match=reason) as told:
         load_model(tmp_path / "m", "cpu")
     assert told.value.hint
+
+
+def test_a_damaged_record_of_a_trained_model_is_one_file_error(saved, tmp_path):
+    """Every entry of model.json replaced by values of other types and sizes, and nonsense texts."""
+    shutil.copytree(saved, tmp_path / "m")
+    path = tmp_path / "m" / RECORD
+    texts = [dumps(d) for _, d in damaged(json.loads(path.read_text()))] + list(TEXTS.values())
+    for text in texts:
+        path.write_text(text)
+        try:
+            load_model(tmp_path / "m", "cpu")
+        except FileError as error:
+            assert str(path.parent) in error.message and "\n" not in error.message, text
+            assert error.hint
+
+
+@pytest.mark.parametrize("claim", [("layers", 10**6), ("d_model", 10**9), ("d_mlp", 10**12)])
+def test_claims_of_sizes_are_refused_before_they_are_allocated(saved, tmp_path, claim):
+    """A record and a header that agree on a huge model: refused by what the weights have."""
+    shutil.copytree(saved, tmp_path / "m")
+    path = tmp_path / "m" / RECORD
+    record = json.loads(path.read_text())
+    record["config"][claim[0]] = claim[1]
+    path.write_text(json.dumps(record))
+    _with_run_of(record, tmp_path / "m" / WEIGHTS)
+    with pytest.raises(FileError, match=f"its {claim[0]} needs"):
+        load_model(tmp_path / "m", "cpu")
+
+
+def _with_run_of(record, path):
+    """Rewrite the header of the weights so that it fits an edited record."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header = json.loads(file.metadata()["rasplab"])
+    header["run"] = checkpoint._run(record)
+    save_file(tensors, path, {"rasplab": json.dumps(header)})
+
+
+@pytest.mark.parametrize("sizes", [(10**6, 1, 8), (1, 1, 10**7)])
+def test_models_beyond_the_limits_are_refused_before_they_are_built(sizes):
+    """A million layers, or a d_model of ten million."""
+    with pytest.raises(RaspValueError):
+        fresh_model(ABC, Readout((0, 1)), *sizes, 0)
+
+
+def test_a_folder_of_another_task_or_kind_is_not_overwritten(hist_task, tmp_path):
+    """Another task's model, or a compiled one: refused before training, unless it is forced."""
+    fit(tiny(), hist_task, tmp_path / "m", "cpu")
+    before = (tmp_path / "m" / WEIGHTS).read_bytes()
+    other = replace(tiny(), task="reverse")
+    with pytest.raises(FileError, match="trained model of hist"):
+        fit(other, hist_task, tmp_path / "m", "cpu")
+    assert (tmp_path / "m" / WEIGHTS).read_bytes() == before
+    fit(other, hist_task, tmp_path / "m", "cpu", force=True)
+    recipe = load_model(tmp_path / "m", "cpu").recipe
+    assert recipe is not None and recipe.task == "reverse"
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "compiled.json").write_text("{}")
+    with pytest.raises(FileError, match="holds a compiled model"):
+        fit(tiny(), hist_task, tmp_path / "c", "cpu")

@@ -85,9 +85,16 @@ def add_compilation(parser: ArgumentParser) -> None:
     )
 
 
+def add_force(parser: ArgumentParser) -> None:
+    """--force."""
+    parser.add_argument(
+        "--force", action="store_true", help="replace a model of another task or kind in DIR"
+    )
+
+
 def add_seed(parser: ArgumentParser, help: str = "default: 0") -> None:
     """--seed."""
-    parser.add_argument("--seed", type=int, default=0, help=help)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help=help)
 
 
 def add_count(
@@ -97,14 +104,28 @@ def add_count(
     parser.add_argument(name, type=count, default=default, metavar="N", help=help)
 
 
+MAX_COUNT = 2**63 - 1
+"""The largest number that an option takes: what arrays and random generators hold."""
+
+
 def count(text: str) -> int:
     """A whole number from 1 on. Raises ArgumentTypeError, which argparse reports."""
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 on. Raises ArgumentTypeError, which argparse reports."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+        number = -1
+    if not least <= number <= MAX_COUNT:
+        shown = text if len(text) <= 40 else f"{text[:37]}..."
+        raise argparse.ArgumentTypeError(f"{shown} is not a whole number from {least} on")
     return number
 
 

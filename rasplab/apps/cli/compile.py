@@ -14,6 +14,7 @@ from rasplab.apps.cli.arguments import (
     add_count,
     add_device,
     add_file,
+    add_force,
     add_json,
     add_seed,
     compiled_of,
@@ -43,6 +44,7 @@ def _add_compile(commands: Commands) -> None:
     add_file(parser)
     add_compilation(parser)
     parser.add_argument("-o", "--out", metavar="DIR", help="write the compiled model here")
+    add_force(parser)
     parser.add_argument(
         "--stage",
         choices=STAGE_VIEWS,
@@ -62,7 +64,7 @@ def compile_model(args: Namespace) -> int:
     with only_json(args.json):
         compiled = compiled_of(args)
         if args.out:
-            compiled.save(args.out)
+            compiled.save(args.out, args.force)
     sizes = {
         **compiled.weights.shape(),
         "n_params": compiled.n_params,

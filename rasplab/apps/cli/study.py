@@ -14,6 +14,7 @@ from rasplab.apps.cli.arguments import (
     add_count,
     add_device,
     add_file,
+    add_force,
     add_json,
     add_seed,
     model_in,
@@ -54,6 +55,7 @@ def _add_train(commands: Commands) -> None:
         metavar="DIR",
         help="write the model here (default: out/TASK); a run that was stopped there goes on",
     )
+    add_force(parser)
     add_seed(parser)
     for name in SIZES:
         add_count(parser, f"--{name.replace('_', '-')}")
@@ -91,7 +93,14 @@ def train_model(args: Namespace) -> int:
         return _print_coverage(args, changes)
     out = args.out or f"out/{args.task}"
     with only_json(args.json):
-        model = train(args.task, seed=args.seed, out=out, device=args.device, **changes)
+        model = train(
+            args.task,
+            seed=args.seed,
+            out=out,
+            device=args.device,
+            force=args.force,
+            **changes,
+        )
         lengths = _accuracies(model)
     trained = model.trained
     assert trained and model.recipe

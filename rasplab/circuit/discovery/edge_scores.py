@@ -4,14 +4,48 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from rasplab.base.errors import FileError
+from rasplab.base.schema import (
+    SchemaError,
+    array,
+    integer,
+    number,
+    parse_json,
+    record,
+    string,
+)
 
 SHOWN = 30
 """How many units are printed, strongest first."""
+
+AGAIN = "make them: rasplab discover FILE -o F"
+
+_FIELDS = record(
+    {
+        **dict.fromkeys(("method", "metric", "ablation", "granularity", "model"), string),
+        "seed": integer(0),
+        "names": array(string),
+        "scores": array(number()),
+        **dict.fromkeys(("pairs", "forwards", "backwards"), integer(0)),
+        "seconds": number(0),
+        "health": string,
+        "notes": array(string),
+    },
+    further=False,
+)
+
+
+def scores_schema(value: Any, where: str) -> dict[str, Any]:
+    """What `to_json` writes: every field, and as many scores as names, each name once."""
+    rows = _FIELDS(value, where)
+    names, scores = rows["names"], rows["scores"]
+    if len(names) != len(scores) or len(set(names)) != len(names):
+        raise SchemaError(f"it has {len(scores)} scores for {len(set(names))} names")
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +105,9 @@ class EdgeScores:
 
         Raises FileError for any other text.
         """
-        try:
-            rows = json.loads(text)
-            lists = {name: tuple(rows[name]) for name in ("names", "scores", "notes")}
-            loaded = EdgeScores(**(rows | lists))
-            assert len(loaded.names) == len(loaded.scores)
-            loaded.strength.sum()  # raises TypeError or ValueError where a score is no number
-        except (ValueError, TypeError, KeyError, AssertionError):
-            raise FileError(
-                f"{where} holds no scores", hint="make them: rasplab discover FILE -o F"
-            ) from None
-        return loaded
+        rows = parse_json(text, scores_schema, where=where, hint=AGAIN, fault="holds no scores")
+        lists = {name: tuple(rows[name]) for name in ("names", "scores", "notes")}
+        return EdgeScores(**(rows | lists))
 
     def __str__(self) -> str:
         head = (

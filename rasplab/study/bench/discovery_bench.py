@@ -9,18 +9,31 @@ share work or stand in for each other, and parts that only positions reach.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rasplab.base.errors import FileError, RaspError, RaspValueError
+from rasplab.base.schema import (
+    NotJsonError,
+    SchemaError,
+    clipped,
+    integer,
+    loads,
+    nullable,
+    one_of,
+    read_text,
+    record,
+    string,
+)
+from rasplab.base.schema import number as finite_number
+from rasplab.circuit.discovery.discover import METHODS as DISCOVERY_METHODS
 from rasplab.circuit.discovery.discover import discover
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.effective import effective_units
 from rasplab.circuit.evaluation.score import STRUCTURAL, Truth, score, truth_of
+from rasplab.circuit.graph import GRANULARITIES
 from rasplab.circuit.patching.from_bridge import edge_model_of
 from rasplab.circuit.patching.pairs import draw_longer, draw_pairs
 from rasplab.compiler.pipeline import compile_program
@@ -181,41 +194,46 @@ def _end_cut_line(path: Path, file: TextIO) -> None:
 def read_rows(path: Path) -> Iterator[dict]:
     """The rows of a file, none where it is missing; lines cut short by a stop are left out.
 
-    Raises FileError for a row that `run_bench` does not write.
+    Raises FileError for a line that is JSON, and not a row of this benchmark.
     """
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    hint = "delete the line to measure it again"
+    lines = read_text(path, hint=hint).splitlines() if path.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
-        except ValueError:
+            row = row_schema(loads(line), "")
+        except NotJsonError:
             continue
-        try:
-            _require_row(row)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileError(
-                f"{path}, line {number} is not a row of the benchmark: {error}",
-                hint="delete the line to measure it again",
-            ) from None
+        except SchemaError as error:
+            reason = f"{path}, line {number} is not a row of the benchmark: {error}"
+            raise FileError(reason, hint=hint) from None
         yield row
 
 
-def _require_row(row: dict) -> None:
-    """Raise ValueError, KeyError or TypeError for names, costs or areas that no row has."""
-    names = [row[name] for name in ("program", "variant", "ablation", "method")]
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-            raise ValueError(f"{name!r} is not a name")
-    if row["key"] != "/".join(names):
-        raise ValueError(f"its key {row['key']!r} is not of its names")
-    numbers = {name: (row[name], inf) for name in ("forwards", "backwards", "seconds", "units")}
-    for truth in ("structural", "effective"):
-        areas = row[truth] or {}
-        highest = {"n_true": inf}
-        numbers |= {f"{truth} {name}": (v, highest.get(name, 1)) for name, v in areas.items()}
-    for name, (value, highest) in numbers.items():
-        # nan fails the comparison
-        if type(value) not in (int, float) or not 0 <= value <= highest or value == inf:
-            raise ValueError(f"{name} is {value!r}, which is not a number from 0 to {highest}")
+def row_schema(value: Any, where: str) -> dict:
+    """What `Subject.row` makes: a case with its areas and costs."""
+    share = finite_number(0, 1)
+    areas = nullable(record(dict.fromkeys(KEPT, share) | {"n_true": integer(0)}, further=False))
+    row = record(
+        {
+            "key": string,
+            "seed": integer(0),
+            **dict.fromkeys(("forwards", "backwards", "units"), integer(0)),
+            "seconds": finite_number(0),
+            "health": string,
+            "structural": areas,
+            "effective": areas,
+            "program": string,
+            "variant": one_of(*VARIANTS),
+            "ablation": one_of(*ABLATIONS),
+            "method": one_of(*DISCOVERY_METHODS),
+            "granularity": one_of(*GRANULARITIES),
+        },
+        {"model": string},
+        further=False,
+    )(value, where)
+    if row["key"] != "/".join(row[name] for name in ("program", "variant", "ablation", "method")):
+        raise SchemaError(f"its key {clipped(row['key'])} is not of its names")
+    return row
 
 
 class Subject:

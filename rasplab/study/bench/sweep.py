@@ -16,19 +16,28 @@ import hashlib
 import json
 import os
 import sqlite3
-import tomllib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import product
 from pathlib import Path
-from shutil import rmtree
 
-from rasplab.base.atomic import writable, write_atomic
+from rasplab.base.atomic import clear_leftovers, own_folder, remove_tree, writable, write_atomic
 from rasplab.base.errors import FileError, RaspError, RaspNameError, RaspValueError
+from rasplab.base.folders import require_kind
+from rasplab.base.schema import (
+    integer,
+    mapping,
+    nullable,
+    number,
+    read_json,
+    read_toml,
+    record,
+    string,
+)
 from rasplab.model.checkpoint import versions
-from rasplab.model.recipe import Recipe
+from rasplab.model.recipe import Recipe, recipe_schema
 from rasplab.model.recipe import recipe as recipe_of
 from rasplab.study.bench.executors import EXECUTORS
 
@@ -55,16 +64,7 @@ def read_spec(path: str | Path) -> Sweep:
     Raises FileError for a file that is missing or not TOML, RaspValueError or RaspNameError for a
     specification with wrong parts, unknown tasks or impossible recipes.
     """
-    try:
-        spec = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(
-            f"cannot read {path}: {error.strerror or error}",
-            hint="name a TOML file with " + PARTS,
-        ) from None
-    except ValueError as error:
-        raise FileError(f"{path} is not valid TOML: {error}", hint="it holds " + PARTS) from None
-    return sweep_of(spec, str(path))
+    return sweep_of(read_toml(Path(path), hint="name a TOML file with " + PARTS), str(path))
 
 
 def sweep_of(spec: dict, name: str = "the specification") -> Sweep:
@@ -138,20 +138,20 @@ def run_one(recipe: Recipe, folder: str) -> dict:
     Raises FileError where files cannot be written or read: that is not a property of the run.
     """
     name = run_id(recipe)
-    work = Path(folder) / WORK / name
-    record = {"id": name, "recipe": recipe.to_json(), "versions": versions()}
+    work = own_folder(Path(folder) / WORK / name, Path(folder))
+    result = {"id": name, "recipe": recipe.to_json(), "versions": versions()}
     try:
-        record |= _trained_in(work, recipe)
+        result |= _trained_in(work, recipe)
     except FileError:
         raise
     except RaspError as error:
-        record |= {"held_out": None, "fault": error.message}
+        result |= {"held_out": None, "fault": error.message}
     # Written beside the checkpoints and then moved: a killed run leaves nothing partial in runs/.
-    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    part = write_atomic(writable(work) / "record.json", text)
+    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
+    part = write_atomic(work / "record.json", text)
     os.replace(part, writable(Path(folder) / RUNS) / f"{name}.json")
-    rmtree(work, ignore_errors=True)
-    return record
+    remove_tree(work, Path(folder))
+    return result
 
 
 def _trained_in(folder: Path, recipe: Recipe) -> dict:
@@ -191,10 +191,12 @@ def run_sweep(
     Raises FileError for a folder that cannot be written or holds a damaged record.
     """
     folder = Path(folder).resolve()
-    writable(folder / RUNS)
-    finished = {record["id"] for record in records(folder)}
+    require_kind(folder, "index.sqlite", "runs")
+    clear_leftovers(writable(folder / RUNS))
+    clear_leftovers(folder)
+    finished = {row["id"] for row in records(folder)}
     for name in finished:  # work that a kill right after the record has left
-        rmtree(folder / WORK / name, ignore_errors=True)
+        remove_tree(folder / WORK / name, folder)
     remaining = [recipe for recipe in sweep.recipes if run_id(recipe) not in finished]
     done = len(sweep.recipes) - len(remaining)
     progress(done, len(sweep.recipes))
@@ -204,7 +206,7 @@ def run_sweep(
     with suppress(OSError):  # not empty where a run of another specification is unfinished
         (folder / WORK).rmdir()
     rebuild_index(folder)
-    by_id = {record["id"]: record for record in records(folder)}
+    by_id = {row["id"]: row for row in records(folder)}
     return [by_id[run_id(recipe)] for recipe in sweep.recipes]
 
 
@@ -215,30 +217,47 @@ def records(folder: str | Path) -> list[dict]:
     """
     intact = []
     for path in sorted((Path(folder) / RUNS).glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            assert run_id(Recipe.from_json(record["recipe"])) == record["id"] == path.stem
-            _require_shares(record)
-        except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-            raise FileError(
-                f"{path} is not the record of a run: {error}", hint="delete it to run it again"
-            ) from None
-        intact.append(record)
+        intact.append(_record_in(path))
     return intact
 
 
-def _require_shares(record: dict) -> None:
-    """Raise ValueError where an accuracy of a record is not a share in [0, 1]."""
-    by_length = record.get("by_length", {})
-    if not isinstance(by_length, dict):
-        raise ValueError("by_length is not a table of accuracies")
-    shares = {f"by_length {n}": share for n, share in by_length.items()}
-    if record["held_out"] is not None:
-        shares["held_out"] = record["held_out"]
-    for name, share in shares.items():
-        # nan fails the comparison
-        if type(share) not in (int, float) or not 0 <= share <= 1:
-            raise ValueError(f"{name} is {share!r}, which is not a share from 0 to 1")
+SHARE = number(0, 1)
+RECORD = record(
+    {
+        "id": string,
+        "recipe": recipe_schema,
+        "held_out": nullable(SHARE),
+    },
+    {
+        "versions": mapping(string),
+        "fault": string,
+        "step": integer(0),
+        "n_params": integer(0),
+        "by_length": mapping(SHARE),
+        "seconds": number(0),
+    },
+    further=False,
+)
+"""What `run_one` writes: an accuracy with what belongs to it, or null with the fault."""
+
+
+def _record_in(path: Path) -> dict:
+    """The record in a file. Raises FileError where it is damaged, or of another run."""
+    fault, hint = "is not the record of a run", "delete it to run it again"
+    row = read_json(path, RECORD, hint=hint, fault=fault)
+    measured = row["held_out"] is not None
+    missing = {"step", "n_params", "by_length", "seconds"} - set(row) if measured else set()
+    if missing:
+        raise FileError(f"{path} {fault}: it lacks {', '.join(sorted(missing))}", hint=hint)
+    if not all(length.isdecimal() for length in row.get("by_length", {})):
+        raise FileError(f"{path} {fault}: by_length is not by length", hint=hint)
+    try:
+        own = run_id(Recipe.from_json(row["recipe"]))
+    except ValueError as error:
+        raise FileError(f"{path} {fault}: {error}", hint=hint) from None
+    if not own == row["id"] == path.stem:
+        raise FileError(f"{path} {fault}: its recipe is that of {own}", hint=hint)
+    return row
 
 
 def rebuild_index(folder: str | Path) -> Path:
@@ -247,11 +266,11 @@ def rebuild_index(folder: str | Path) -> Path:
     columns = ", ".join(COLUMNS)
     with closing(sqlite3.connect(":memory:")) as base, base:
         base.execute(f"create table runs (id primary key, {columns}, held_out, step, record)")
-        for record in records(folder):
-            fields_shown = [record["recipe"][column] for column in COLUMNS]
-            row = [record["id"], *fields_shown, record["held_out"], record.get("step")]
-            marks = ", ".join("?" * (len(row) + 1))
-            base.execute(f"insert into runs values ({marks})", [*row, json.dumps(record)])
+        for row in records(folder):
+            fields_shown = [row["recipe"][column] for column in COLUMNS]
+            cells = [row["id"], *fields_shown, row["held_out"], row.get("step"), json.dumps(row)]
+            marks = ", ".join("?" * len(cells))
+            base.execute(f"insert into runs values ({marks})", cells)
         base.commit()
         write_atomic(path, base.serialize())
     return path

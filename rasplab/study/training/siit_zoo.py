@@ -6,12 +6,12 @@ experiments/siit_zoo.py trains them.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from functools import cache
 from pathlib import Path
 
 from rasplab.base.errors import RaspNameError
+from rasplab.base.schema import mapping, number, read_json, record
 from rasplab.model.bridge import LensModel
 from rasplab.model.checkpoint import load_model
 from rasplab.program.zoo import shipped
@@ -53,5 +53,9 @@ def load_realistic(name: str) -> LensModel:
 
 def stored(name: str) -> Measured:
     """What the shipped model of a program reached when it was trained."""
-    row = json.loads((folder(name) / MEASURED).read_text(encoding="utf-8"))
+    share = number(0, 1)
+    schema = record(
+        {"behaviour": share, **dict.fromkeys(("interchange", "effect", "moved"), mapping(share))}
+    )
+    row = read_json(folder(name) / MEASURED, schema, hint="write it again: make realistic")
     return Measured(row["behaviour"], row["interchange"], row["effect"], row["moved"])

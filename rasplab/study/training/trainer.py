@@ -24,7 +24,13 @@ from rasplab.base.atomic import writable
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.base.rng import stream
 from rasplab.model.bridge import LensModel
-from rasplab.model.checkpoint import drop_state, load_state, save_model, save_state
+from rasplab.model.checkpoint import (
+    drop_state,
+    load_state,
+    require_place,
+    save_model,
+    save_state,
+)
 from rasplab.model.native import fresh_model, plain_parameters, require_numbers
 from rasplab.model.recipe import Recipe, Trained
 from rasplab.model.recipe import recipe as recipe_of
@@ -58,6 +64,7 @@ def train(
     out: str | Path | None = None,
     device: str = "auto",
     progress: bool = True,
+    force: bool = False,
     **changes: object,
 ) -> LensModel:
     """Train a model on the zoo program `name` until it reaches the recipe's held-out accuracy.
@@ -65,28 +72,33 @@ def train(
     out       a folder for checkpoints: written at each measurement, whole or not at all; a stopped
               run of the same recipe goes on from there and ends as if it had not been stopped
     progress  a bar on stderr with loss and accuracy
+    force     begin anew, and replace a model of another task or kind that `out` holds
     changes   fields of Recipe: layers, heads, d_model, d_mlp, norm, act, steps, vocab, max_len,
               train_len, supervise, inputs, lr, ...
 
     Raises RaspNameError for an unknown task or selector, RaspValueError for sizes that do not
-    fit together, FileError for a folder that cannot be written or holds another stopped run,
+    fit together, FileError for a folder that cannot be written or holds another model or run,
     RaspError when training diverges.
     """
     try:
         recipe = recipe_of(name, seed=seed, **changes)
     except ValueError as error:
         raise RaspValueError(str(error)) from None
-    return trained(recipe, out, device, progress)
+    return trained(recipe, out, device, progress, force)
 
 
 def trained(
-    recipe: Recipe, out: str | Path | None = None, device: str = "auto", progress: bool = True
+    recipe: Recipe,
+    out: str | Path | None = None,
+    device: str = "auto",
+    progress: bool = True,
+    force: bool = False,
 ) -> LensModel:
     """`train` for a recipe at hand."""
     task = task_of(recipe.program(), recipe.domain, recipe.inputs)
     name = f"{recipe.task} seed {recipe.seed}" if recipe.seed else recipe.task
     with Bar(recipe.steps, name, progress) as bar, few_threads(recipe.d_model):
-        return fit(recipe, task, out, device, bar.update)
+        return fit(recipe, task, out, device, bar.update, force)
 
 
 def fit(
@@ -95,23 +107,28 @@ def fit(
     out: str | Path | None = None,
     device: str = "auto",
     report: Callable[[int, float, float], None] = lambda step, loss, accuracy: None,
+    force: bool = False,
 ) -> LensModel:
     """`train` for a task at hand.
 
     report  called after every step with step, loss and held-out accuracy, which is nan before the
             first measurement
     """
+    if out is not None:
+        require_place(Path(out), recipe, force)
     examples = task.sample(TRAINING_INPUTS, recipe.seed, lengths=recipe.trained_lengths)
     held_out = task.sample(HELD_OUT_INPUTS, recipe.seed, True, recipe.trained_lengths)
     run = TrainingRun(blank(recipe, task, device), recipe, task, examples, out)
     if out is not None:
         writable(Path(out))  # only now: a recipe that is refused leaves no folder
+        if force:
+            drop_state(Path(out))
     start = time.perf_counter() - run.resume()  # the seconds of earlier parts count
     while run.step < recipe.steps and not run.accuracy >= recipe.target:  # also true of nan
         loss = run.advance()
         if run.step % EVAL_INTERVAL == 0 or run.step == recipe.steps:
             run.measure(held_out, time.perf_counter() - start)
-            run.save()
+            run.save(force)
         report(run.step, loss, run.accuracy)
     if out is not None:
         drop_state(Path(out))
@@ -227,10 +244,13 @@ class TrainingRun:
         self.model = replace(self.model, trained=Trained(self.step, accuracy, seconds, curve))
         self._losses = []
 
-    def save(self) -> None:
-        """Write a checkpoint, and the state that it takes to go on from it."""
+    def save(self, force: bool = False) -> None:
+        """Write a checkpoint, and the state that it takes to go on from it.
+
+        force  as in `train`
+        """
         if self._out is not None:
-            save_model(self.model, self._out)
+            save_model(self.model, self._out, force)
             save_state(self._out, self.model, self._optimizer, self.recipe)
 
     def resume(self) -> float:
