@@ -57,3 +57,10 @@ def table_text(text: str) -> str:
     """A text for a cell of a Markdown table: no HTML, no end of the cell or the line in it."""
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
     return " ".join(text.translate(str.maketrans(entities)).split())
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the `known` names that are spelled like `name`, the nearest first."""
+    from difflib import get_close_matches  # costs more than the rest of a start
+
+    return get_close_matches(name, list(known), n=3)

@@ -7,7 +7,6 @@ the s-op or selector that is asked for, or the last one, becomes the output of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rasplab.base.errors import (
     Source,
     Span,
 )
+from rasplab.base.text import near_names
 from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
@@ -88,7 +88,7 @@ def read_source(path: Path) -> Source:
 def _near_files(path: Path) -> str | None:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
-    near = get_close_matches(path.name, [p.name for p in path.parent.glob(f"*{SUFFIX}")], n=3)
+    near = near_names(path.name, (p.name for p in path.parent.glob(f"*{SUFFIX}")))
     return f"did you mean {' or '.join(near)}?" if near else None
 
 
@@ -161,7 +161,7 @@ def _node(output: str, scope: Scope, elaborator: Elaborator) -> NamedNode:
         value = scope.get(output)
     except RaspNameError:
         nodes = [name for name, value in scope.variables.items() if isinstance(value, NamedNode)]
-        near = get_close_matches(output, nodes, n=3) or nodes
+        near = near_names(output, nodes) or nodes
         hint = f"it has: {', '.join(near)}" if near else None
         raise RaspNameError(f"the text makes no s-op called {output!r}", hint=hint) from None
     if isinstance(value, NamedNode):

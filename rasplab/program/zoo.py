@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rasplab.base.errors import RaspNameError
+from rasplab.base.text import near_names
 from rasplab.program.domain import Domain
 from rasplab.program.values import Atom
 
@@ -58,9 +59,7 @@ def entry(name: str) -> Entry:
 
     Raises RaspNameError for any other name; the hint lists the nearest ones.
     """
-    from difflib import get_close_matches
-
     if name not in entries():
-        near = get_close_matches(name, entries(), n=3) or list(entries("zoo"))
+        near = near_names(name, entries()) or list(entries("zoo"))
         raise RaspNameError(f"no program {name!r} in the zoo", hint=f"try: {', '.join(near)}")
     return entries()[name]

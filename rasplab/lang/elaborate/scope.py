@@ -5,10 +5,10 @@ A function keeps its scope by reference, so a name may be defined after the func
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from rasplab.base.errors import RaspError, RaspNameError, Span
+from rasplab.base.text import near_names
 from rasplab.lang.syntax.foreign_words import WORDS
 from rasplab.lang.syntax.vocabulary import RESERVED
 from rasplab.program.interpret.transcript_faults import with_transcript
@@ -82,7 +82,7 @@ class Scope:
         return names
 
     def _undefined(self, name: str, span: Span | None) -> RaspError:
-        near = get_close_matches(name, sorted(self.names()), n=3)
+        near = near_names(name, sorted(self.names()))
         hint = f"did you mean {' or '.join(near)}?" if near else f"define it first: {name} = ...;"
         hint = WORDS.get(name, hint)
         return with_transcript(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasplab.base.errors import RaspNameError, RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
+from rasplab.base.text import near_names
 from rasplab.program.functions import CASTS, FUNCTIONS, PREDICATES, TooLarge
 from rasplab.program.graph import (
     Aggregate,
@@ -80,9 +81,7 @@ class Trace:
         """
         ids = dict(self.program.names)
         if name not in ids:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, ids, n=3) or list(ids)
+            near = near_names(name, ids) or list(ids)
             raise RaspNameError(
                 f"no {name!r} in this program", hint=f"it has: {', '.join(near) or 'no names'}"
             )
