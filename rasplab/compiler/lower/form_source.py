@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rasplab.compiler.infer.value_sets import ValueSets
+from rasplab.compiler.lower.part_costs import PartCosts
 from rasplab.compiler.lower.residual import LinearForm, ResidualStream
 
 
@@ -37,6 +38,11 @@ class FormSource(ABC):
     stream: ResidualStream
     basis: str
     allow_shares: bool
+
+    @property
+    @abstractmethod
+    def part_costs(self) -> PartCosts:
+        """When s-ops are expected to be written, and what they take."""
 
     @abstractmethod
     def forms(

@@ -21,13 +21,14 @@ from rasplab.compiler.infer.columns import Column
 from rasplab.compiler.infer.values import Fault, as_number, code_of_key
 from rasplab.compiler.lower import piecewise_linear
 from rasplab.compiler.lower.form_source import FormSource
-from rasplab.compiler.lower.residual import LinearForm
-from rasplab.compiler.lower.value_tables import grouped
+from rasplab.compiler.lower.residual import LinearForm, after
+from rasplab.compiler.lower.value_classes import merged_classes
+from rasplab.compiler.lower.value_tables import additive, grouped, single_leaf
 from rasplab.program.graph import Aggregate, Map, SelectorWidth
 from rasplab.program.values import is_number, value_key
 
-MAX_NEURONS = 3000
-"""A function that needs more neurons than this is refused."""
+MIN_GAP = 1e-13
+"""Points closer than this, relative to the largest, are not told apart in any dtype."""
 
 MANY_NEURONS = 300
 """Above this many neurons, an argument that costs half a layer more is preferred."""
@@ -49,13 +50,18 @@ RISK = 1e-3
 class Scalar:
     """One number per value of a variable.
 
-    delay  half layers that its form comes later than the earliest possible
+    column  its values, and their codes by row
+    item   the s-op or leaf
+    table  the number of each value
+    time   the half layer in which its form is expected to be written
     form   makes the form
     error  bound on its numerical error
     """
 
+    item: int
+    column: Column
     table: Float[np.ndarray, " value"]
-    delay: int
+    time: int
     form: Callable[[], LinearForm]
     error: float = 0.0
 
@@ -79,13 +85,14 @@ class Cost:
 
     risky    its points are too close for the errors at run time
     many     it takes more than MANY_NEURONS neurons
-    delay    half layers later than the earliest possible
+    time     the half layer of its neurons
+    neurons  its own and those of its parts, where nothing else needs these
     minus_gap  the negative distance of its closest points: wide gaps are better
     """
 
     risky: bool
     many: bool
-    delay: int
+    time: int
     neurons: int
     minus_gap: float
 
@@ -94,12 +101,12 @@ class Cost:
 class Argument:
     """A linear form that determines the function.
 
-    parts   (maker of a form, its coefficient)
+    parts   (scalar, its coefficient)
     points  the value of the sum on every row
     others  what was not taken, in words
     """
 
-    parts: tuple[tuple[Callable[[], LinearForm], float], ...]
+    parts: tuple[tuple[Scalar, float], ...]
     points: Float[np.ndarray, " row"]
     cost: Cost
     others: tuple[str, ...] = ()
@@ -108,7 +115,7 @@ class Argument:
         """Coefficients and cost in words."""
         factors = " ".join(f"{c:+.6g}" for _, c in self.parts)
         cost = self.cost
-        text = f"coefficients {factors}: {cost.neurons} neurons, {cost.delay} half layers later"
+        text = f"coefficients {factors}: {cost.neurons} neurons in half layer {cost.time}"
         return text + (f", gap {-cost.minus_gap:.2g} too small for errors" if cost.risky else "")
 
 
@@ -117,23 +124,64 @@ def best_argument(
     leaves: tuple[int, ...],
     targets: Float[np.ndarray, "row target"],
     node: int | None,
-) -> Argument | None:
+) -> Argument:
     """The cheapest linear form that determines every target.
 
     targets  on the rows of joint(leaves); NaN where any value will do
     node     the s-op that they are functions of, if one
-    None if every candidate needs more than MAX_NEURONS neurons.
+    There always is one: mixed radix over the leaves, which takes a neuron per row at worst.
     """
     arguments: list[Argument] = []
     for frontier in _frontiers(source, leaves, node):
-        variables = [_variable(source, item, leaves, frontier, targets) for item in frontier]
-        arguments += _signed_sums(variables, targets, source.stream.ulp)
-        arguments += _mixed_radix(variables, targets, source.stream.ulp)
-    if not arguments:
-        return None
-    best, *others = sorted(arguments, key=lambda argument: argument.cost)
-    texts = list(dict.fromkeys(other.described() for other in others))
-    return replace(best, others=tuple(texts[:MAX_OTHERS]))
+        arguments += _arguments(source, leaves, frontier, targets)
+    # An argument costs at least its own neurons, so later ones need no look at their parts.
+    best: Argument | None = None
+    arguments.sort(key=lambda argument: argument.cost)
+    for argument in arguments:
+        if best is not None and argument.cost >= best.cost:
+            break
+        whole = _with_parts(source, argument)
+        best = min(best, whole, key=lambda a: a.cost) if best else whole
+    assert best is not None, f"no linear form determines a function of {leaves}"
+    texts = dict.fromkeys(a.described() for a in arguments)
+    texts.pop(best.described(), None)
+    return replace(best, others=tuple(texts)[:MAX_OTHERS])
+
+
+def _arguments(
+    source: FormSource, leaves: tuple[int, ...], frontier: tuple[int, ...], targets: np.ndarray
+) -> list[Argument]:
+    """Candidates over one frontier, with the cost of their own neurons."""
+    variables = _variables(source, frontier, leaves, targets)
+    ulp = source.stream.ulp
+    return [*_signed_sums(variables, targets, ulp), *_mixed_radix(variables, targets, ulp)]
+
+
+def _with_parts(source: FormSource, argument: Argument) -> Argument:
+    """The argument with the neurons of parts that nothing else needs in its cost."""
+    extra = sum(_part_neurons(source, scalar) for scalar, c in argument.parts if c)
+    cost = argument.cost
+    neurons = cost.neurons + extra
+    cost = replace(cost, neurons=neurons, many=neurons > MANY_NEURONS)
+    return replace(argument, cost=cost)
+
+
+def _part_neurons(source: FormSource, scalar: Scalar) -> int:
+    """Neurons for a part, computed on its leaves; 0 for a single leaf, or what is made anyway."""
+    value_sets, item = source.value_sets, scalar.item
+    leaves = value_sets.leaf_sets.get(item, (item,))
+    if len(leaves) == 1 or source.part_costs.is_made_anyway(item):
+        return 0
+    known, key = source.part_costs.plain_neurons, (item, scalar.table.tobytes())
+    if key not in known:
+        target = _over_leaves(source, item, scalar.column, scalar.table)
+        codes = value_sets.joint(leaves).codes
+        if single_leaf(codes, target) or additive(codes, target):
+            known[key] = 0
+        else:
+            plain = _arguments(source, leaves, leaves, target[:, None])
+            known[key] = min(argument.cost.neurons for argument in plain)
+    return known[key]
 
 
 # --- what is added up -----------------------------------------------------------------------------
@@ -166,46 +214,25 @@ def _varying(source: FormSource, items: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({i for i in items if i < 0 or source.value_sets.leaf_sets.get(i)}))
 
 
-def _variable(
-    source: FormSource,
-    item: int,
-    leaves: tuple[int, ...],
-    frontier: tuple[int, ...],
-    targets: np.ndarray,
-) -> Variable:
-    column = source.value_sets.column(item, leaves)
-    others = [source.value_sets.column(i, leaves).codes for i in frontier if i != item]
-    table = _classes(column, others, targets)
-    delay = 0 if item < 0 else _feature_delay(source, item)
-    classes = Scalar(table, delay, partial(_table_form, source, item, column, table))
-    number_delay = min(delay, _sum_delay(source, item))
-    return Variable(column.codes, tuple(_numeric(source, item, column, number_delay)), classes)
+def _variables(
+    source: FormSource, frontier: tuple[int, ...], leaves: tuple[int, ...], targets: np.ndarray
+) -> list[Variable]:
+    columns = [source.value_sets.column(item, leaves) for item in frontier]
+    orders = [_value_order(column) for column in columns]
+    tables = merged_classes([column.codes for column in columns], orders, targets)
+    return [
+        _variable(source, item, column, table)
+        for item, column, table in zip(frontier, columns, tables, strict=True)
+    ]
 
 
-def _sum_delay(source: FormSource, item: int) -> int:
-    """Half layers that the number itself waits: none for sums of what embeddings and heads give."""
-    if item < 0 or source.value_sets.leaf_sets[item] == (item,):
-        return 2
-    terms = source.value_sets.linear(item)
-    if terms is None:
-        return 2
-    return max((_feature_delay(source, i) if i >= 0 else 0 for i in terms[0]), default=0)
+def _variable(source: FormSource, item: int, column: Column, table: np.ndarray) -> Variable:
+    form = partial(_table_form, source, item, column, table)
+    classes = Scalar(item, column, table, source.part_costs.feature_time(item), form)
+    return Variable(column.codes, tuple(_numeric(source, item, column)), classes)
 
 
-def _feature_delay(source: FormSource, item: int) -> int:
-    """Half layers that a nonlinear feature of the item waits beyond the item's own attention."""
-    node = source.value_sets.program.nodes[item]
-    if isinstance(node, SelectorWidth):
-        return 2
-    if isinstance(node, Aggregate):
-        return 0 if source.takes_no_mean(item) else 2
-    leaves = source.value_sets.leaf_sets[item]
-    if len(leaves) == 1 and leaves[0] != item:
-        return 0 if leaves[0] < 0 else _feature_delay(source, leaves[0])
-    return 2
-
-
-def _numeric(source: FormSource, item: int, column: Column, delay: int) -> Iterator[Scalar]:
+def _numeric(source: FormSource, item: int, column: Column) -> Iterator[Scalar]:
     """The numbers themselves, and what attention gives before neurons: 1/(1+width), or a mean."""
     listed = [v for v in column.values if not isinstance(v, Fault)]
     if not all(is_number(v) or isinstance(v, bool) for v in listed):
@@ -215,14 +242,17 @@ def _numeric(source: FormSource, item: int, column: Column, delay: int) -> Itera
     if isinstance(node, SelectorWidth):
         counted = source.width(item)
         table = numbers if counted.linear else 1 / (1 + numbers)
-        yield Scalar(table, 0, lambda: counted.form, source.stream.error(counted.form))
+        time, error = source.part_costs.head_time(item), source.stream.error(counted.form)
+        yield Scalar(item, column, table, time, lambda: counted.form, error)
         if counted.linear:
             return
     if isinstance(node, Aggregate) and not source.takes_no_mean(item):
         mean = source.mean(item)
-        yield Scalar(numbers, 0, lambda: mean, source.stream.error(mean))
+        time, error = source.part_costs.head_time(item), source.stream.error(mean)
+        yield Scalar(item, column, numbers, time, lambda: mean, error)
         return
-    yield Scalar(numbers, delay, partial(_table_form, source, item, column, numbers))
+    time = source.part_costs.number_time(item)
+    yield Scalar(item, column, numbers, time, partial(_table_form, source, item, column, numbers))
 
 
 def _table_form(source: FormSource, item: int, column: Column, table: np.ndarray) -> LinearForm:
@@ -231,40 +261,20 @@ def _table_form(source: FormSource, item: int, column: Column, table: np.ndarray
     complete = item in value_sets.sets and len(column.values) == len(value_sets.sets[item].values)
     if complete and (item < 0 or value_sets.leaf_sets[item] == (item,)):
         return source.leaf_forms(item, table[:, None])[0]
-    leaves = value_sets.leaf_sets[item]
-    over_leaves = value_sets.column(item, leaves)
+    target = _over_leaves(source, item, column, table)
+    return source.forms(value_sets.leaf_sets[item], target[:, None], item)[0]
+
+
+def _over_leaves(
+    source: FormSource, item: int, column: Column, table: np.ndarray
+) -> Float[np.ndarray, " row"]:
+    """A table by code of the item's column, as targets on the rows of its own leaves."""
+    over_leaves = source.value_sets.column(item, source.value_sets.leaf_sets[item])
     # The column over the item's own leaves lists values in another order, and may list more.
     codes = code_of_key(column.values)
     rows = np.array([codes.get(value_key(v), -1) for v in over_leaves.values])
     reordered = np.where(rows >= 0, table[rows], np.nan)
-    return source.forms(leaves, reordered[over_leaves.codes][:, None], item)[0]
-
-
-def _classes(column: Column, others: list[np.ndarray], targets: np.ndarray) -> np.ndarray:
-    """A class number per value: values that give the same targets in every context share one.
-
-    others  codes of the other variables, [row] each; together they are a row's context
-    """
-    context = np.zeros(len(column.codes), int)
-    for codes in others:
-        _, context = np.unique(context * (int(codes.max()) + 1) + codes, return_inverse=True)
-        context = context.reshape(-1)
-    # behaviour[value, context]: the targets there, NaN where the combination does not occur.
-    behaviour = np.full((len(column.values), int(context.max()) + 1, targets.shape[1]), np.nan)
-    behaviour[column.codes, context] = targets
-    classes = np.zeros(len(column.values))
-    members: list[np.ndarray] = []  # per class the behaviour of its members, merged
-    for value in _value_order(column):
-        number = next(
-            (k for k, other in enumerate(members) if _agree(behaviour[value], other)), len(members)
-        )
-        if number == len(members):
-            members.append(behaviour[value].copy())
-        else:
-            merged = members[number]
-            members[number] = np.where(np.isnan(merged), behaviour[value], merged)
-        classes[value] = number
-    return classes
+    return reordered[over_leaves.codes]
 
 
 def _value_order(column: Column) -> list[int]:
@@ -273,11 +283,6 @@ def _value_order(column: Column) -> list[int]:
     if len(numbers) == len(column.values):
         return sorted(range(len(numbers)), key=lambda code: numbers[code])
     return list(range(len(column.values)))
-
-
-def _agree(a: np.ndarray, b: np.ndarray) -> bool:
-    both = ~(np.isnan(a) | np.isnan(b))
-    return bool((np.abs(a[both] - b[both]) < 1e-9).all())
 
 
 # --- how it is scaled -----------------------------------------------------------------------------
@@ -319,7 +324,7 @@ def _mixed_radix(variables: list[Variable], targets: np.ndarray, ulp: float) -> 
 
 
 def _is_earlier(variable: Variable) -> bool:
-    return bool(variable.numeric) and variable.numeric[0].delay < variable.classes.delay
+    return bool(variable.numeric) and variable.numeric[0].time < variable.classes.time
 
 
 def _digit_weights(digits: list[Scalar], order: tuple[int, ...]) -> list[float]:
@@ -364,13 +369,13 @@ def _argument(
     neurons = piecewise_linear.neuron_count(distinct, by_point)
     size = max(1.0, float(np.abs(distinct).max()))
     gap = float(np.diff(distinct).min(initial=np.inf))
-    if neurons > MAX_NEURONS or gap < 1e-9 * size:
+    if gap < MIN_GAP * size:
         return None
     error = sum(abs(c) * s.error for c, s in zip(coefficients, scalars, strict=True))
     error += 8 * ulp * size
     # Risky: errors reach a quarter of the gap, where plateaus end; or steep pieces, of slope
     # 1 / gap each, add up to more rounding than a reader bears.
     risky = 4 * error > gap or 4 * ulp * size * neurons > RISK * gap
-    delay = max(s.delay for s in scalars)
-    parts = tuple((s.form, float(c)) for s, c in zip(scalars, coefficients, strict=True))
-    return Argument(parts, points, Cost(risky, neurons > MANY_NEURONS, delay, neurons, -gap))
+    time = after(max(s.time for s in scalars), 0)
+    parts = tuple((s, float(c)) for s, c in zip(scalars, coefficients, strict=True))
+    return Argument(parts, points, Cost(risky, neurons > MANY_NEURONS, time, neurons, -gap))

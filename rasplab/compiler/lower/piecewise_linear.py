@@ -158,8 +158,9 @@ def _facing(
     weights, breaks = weights[bends], points[bends]
     at = points if at is None else at
     # Every active neuron's product rounds relative to |s| * |weight|, and they cancel in the sum.
-    active = side * (at[:, None] - breaks[None]) > 0
-    reach = float(np.abs(at).max()) * float((active @ np.abs(weights)).max(initial=0))
+    # Most are active at the outermost point: what is active at any other point is active there.
+    active = float((side * at).max()) - side * breaks > 0
+    reach = float(np.abs(at).max()) * float(np.abs(weights[active]).sum(0).max(initial=0))
     rounding = ulp * (reach + float(np.abs(const).max()))
     steepest = float(np.abs(slopes).max(initial=0))
     return PiecewiseLinear(side, breaks, weights, const, steepest, slack, rounding)

@@ -13,12 +13,14 @@ import numpy as np
 from jaxtyping import Float
 
 from rasplab.base.errors import CompileError
+from rasplab.base.limits import current, way_out
 from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.infer.values import POSITION, TOKEN, as_number, code_of_key
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
 from rasplab.compiler.lower.heads import Attention
 from rasplab.compiler.lower.joint_functions import best_argument
 from rasplab.compiler.lower.neurons import Neurons
+from rasplab.compiler.lower.part_costs import PartCosts
 from rasplab.compiler.lower.residual import (
     TOKEN_FLAG,
     Direction,
@@ -35,6 +37,9 @@ from rasplab.compiler.lower.value_tables import (
 )
 from rasplab.program.graph import Aggregate, SelectorWidth
 from rasplab.program.values import is_number, value_key
+
+BYTES_A_NEURON = 4000
+"""Bytes per neuron while a model is made: the neuron itself, and its weights."""
 
 MAX_ONE_HOT = 512
 """Values of a leaf that may each have a direction of their own."""
@@ -58,11 +63,19 @@ class Lowering(FormSource):
         self.features: dict[int, list[tuple[np.ndarray, LinearForm]]] = {}
         self.one_hots: dict[int, list[LinearForm]] = {}
         self.means: dict[int, LinearForm] = {}
+        self._part_costs: PartCosts | None = None
         self.attention = Attention(self)
         self.neurons = Neurons(self.stream, value_sets)
         ones = (1.0,) * len(value_sets.domain.vocab)
         flag = self.stream.add(Direction("real token (not BOS)", None, "tok", 0, table=ones))
         assert flag == TOKEN_FLAG
+
+    @property
+    def part_costs(self) -> PartCosts:
+        """When s-ops are expected to be written; computed where a joint function first needs it."""
+        if self._part_costs is None:
+            self._part_costs = PartCosts(self.value_sets, self.takes_no_mean, self.allow_shares)
+        return self._part_costs
 
     # --- s-ops, and functions of leaves -----------------------------------------------------------
 
@@ -320,12 +333,16 @@ class Lowering(FormSource):
         """Functions of several leaves at once: neurons on the form that needs the fewest."""
         label = self.program.labels[node] if node is not None else "a selector's operands"
         argument = best_argument(self, leaves, targets, node)
-        if argument is None:
-            raise CompileError(
-                f"{label!r} joins too many values for neurons to tell apart",
-                self.program.span(node) if node is not None else None,
-                "use a smaller vocabulary or max_len, or compute it in smaller steps",
-            )
-        form = LinearForm.combination([(c, part()) for part, c in argument.parts])
+        self._check_memory(label, node, argument.cost.neurons)
+        form = LinearForm.combination([(c, part.form()) for part, c in argument.parts if c])
         self.stream.choose(node, "joint argument", argument.described(), *argument.others)
         return self.neurons.forms(form, argument.points, targets, node)
+
+    def _check_memory(self, label: str, node: int | None, neurons: int) -> None:
+        size = neurons * BYTES_A_NEURON
+        if size > current().memory:
+            raise CompileError(
+                f"{label!r} joins too many values: {neurons:,} neurons, {size / 2**30:,.1f} GiB",
+                self.program.span(node) if node is not None else None,
+                f"use a smaller vocabulary or max_len; {way_out('memory')}",
+            )
