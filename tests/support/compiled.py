@@ -8,7 +8,8 @@ import torch
 import rasplab
 from rasplab.model.bridge import LensModel
 from rasplab.model.native import fresh_model
-from rasplab.program.domain import make_domain
+from rasplab.program.domain import Domain, make_domain
+from rasplab.program.inputs import all_ids
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import same_value
 from rasplab.program.zoo import entry
@@ -34,6 +35,11 @@ def mismatches(compiled, inputs) -> list:
         if len(expected) != len(got) or not all(map(same_value, expected, got)):
             wrong.append((tokens, expected, got))
     return wrong
+
+
+def every_input(domain: Domain) -> list[list[int]]:
+    """The ids of all inputs of a domain."""
+    return [ids for batch in all_ids(domain) for ids in batch.tolist()]
 
 
 def compiled(name: str):

@@ -140,6 +140,9 @@ class Attention:
         node = self.program.nodes[leaf]
         assert isinstance(node, SelectorWidth)
         terms = self._signed_terms(node.selector)
+        if not terms:
+            self.stream.choose(leaf, "count", "0, as no row can select")
+            return CountedWidth(LinearForm(), 0.0, linear=True)
         most = [int(self.value_sets.selectors.bounds(c).high.max()) for _, c in terms]
         if len(terms) > 1 or not self.source.allow_shares:
             summed = f", a sum over {len(terms)} heads" if len(terms) > 1 else ""
@@ -157,7 +160,8 @@ class Attention:
         """Inclusion and exclusion over the terms of an `or`; overlaps that select nothing go.
 
         A selector stays whole where every conjunct tests one key s-op against one query s-op, which
-        a single head does exactly, and where it has too many terms.
+        a single head does exactly, and where it has too many terms. None are left where no key can
+        be selected.
         """
         whole = normal_and(self.program, selector)
         if all(len(c.keys) == 1 and len(c.queries) == 1 for c in whole):

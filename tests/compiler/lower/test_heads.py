@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from support.compiled import outputs
+import pytest
+from support.compiled import every_input, mismatches, outputs
 from support.graphs import graph, reverse
 
+import rasplab
 from rasplab.compiler.pipeline import compile_program
 from rasplab.program.domain import Domain
 
@@ -18,3 +20,36 @@ def test_pattern_is_the_selector_normalised():
     assert outputs(compiled, ids[0]) == ["a", "b", "b", "a"]
     assert compiled.heads[layer, head].startswith("select(indices")
     assert len(spec.pairs) <= w.W_Q.shape[-1]
+
+
+SELECTORS = {
+    "empty rows": "select(indices, 9, ==)",
+    "empty rows by an `and`": 'select(tokens, "a", ==) and select(tokens, "b", ==)',
+    "empty rows by a join": "select(tokens, tokens, <=) and "
+    "(select(tokens, tokens, >) or select(indices, 9, ==))",
+    "empty rows by an `or`": 'select(indices, 9, ==) or select(tokens, "z", ==)',
+    "full rows": "select(1, 1, ==)",
+    "full rows by an `or`": "select(tokens, tokens, ==) or select(tokens, tokens, !=)",
+    "full rows by a `not`": "not select(indices, 9, ==)",
+    "constant rows": "select(indices, 1, ==)",
+    "constant rows by tokens": 'select(tokens, "a", ==)',
+    "constant keys": "select(1, indices, ==)",
+    "a term that never selects": "select(tokens, tokens, ==) or select(indices, 9, ==)",
+}
+READERS = {
+    "width": "selector_width({})",
+    "mean": "aggregate({}, indices)",
+    "default": "aggregate({}, indices, 7)",
+    "single key": 'aggregate({} and select(indices, 0, ==), tokens, "-")',
+}
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_empty_full_and_constant_rows_are_exact(selector, basis):
+    """Whatever reads such a selector gets what the interpreter gives, on every input."""
+    for causal in (False, True):
+        for reader in READERS.values():
+            program = rasplab.parse(f"r = {reader.format(f'({SELECTORS[selector]})')};")
+            compiled = compile_program(program, Domain(("a", "b"), 3, causal), basis)
+            assert not mismatches(compiled, every_input(compiled.domain)), reader

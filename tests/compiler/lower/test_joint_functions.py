@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.compiled import mismatches
+from support.compiled import every_input, mismatches
 
 import rasplab
 from rasplab.base.errors import CompileError
 from rasplab.compiler.pipeline import compile_program
 from rasplab.program.domain import Domain
-from rasplab.program.inputs import all_ids
 
 ROTATE = """
 def rotate(s, k) {
@@ -73,11 +72,6 @@ def test_chains_of_elementwise_functions_are_one_table_where_that_is_small():
         sizes.append(compiled.n_params)
         layers.append(compiled.layout.n_layers)
     assert max(sizes) < 4000 and max(layers) <= 2
-
-
-def every_input(domain: Domain) -> list:
-    """The ids of all inputs."""
-    return [ids for batch in all_ids(domain) for ids in batch.tolist()]
 
 
 def test_a_joint_function_is_refused_by_memory_alone():
