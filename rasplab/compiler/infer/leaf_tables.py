@@ -30,11 +30,20 @@ from rasplab.program.functions import CASTS, FUNCTIONS
 from rasplab.program.graph import Constant, Indices, Map, Program, Tokens
 from rasplab.program.values import is_number
 
-MAX_ROWS = 70_000
-"""Combinations of leaf values that one table may hold; beyond it an expression is cut in two."""
+MAX_ROWS = 140_000
+"""Combinations of leaf values beyond which an expression is cut in two."""
+
+BYTES_A_ROW = 4000
+"""Bytes per combination of values while an s-op is computed from them, neurons included."""
 
 BYTES_A_PAIR = 800
 """Bytes per pair (combination, pattern of cells) while a joint is made: ten arrays of 8 numbers."""
+
+
+def max_rows() -> int:
+    """Combinations of values that one table may hold."""
+    return current().memory // BYTES_A_ROW
+
 
 Affine = tuple[dict[int, Fraction], Fraction]
 """A sum of coefficient x leaf, and a constant."""
@@ -75,24 +84,26 @@ class LeafTables:
         """The leaves that some of `nodes` are functions of, ascending."""
         return tuple(sorted({leaf for i in nodes for leaf in self.leaf_sets[i]}))
 
-    def fits(self, leaves: tuple[int, ...]) -> bool:
-        """Whether a joint table of these leaves holds at most MAX_ROWS combinations."""
-        try:
-            self.joint(leaves)
-        except TooLarge:
-            return False
-        return True
+    def fits(self, leaves: tuple[int, ...], most: int | None = None) -> bool:
+        """Whether a joint table of these leaves holds at most `most` (MAX_ROWS) combinations."""
+        most = min(MAX_ROWS if most is None else most, max_rows())
+        if leaves not in self._joints:
+            try:
+                self._joints[leaves] = self._build_joint(leaves, most)
+            except TooLarge:
+                return False
+        return len(self._joints[leaves].codes) <= most
 
     def joint(self, leaves: tuple[int, ...]) -> Joint:
         """The combinations of leaf values that share a cell.
 
-        Raises TooLarge beyond MAX_ROWS combinations.
+        Raises TooLarge beyond `max_rows` combinations.
         """
         if leaves not in self._joints:
-            self._joints[leaves] = self._build_joint(leaves)
+            self._joints[leaves] = self._build_joint(leaves, max_rows())
         return self._joints[leaves]
 
-    def _build_joint(self, leaves: tuple[int, ...]) -> Joint:
+    def _build_joint(self, leaves: tuple[int, ...], most: int) -> Joint:
         # Cells that allow the same values of all leaves (a pattern) give the same combinations, so
         # the product is taken once per pattern, leaf by leaf; equal combinations are merged after
         # each leaf, which keeps the table at the size of its result.
@@ -108,7 +119,7 @@ class LeafTables:
                 raise TooLarge
             pair, value = np.nonzero(allowed[patterns])
             met, rows = np.unique(rows[pair] * c.shape[1] + value, return_inverse=True)
-            if len(met) > MAX_ROWS:
+            if len(met) > most:
                 raise TooLarge
             rows, patterns = rows.reshape(-1), patterns[pair]
             codes = np.column_stack([codes[met // c.shape[1]], met % c.shape[1]])
@@ -180,7 +191,7 @@ class LeafTables:
 
 
 class TooLarge(Exception):
-    """A joint table beyond MAX_ROWS."""
+    """A joint table of more combinations than it may hold."""
 
 
 def _check_size(domain: Domain) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 
 from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.columns import Column, cells_of, component, map_columns, unique_rows
-from rasplab.compiler.infer.leaf_tables import LeafTables
+from rasplab.compiler.infer.leaf_tables import LeafTables, max_rows
 from rasplab.compiler.infer.normal_form import Conjunct, Literal
 from rasplab.compiler.infer.values import Fault, Result
 from rasplab.program.functions import PREDICATES
@@ -55,10 +55,10 @@ class Selectors:
                 self._refuse_select(nodes, leaf)
         if not tables.fits(leaves):
             leaves = tuple(sorted({i for i in nodes if tables.leaf_sets[i]}))
-        if not tables.fits(leaves):
+        if not tables.fits(leaves, max_rows()):
             names = " and ".join(tables.program.labels[i] for i in nodes)
             raise CompileError(
-                f"a selector joins too many combinations of {names}",
+                f"a selector joins more than {max_rows():,} combinations of {names}",
                 tables.program.span(nodes[0]),
                 "use a smaller vocabulary or max_len, or select in several steps",
             )

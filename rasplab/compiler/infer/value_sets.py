@@ -13,8 +13,9 @@ from typing import NoReturn
 import numpy as np
 
 from rasplab.base.errors import CompileError
+from rasplab.base.limits import way_out
 from rasplab.compiler.infer.columns import Column, ValueSet, cells_of
-from rasplab.compiler.infer.leaf_tables import MAX_ROWS, LeafTables
+from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
 from rasplab.compiler.infer.means import mean_values
 from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
@@ -101,13 +102,13 @@ class ValueSets(LeafTables):
         if any(leaf in self.ranges for leaf in leaves) or self.fits(leaves):
             return leaves
         cut = tuple(sorted({a for a in args if self.leaf_sets[a]}))
-        if not self.fits(cut):
+        if not self.fits(cut, max_rows()):
             sizes = " x ".join(str(len(self.sets[a].values)) for a in cut)
             raise CompileError(
-                f"{self.program.labels[i]!r} joins {sizes} values: "
-                f"more than {MAX_ROWS:,} combinations",
+                f"{self.program.labels[i]!r} joins too many values, {sizes}: more than "
+                f"{max_rows():,} combinations, {max_rows() * BYTES_A_ROW / 2**30:,.1f} GiB",
                 self.program.span(i),
-                "use a smaller vocabulary or max_len, or compute it in smaller steps",
+                f"use a smaller vocabulary or max_len; {way_out('memory')}",
             )
         return cut
 
