@@ -37,8 +37,10 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     start = time.perf_counter()
     _check_request(program, basis)
     value_sets = checked(infer(program, domain))
-    lowered = checked(lower(value_sets, basis))
     legality = check_legality(value_sets)
+    if legality.total:
+        value_sets = checked(infer(program, domain, total=True))
+    lowered = checked(lower(value_sets, basis))
     layout = checked(place(lowered))
     weights = checked(assemble(layout, domain), layout)
     return Compiled(
@@ -49,7 +51,7 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
         lowered.readouts[0],
         lowered.certificate,
         weights,
-        legality,
+        legality.reason,
         lowered.choices,
         lowered.readouts[1:],
         time.perf_counter() - start,

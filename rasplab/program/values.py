@@ -24,6 +24,9 @@ Atom = int | float | str | bool
 Value = Atom | tuple
 """What an s-op holds at a position; a list is a tuple, a dict a tuple of (key, value) pairs."""
 
+NUMBERS = frozenset({bool, int, float})
+"""The types of numbers in an s-op of numbers, which may hold bools too."""
+
 # Equality ---------------------------------------------------------------------------------------
 
 ROUNDING = 1e-9

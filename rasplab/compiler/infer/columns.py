@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from rasplab.base.limits import current
-from rasplab.compiler.infer.values import Fault, Result, call_or_fault
+from rasplab.compiler.infer.values import Fault, Result
 from rasplab.program.values import Value, value_key
 
 BYTES_A_CELL = 28
@@ -117,9 +117,9 @@ def unique_rows(
 
 
 def map_columns(
-    function: Callable[..., Value], columns: Sequence[Column], row_count: int
+    function: Callable[[Sequence[Result]], Result], columns: Sequence[Column], row_count: int
 ) -> Column:
-    """The column of `function` over columns; what it raises becomes a Fault.
+    """The column of `function`, which takes a value of each column and may give a Fault.
 
     The function is called once per distinct combination of values, not once per row. Without
     columns the result is the empty tuple in each of `row_count` rows.
@@ -135,13 +135,25 @@ def map_columns(
     ids: dict[tuple, int] = {}
     codes = np.empty(len(first), int)
     for at, row in enumerate(first):
-        value = call_or_fault(function, [c.values[c.codes[row]] for c in columns])
+        value = function([c.values[c.codes[row]] for c in columns])
         key = value_key(value)
         if key not in ids:
             ids[key] = len(values)
             values.append(value)
         codes[at] = ids[key]
     return Column(tuple(values), codes[inverse.reshape(-1)])
+
+
+def total(column: Column) -> Column:
+    """The column with a value of its own, or 0, in the place of Faults."""
+    if not any(isinstance(v, Fault) for v in column.values):
+        return column
+    valid = [code for code, v in enumerate(column.values) if not isinstance(v, Fault)]
+    if not valid:
+        return Column((0,), np.zeros_like(column.codes))
+    new = np.zeros(len(column.values), int)
+    new[valid] = np.arange(len(valid))
+    return Column(tuple(column.values[code] for code in valid), new[column.codes])
 
 
 def component(column: Column, at: int) -> tuple[Int[np.ndarray, " tuple"], list[Result]]:

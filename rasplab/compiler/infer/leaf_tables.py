@@ -7,7 +7,9 @@ combinations of some leaves' values that share a cell; an s-op's *column* is its
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -21,12 +23,19 @@ from rasplab.compiler.infer.columns import (
     ValueSet,
     map_columns,
     max_cells,
+    total,
     unique_rows,
 )
 from rasplab.compiler.infer.ranges import Range
-from rasplab.compiler.infer.values import POSITION, TOKEN
+from rasplab.compiler.infer.values import (
+    POSITION,
+    TOKEN,
+    Result,
+    call_or_fault,
+    elementwise_or_fault,
+)
 from rasplab.program.domain import Domain
-from rasplab.program.functions import CASTS, FUNCTIONS
+from rasplab.program.functions import CASTS
 from rasplab.program.graph import Constant, Indices, Map, Program, Tokens
 from rasplab.program.values import is_number
 
@@ -56,15 +65,20 @@ class LeafTables:
     ranges     s-ops whose values are too many to list: bounds and lattice of their numbers
     leaf_sets  the leaves that each s-op is a function of; an s-op of attention is its own leaf
     doubts     (node, reason): what is legal only if some combination of values never occurs
+    ill_kinded whether an s-op may mix strings and numbers, or a selector compare them
+    partial    whether a function fails on some of its values
+    total      whether functions have values also where they fail, so that what no output reads may
+               fail on an input: any value that they have elsewhere
     """
 
-    def __init__(self, program: Program, domain: Domain):
-        self.program, self.domain = program, domain
+    def __init__(self, program: Program, domain: Domain, total: bool = False):
+        self.program, self.domain, self.total = program, domain, total
         _check_size(domain)
         self.cells = Cells(domain.max_len)
         self.ranges: dict[int, Range] = {}
         self.leaf_sets: dict[int, tuple[int, ...]] = {}
         self.doubts: list[tuple[int, str]] = []
+        self.ill_kinded = self.partial = False
         self._joints: dict[tuple[int, ...], Joint] = {}
         self._columns: dict[tuple[int, tuple[int, ...]], Column] = {}
         everywhere = np.ones((self.cells.count, len(domain.vocab)), bool)
@@ -141,15 +155,22 @@ class LeafTables:
             return Column(self.sets[i].values, joint.codes[:, leaves.index(i)])
         match self.program.nodes[i]:
             case Tokens(cast):
-                return map_columns(CASTS[cast], [self.column(TOKEN, leaves)], count)
+                read = partial(call_or_fault, CASTS[cast])
+                return self._map(read, [self.column(TOKEN, leaves)], count)
             case Indices():
                 return self.column(POSITION, leaves)
             case Constant(value):
                 return Column((value,), np.zeros(count, int))
             case Map(fn, args):
                 columns = [self.column(a, leaves) for a in args]
-                return map_columns(FUNCTIONS[fn].apply, columns, count)
+                return self._map(partial(elementwise_or_fault, fn), columns, count)
         raise AssertionError(f"node {i} is not a function of the leaves {leaves}")
+
+    def _map(
+        self, function: Callable[[Sequence[Result]], Result], columns: Sequence[Column], count: int
+    ) -> Column:
+        column = map_columns(function, columns, count)
+        return total(column) if self.total else column
 
     # --- linear expressions -----------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.columns import Column, cells_of, component, map_columns, unique_rows
 from rasplab.compiler.infer.leaf_tables import LeafTables, max_rows
 from rasplab.compiler.infer.normal_form import Conjunct, Literal
-from rasplab.compiler.infer.values import Fault, Result
+from rasplab.compiler.infer.values import Fault, Result, call_or_fault
 from rasplab.program.functions import PREDICATES
 from rasplab.program.values import is_number
 
@@ -63,7 +63,7 @@ class Selectors:
                 "use a smaller vocabulary or max_len, or select in several steps",
             )
         columns = [tables.column(i, leaves) for i in nodes]
-        return leaves, map_columns(lambda *values: values, columns, len(tables.joint(leaves).codes))
+        return leaves, map_columns(_tuple_or_fault, columns, len(tables.joint(leaves).codes))
 
     def _refuse_select(self, nodes: tuple[int, ...], leaf: int) -> NoReturn:
         program = self.tables.program
@@ -120,6 +120,7 @@ class Selectors:
             doubt = (literal.keys, f"comparing {key!r} with {query!r}: {error}")
             if doubt not in self.tables.doubts:
                 self.tables.doubts.append(doubt)
+                self.tables.ill_kinded = True
             return False
 
     # --- bounds -----------------------------------------------------------------------------------
@@ -269,3 +270,7 @@ def _pair_counts(
         by_kind = hits @ key_values.T
         return lambda cells: by_kind[np.ix_(query_kind[cells], key_kind[cells])]
     return lambda cells: hits[query_kind[cells]] @ key_values[key_kind[cells]].T
+
+
+def _tuple_or_fault(values: Sequence[Result]) -> Result:
+    return call_or_fault(lambda *parts: parts, values)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import way_out
-from rasplab.compiler.infer.columns import Column, ValueSet, cells_of
+from rasplab.compiler.infer.columns import Column, ValueSet, cells_of, total
 from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
 from rasplab.compiler.infer.means import mean_values
 from rasplab.compiler.infer.normal_form import normal_and
@@ -32,28 +32,35 @@ from rasplab.program.graph import (
     Program,
     SelectorWidth,
     Tokens,
+    operands,
 )
 from rasplab.program.values import is_number
 
 
-def infer(program: Program, domain: Domain) -> ValueSets:
+def infer(program: Program, domain: Domain, total: bool = False) -> ValueSets:
     """The value sets of every s-op of `program` on every input of `domain`.
 
+    total  give functions values also where they fail, as `LeafTables` says
     Raises CompileError where a use needs values that cannot be listed, or a table is too large.
     """
-    return ValueSets(program, domain)
+    return ValueSets(program, domain, total)
 
 
 class ValueSets(LeafTables):
     """The value sets of a program on a domain, and the tables of its selectors.
 
     selectors  tables and bounds of the selectors, computed on demand
+    failing    nodes that may fail on an input: by a function of theirs, or by what they read
+    infinite   s-ops that may hold inf or nan; unaveraged: those that may be the mean of no numbers
     leaf_sums  cache of the lowering, kept here as several attempts share it: targets over leaves
                as a constant and one table per leaf, or None where no such sum exists
     """
 
-    def __init__(self, program: Program, domain: Domain):
-        super().__init__(program, domain)
+    def __init__(self, program: Program, domain: Domain, total: bool = False):
+        super().__init__(program, domain, total)
+        self.failing: set[int] = set()
+        self.infinite: set[int] = set()
+        self.unaveraged: set[int] = set()
         self.selectors = Selectors(self)
         self.leaf_sums: dict[
             tuple[tuple[int, ...], bytes], tuple[float, list[np.ndarray]] | None
@@ -61,6 +68,11 @@ class ValueSets(LeafTables):
         for i in range(len(program.nodes)):
             if not program.is_selector(i):
                 self._visit(i)
+            # a choice may leave the operand aside that fails: then its column has no Fault
+            is_table = isinstance(program.nodes[i], Map) and i in self.sets
+            read = self.leaf_sets[i] if is_table else operands(program.nodes[i])
+            if self.failing.intersection(read):
+                self.failing.add(i)
 
     def _visit(self, i: int) -> None:
         match self.program.nodes[i]:
@@ -74,6 +86,7 @@ class ValueSets(LeafTables):
                 self._elementwise(i, node)
         if i in self.sets and len({isinstance(v, str) for v in self.sets[i].values}) > 1:
             self.doubts.append((i, "mixing strings with other values"))
+            self.ill_kinded = True
 
     # --- elementwise nodes ------------------------------------------------------------------------
 
@@ -93,6 +106,9 @@ class ValueSets(LeafTables):
         column = self.column(i, self.leaf_sets[i])
         for value in column.values:
             if isinstance(value, Fault):
+                self.failing.add(i)
+                self.partial = True
+                self.infinite |= {i} if value.infinite else set()
                 self.doubts.append((i, value.reason))
         self.sets[i] = self._set_of(i, column)
 
@@ -114,9 +130,12 @@ class ValueSets(LeafTables):
 
     def _set_of(self, i: int, column: Column) -> ValueSet:
         valid = {c: v for c, v in enumerate(column.values) if not isinstance(v, Fault)}
-        if not valid:
+        if not valid and i in self.program.outputs:
             self._refuse_fault(i, column)
+        if not valid:  # no output reads it on any input that is not refused
+            column, valid = total(column), {0: 0}
         cells = cells_of(column, self.joint(self.leaf_sets[i]))[:, list(valid)]
+        cells[~cells.any(1), 0] = True  # where it always fails, some value: no output reads it
         return ValueSet(tuple(valid.values()), cells, self._stays_distinct(i, column))
 
     def _refuse_fault(self, i: int, column: Column) -> NoReturn:
@@ -209,6 +228,8 @@ class ValueSets(LeafTables):
             if any(is_number(v) for v in values) and any(isinstance(v, bool) for v in values):
                 self._refuse_mixed_mean(i)
             self.doubts.append((i, "taking the mean of values that are not numbers"))
+            self.failing.add(i)
+            self.unaveraged.add(i)
 
     def _refuse_mixed_mean(self, i: int) -> NoReturn:
         # Whether bools may be averaged depends on the numbers beside them: there is no one form.

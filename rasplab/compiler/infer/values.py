@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from rasplab.program.faults import read_operands
+from rasplab.program.functions import FUNCTIONS
 from rasplab.program.values import Value, value_key
 
 TOKEN, POSITION = -2, -1
@@ -14,9 +16,13 @@ TOKEN, POSITION = -2, -1
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What an elementwise function raised for some values; absorbs whatever reads it."""
+    """What an elementwise function raised for some values; absorbs whatever reads it.
+
+    infinite  whether the function gave a number that is not finite, which no model can hold
+    """
 
     reason: str
+    infinite: bool = False
 
 
 Result = Value | Fault
@@ -36,13 +42,22 @@ def code_of_key(values: Sequence[Result]) -> dict[tuple, int]:
 
 def call_or_fault(function: Callable[..., Value], args: Sequence[Result]) -> Result:
     """`function` of `args`: a Fault where it raises, is not finite, or an argument is a Fault."""
-    for arg in args:
-        if isinstance(arg, Fault):
-            return arg
+    fault = next((arg for arg in args if isinstance(arg, Fault)), None)
+    return _called(function, args) if fault is None else fault
+
+
+def elementwise_or_fault(name: str, args: Sequence[Result]) -> Result:
+    """FUNCTIONS[name] of `args`: a Fault where it raises, is not finite, or reads a Fault."""
+    read = read_operands(name, args)
+    fault = next((arg for arg in read if isinstance(arg, Fault)), None)
+    return _called(FUNCTIONS[name].apply, args) if fault is None else fault
+
+
+def _called(function: Callable[..., Value], args: Sequence[Result]) -> Result:
     try:
         value = function(*args)
     except (TypeError, ValueError, ZeroDivisionError, KeyError, OverflowError, IndexError) as error:
         return Fault(f"{type(error).__name__} on {', '.join(map(repr, args))}: {error}")
     if isinstance(value, complex) or (isinstance(value, float) and not isfinite(value)):
-        return Fault(f"{', '.join(map(repr, args))} gives {value}")
+        return Fault(f"{', '.join(map(repr, args))} gives {value}", infinite=True)
     return value

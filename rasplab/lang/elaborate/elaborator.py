@@ -34,6 +34,7 @@ from rasplab.lang.elaborate.values import (
     plain_text,
 )
 from rasplab.lang.syntax import ast as s
+from rasplab.program.faults import check_column
 from rasplab.program.graph import Indices, Program, Tokens, canonical_order
 from rasplab.program.interpret.exact import Column, Room, read_tokens
 from rasplab.program.interpret.transcript_faults import with_transcript
@@ -165,6 +166,7 @@ class Elaborator(Expressions):
         for i in self.depends_on(node):
             span_of_node = self.builder.spans[i] or span
             columns[i] = room.column(self.builder.nodes[i], columns, inputs, span_of_node)
+        check_column(columns[node.id])
         return Applied(columns[node.id], isinstance(node, Selector), inputs)
 
     def program(self, node: NamedNode, scope: Scope, also: Sequence[NamedNode] = ()) -> Program:
@@ -198,8 +200,15 @@ class Elaborator(Expressions):
         value = self.value(expr, scope)
         if isinstance(value, Applied) and isinstance(expr, s.Call):
             return [Result(None, value)]  # `tokens("ab");` shows a value and assigns nothing
+        if isinstance(value, NamedNode) or not isinstance(expr, s.Name):
+            self._test(value, scope)
         self._set_last(value, scope)
         return [Result(expr.id if isinstance(expr, s.Name) else "out", value)]
+
+    def _test(self, value: Value, scope: Scope) -> None:
+        """Refuse what has no value on the example, where a text names or shows it."""
+        if scope.is_text and self.check is not None:
+            self.check.test(value)
 
     def _set_last(self, value: Value, scope: Scope) -> None:
         if scope.is_text and isinstance(value, NamedNode):
@@ -217,6 +226,7 @@ class Elaborator(Expressions):
         ]
 
     def _bind(self, name: str, value: Value, scope: Scope, statement: s.Assign) -> Result:
+        self._test(value, scope)
         scope.set(name, value, self.place or statement.span)
         if isinstance(
             value, NamedNode

@@ -8,12 +8,13 @@ text.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rasplab.base.errors import RaspError
 from rasplab.lang.elaborate.values import NamedNode, Value
+from rasplab.program.faults import Faulty, FaultyRows, check_column
 from rasplab.program.graph import Builder, operands
 from rasplab.program.interpret.exact import Column, Room, read_tokens
 
@@ -33,9 +34,9 @@ class CachedColumns:
         self.room = Room(len(self.tokens))
 
     def column(self, builder: Builder, node: int) -> Column:
-        """The column of a node.
+        """The column of a node, which may hold Faults.
 
-        Raises RaspError where it fails on this input.
+        Raises RaspError where it mixes strings and numbers on this input.
         """
         stack = [node]  # the graph may be deeper than Python's stack
         while stack:
@@ -71,7 +72,16 @@ class ExampleCheck:
         return len(self.tokens)
 
     def column(self, node: NamedNode, tokens: str | list) -> Column:
-        """A node on an input."""
+        """A node on an input.
+
+        Raises RaspError where it has no value there.
+        """
+        column = self._with_faults(node, tokens)
+        check_column(column)
+        return column
+
+    def _with_faults(self, node: NamedNode, tokens: str | list) -> Column:
+        """A node on an input; what cannot be computed is a Fault."""
         inputs = read_tokens(tokens)
         # With their types: True, 1 and 1.0 are equal to Python, and different tokens here.
         key = tuple((type(t), t) if not isinstance(t, list) else repr(t) for t in inputs)
@@ -82,21 +92,35 @@ class ExampleCheck:
         self._cache.move_to_end(key)
         return self._cache[key].column(self.builder, node.id)
 
-    def test(self, node: NamedNode) -> None:
-        """Check that a node has a value on the example, or on the alternative input.
+    def works(self, node: NamedNode) -> bool:
+        """Whether a node has a value on the example, or on the alternative input.
+
+        Raises RaspError where it mixes strings and numbers, that of the alternative input.
+        """
+        return not isinstance(self._on_either(self._with_faults, node), Faulty | FaultyRows)
+
+    def test(self, value: Value) -> None:
+        """Check that an s-op or selector, or those in a list or dict, have a value as `works` does.
 
         Raises RaspError, that of the alternative input where both fail.
         """
+        if isinstance(value, NamedNode):
+            self._on_either(self.column, value)
+        elif isinstance(value, list | dict):
+            for part in value.values() if isinstance(value, dict) else value:
+                self.test(part)
+
+    def _on_either(self, column: Callable[..., Column], node: NamedNode) -> Column:
+        """The column on the alternative input, or where that fails on the example."""
         if self.alternative is None:
-            self.column(node, self.tokens)
-            return
+            return column(node, self.tokens)
         try:
-            self.column(node, self.alternative)
+            return column(node, self.alternative)
         except RaspError:
             try:
-                self.column(node, self.tokens)
+                return column(node, self.tokens)
             except RaspError:
-                self.column(node, self.alternative)  # raises again
+                return column(node, self.alternative)  # raises again
 
     @contextmanager
     def also_on(self, tokens: Value) -> Iterator[None]:

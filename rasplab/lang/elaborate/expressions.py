@@ -107,9 +107,12 @@ class Expressions:
             self._count_step(span, items if is_node else items // ITEMS_PER_STEP)
 
     def _checked(self, value: Value, scope: Scope) -> Value:
-        """The same value, checked on the example and remembered as `out`."""
-        if isinstance(value, NamedNode) and self.check is not None:
-            self.check.test(value)
+        """The same value, remembered as `out` where it has values on the example.
+
+        An s-op without one may yet be a branch that is never taken: statements refuse it.
+        """
+        if isinstance(value, NamedNode) and self.check is not None and not self.check.works(value):
+            return value
         if not isinstance(value, Applied):
             scope.out = value
         return value

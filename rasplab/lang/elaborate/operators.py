@@ -39,7 +39,8 @@ from rasplab.program.graph import (
     SelectorWidth,
     Tokens,
 )
-from rasplab.program.interpret.exact import ILLEGAL, elementwise_fault
+from rasplab.program.interpret.elementwise import elementwise_fault
+from rasplab.program.interpret.exact import ILLEGAL
 from rasplab.program.interpret.transcript_faults import with_transcript
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}

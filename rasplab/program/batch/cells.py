@@ -11,24 +11,22 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Final
 
-
-class Fault:
-    """Stands in a table for a value whose computation failed."""
-
-    def __repr__(self) -> str:
-        return "FAULT"
-
+from rasplab.program.faults import Fault, read_operands
+from rasplab.program.functions import FUNCTIONS
 
 FAULT: Final = Fault()
+"""Stands in a table for every value whose computation failed; the exact interpreter says why."""
 
-STRING, NUMBER, ILLEGAL = range(3)
-"""Kinds of values: an s-op holds strings alone, or numbers and bools alone, and nothing else."""
+STRING, NUMBER, ILLEGAL, FAILED = range(4)
+"""Kinds of values: an s-op holds strings alone, or numbers and bools alone, beside FAULT."""
 
 
 def kind_of(value: Any) -> int:
-    """STRING, NUMBER (bools too), or ILLEGAL for FAULT, lists and everything else."""
+    """STRING, NUMBER (bools too), FAILED for FAULT, or ILLEGAL for lists and everything else."""
     if isinstance(value, str):
         return STRING
+    if value is FAULT:
+        return FAILED
     return NUMBER if type(value) in (int, float, bool) else ILLEGAL
 
 
@@ -40,6 +38,21 @@ def applied(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         return fn(*args)
     except Exception:  # Python's own functions on a program's values: any fault is the program's
         return FAULT
+
+
+def elementwise(name: str) -> Callable[..., Any]:
+    """FUNCTIONS[name] of single values: FAULT where it raises, or reads one."""
+    fn = FUNCTIONS[name].apply
+
+    def value(*args: Any) -> Any:
+        if any(a is FAULT for a in read_operands(name, args)):
+            return FAULT
+        try:
+            return fn(*args)
+        except Exception:  # as in `applied`
+            return FAULT
+
+    return value
 
 
 def mean(*numbers: int | float) -> float:

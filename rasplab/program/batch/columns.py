@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
-from rasplab.program.batch.cells import Fault, applied
+from rasplab.program.faults import Fault
 from rasplab.program.values import Value, typed_key
 
 TABLE_CODES = 1 << 20
@@ -33,7 +33,7 @@ class Column:
 
 
 def mapped(fn: Callable[..., Any], args: Sequence[Column]) -> Column:
-    """`fn` of the columns, called once per distinct tuple of values.
+    """`fn` of the columns, called once per distinct tuple of values; it may be given FAULT.
 
     A tuple of values is one integer: its codes are the digits, the number of values of each column
     the base of its digit.
@@ -49,7 +49,7 @@ def mapped(fn: Callable[..., Any], args: Sequence[Column]) -> Column:
         for column in reversed(args):
             code, digit = divmod(code, len(column.values))
             operands.append(column.values[digit])
-        results.append(applied(fn, tuple(reversed(operands))))
+        results.append(fn(*reversed(operands)))
     values, renamed = interned(results)
     return Column(renamed[inverse], values)
 

@@ -8,17 +8,32 @@ constants, selectors over them) has a batch of 1. Read columns and selectors fir
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Integer
 
-from rasplab.program.batch.cells import FAULT, ILLEGAL, kind_of
+from rasplab.program.batch.cells import (
+    FAULT,
+    ILLEGAL,
+    NUMBER,
+    STRING,
+    applied,
+    elementwise,
+    kind_of,
+)
 from rasplab.program.batch.columns import Column, mapped, stacked
-from rasplab.program.batch.selectors import aggregated, selected, width_of
-from rasplab.program.functions import CASTS, FUNCTIONS
+from rasplab.program.batch.selectors import (
+    Failed,
+    aggregated,
+    combined,
+    selected,
+    width_of,
+    without_rows,
+)
+from rasplab.program.functions import CASTS
 from rasplab.program.graph import (
     Aggregate,
     Combine,
@@ -45,8 +60,9 @@ class BatchTrace:
     """The value of every s-op of a program on every input of a batch.
 
     ids      the inputs, as ids into vocab
-    columns  by node id, for the s-ops
-    faults   inputs on which the interpreter raises; their values mean nothing
+    columns  by node id, for the s-ops; FAULT where a value cannot be computed
+    faults   inputs on which the interpreter raises, as an output holds FAULT or an s-op mixes
+             strings and numbers
     """
 
     program: Program
@@ -138,67 +154,87 @@ class _Evaluation:
         self.reads = reads or {}
         self.columns: dict[int, Column] = columns
         self.faults = np.zeros(len(ids), bool)
-        self._selectors: dict[int, np.ndarray] = {}
+        self._selectors: dict[int, tuple[np.ndarray, Failed]] = {}
 
     def run(self) -> None:
-        """Fill in every column, in order, and check every selector."""
+        """Fill in every column, in order, and mark the inputs on which an output has no value."""
         for i, node in enumerate(self.program.nodes):
-            if self.program.is_selector(i):
-                self.selector(i)
-            else:
+            if not self.program.is_selector(i):
                 self.columns[i] = self._column(i, node)
+        if not self.reads:  # else FAULT stays in the columns, at its positions only
+            for i in self.program.outputs:
+                self._mark_output(i)
 
-    def _read(self, i: int, selector: int) -> np.ndarray:
-        """What node i reads as its selector."""
-        return self.reads[i] if i in self.reads else self.selector(selector)
+    def _mark_output(self, i: int) -> None:
+        """Inputs on which output i has a value that cannot be computed go to `faults`."""
+        if self.program.is_selector(i):
+            failed = self._selector(i)[1]
+            if failed is not None:
+                self.faults |= failed.any((1, 2))
+        elif any(v is FAULT for v in self.columns[i].values):
+            column = self.columns[i]
+            self.faults |= np.array([v is FAULT for v in column.values])[column.codes].any(-1)
+
+    def _read(self, i: int, selector: int) -> tuple[np.ndarray, Failed]:
+        """What node i reads as its selector, and its failed cells."""
+        return (self.reads[i], None) if i in self.reads else self._selector(selector)
 
     def _column(self, i: int, node: Node) -> Column:
         match node:
             case Tokens(cast):
-                return self._marked(mapped(CASTS[cast], [Column(self.ids, self.vocab)]))
+                return self._marked(mapped(_cast(cast), [Column(self.ids, self.vocab)]))
             case Indices():
                 n_pos = self.ids.shape[1]
                 return Column(np.arange(n_pos)[None], tuple(range(n_pos)))
             case Constant(value):
                 return Column(np.zeros((1, self.ids.shape[1]), np.int64), (value,))
             case Map(fn, args):
-                return self._marked(mapped(FUNCTIONS[fn].apply, [self.columns[a] for a in args]))
+                return self._marked(mapped(elementwise(fn), [self.columns[a] for a in args]))
             case SelectorWidth(selector):
                 widths = tuple(range(self.ids.shape[1] + 1))  # a width is its own code
-                return Column(width_of(self._read(i, selector)), widths)
+                read, failed = self._read(i, selector)
+                return without_rows(Column(width_of(read), widths), failed)
             case Aggregate(selector, values, default):
-                read = self._read(i, selector)
-                return self._marked(aggregated(read, self.columns[values], default))
+                read, failed = self._read(i, selector)
+                column = aggregated(read, self.columns[values], default)
+                return self._marked(without_rows(column, failed))
         raise AssertionError(node)
 
     def _marked(self, column: Column) -> Column:
-        """The column; inputs where it failed, or mixes strings and numbers, go to `faults`."""
-        if self.reads:  # then FAULT stays in the column, at its positions only
+        """The column; inputs where it mixes strings and numbers go to `faults`."""
+        if self.reads:  # then kinds may mix
             return column
         kinds = np.array([kind_of(v) for v in column.values])
-        if len(kinds) and (kinds != kinds[0]).any() or (kinds == ILLEGAL).any():
+        present = set(kinds.tolist())
+        if ILLEGAL in present or {STRING, NUMBER} <= present:
             held = kinds[column.codes]
-            self.faults |= (held != held[:, :1]).any(-1) | (held == ILLEGAL).any(-1)
+            mixed = (held == STRING).any(-1) & (held == NUMBER).any(-1)
+            self.faults |= mixed | (held == ILLEGAL).any(-1)
         return column
 
     def selector(self, i: int) -> np.ndarray:
         """A selector [batch, query, key], with the causal mask."""
+        return self._selector(i)[0]
+
+    def _selector(self, i: int) -> tuple[np.ndarray, Failed]:
+        """A selector and its failed cells, both with the causal mask."""
         if i not in self._selectors:
-            matrix = self._matrix(self.program.nodes[i])
+            matrix, failed = self._matrix(self.program.nodes[i])
             if self.causal:  # masked after every operation: `not` would bring later keys back
-                matrix = matrix & np.tri(self.ids.shape[1], dtype=bool)
-            self._selectors[i] = matrix
+                early = np.tri(self.ids.shape[1], dtype=bool)
+                matrix, failed = matrix & early, None if failed is None else failed & early
+            self._selectors[i] = matrix, failed
         return self._selectors[i]
 
-    def _matrix(self, node: Node) -> np.ndarray:
+    def _matrix(self, node: Node) -> tuple[np.ndarray, Failed]:
         match node:
             case Select(keys, queries, predicate):
-                matrix, failed = selected(self.columns[keys], self.columns[queries], predicate)
-                self.faults |= failed
-                return matrix
-            case Combine("not", (selector,)):
-                return ~self.selector(selector)
+                return selected(self.columns[keys], self.columns[queries], predicate)
             case Combine(fn, selectors):
-                combine = np.logical_and if fn == "and" else np.logical_or
-                return reduce(combine, [self.selector(s) for s in selectors])
+                return combined(fn, [self._selector(s) for s in selectors])
         raise AssertionError(node)
+
+
+def _cast(cast: str) -> Callable[[Any], Any]:
+    """CASTS[cast], FAULT for a token that it cannot read."""
+    return lambda token: applied(CASTS[cast], (token,))

@@ -1,14 +1,17 @@
-"""Selectors over columns of value codes: comparison, widths and aggregation."""
+"""Selectors over columns of value codes: comparison, widths and aggregation.
+
+`failed` of a selector has the cells that could not be computed; None where there are none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Integer
 
-from rasplab.program.batch.cells import FAULT, ILLEGAL, NUMBER, applied, kind_of, mean
+from rasplab.program.batch.cells import FAILED, FAULT, ILLEGAL, NUMBER, applied, kind_of, mean
 from rasplab.program.batch.columns import Column, distinct_codes, interned
 from rasplab.program.functions import PREDICATES
 from rasplab.program.values import Atom
@@ -23,23 +26,62 @@ COMPARE: dict[str, Callable[..., Any]] = {
 }
 
 
+Failed = Bool[np.ndarray, "_ _ _"] | None
+
+
 def selected(
     keys: Column, queries: Column, predicate: str
-) -> tuple[Bool[np.ndarray, "batch query key"], Bool[np.ndarray, "*batch"]]:
-    """Where `key predicate query` holds, and the inputs with a pair that the predicate refuses.
+) -> tuple[Bool[np.ndarray, "_ query key"], Failed]:
+    """Where `key predicate query` holds, and the cells where that cannot be computed.
 
     The batch is 1 where no input influences the result. Values that have an order are compared by
     their ranks; for others every pair of distinct values is looked up in a table.
     """
+    (keys, no_key), (queries, no_query) = _filled(keys), _filled(queries)
+    failed = None
+    if no_key is not None or no_query is not None:
+        none = np.zeros((1, 1), bool)
+        bad_key, bad_query = (none if no is None else no for no in (no_key, no_query))
+        failed = bad_query[:, :, None] | bad_key[:, None, :]
     ranks = _ranks((*queries.values, *keys.values), predicate)
     if ranks is not None:
         q, k = ranks[queries.codes], ranks[len(queries.values) :][keys.codes]
-        return COMPARE[predicate](k[:, None, :], q[:, :, None]), np.zeros((), bool)
+        return COMPARE[predicate](k[:, None, :], q[:, :, None]), failed
     table = _table(keys.values, queries.values, PREDICATES[predicate])
     # the place of each pair (query, key) in the flattened table
     cells = (queries.codes * len(keys.values))[:, :, None] + keys.codes[:, None, :]
     results = table.ravel()[cells]
-    return results == 1, (results == 2).any((1, 2))
+    refused = results == 2
+    if refused.any():
+        failed = refused if failed is None else failed | refused
+    return results == 1, failed
+
+
+def _filled(column: Column) -> tuple[Column, Bool[np.ndarray, "*batch pos"] | None]:
+    """The column with a value of its own in the place of FAULT, and where that is so."""
+    if not any(v is FAULT for v in column.values):
+        return column, None
+    filler = next((v for v in column.values if v is not FAULT), 0)
+    failed = np.array([v is FAULT for v in column.values])[column.codes]
+    return Column(column.codes, tuple(filler if v is FAULT else v for v in column.values)), failed
+
+
+def combined(
+    fn: str, parts: Sequence[tuple[Bool[np.ndarray, "_ _ _"], Failed]]
+) -> tuple[Bool[np.ndarray, "_ query key"], Failed]:
+    """`and`, `or` of selectors with their failed cells, or `not` of one.
+
+    A cell that failed stays failed, unless an operand before it decides.
+    """
+    (matrix, failed), *others = parts
+    if fn == "not":
+        return ~matrix, failed
+    for other, also in others:
+        if also is not None:
+            asked = also & matrix if fn == "and" else also & ~matrix
+            failed = asked if failed is None else failed | asked
+        matrix = matrix & other if fn == "and" else matrix | other
+    return matrix, failed
 
 
 def _ranks(values: tuple, predicate: str) -> np.ndarray | None:
@@ -74,10 +116,22 @@ def width_of(
     return np.einsum("bqk->bq", selector.view(np.uint8), dtype=narrow).astype(np.int64)
 
 
+def without_rows(column: Column, failed: Failed) -> Column:
+    """The column with FAULT at the queries that have failed cells."""
+    if failed is None or not (rows := failed.any(-1)).any():
+        return column
+    codes = np.where(rows, len(column.values), column.codes)
+    values, renamed = interned((*column.values, FAULT))
+    return Column(renamed[codes], values)
+
+
 def aggregated(
     selector: Bool[np.ndarray, "batch query key"], column: Column, default: Atom
 ) -> Column:
-    """Per row `default` where nothing is selected, the value of one key, the mean of several."""
+    """Per row `default` where nothing is selected, the value of one key, the mean of several.
+
+    FAULT where a selected value is FAULT, or several are selected that have no mean.
+    """
     width = width_of(selector)
     first = selector.argmax(-1)
     batch, n_pos = max(len(first), len(column.codes)), first.shape[1]
@@ -105,6 +159,8 @@ def _with_means(
     rows = selector[batch if len(selector) > 1 else 0, query]
     keys = column.codes[batch if len(column.codes) > 1 else np.zeros_like(batch)]
     failed = ~np.broadcast_to(_averaged(column), len(codes))[batch]
+    if any(v is FAULT for v in column.values):
+        failed |= (rows & np.array([v is FAULT for v in column.values])[keys]).any(-1)
     if not any(type(v) is float for v in column.values):
         means, which = _int_means(rows, keys, column, width[batch, query])
     else:
@@ -112,14 +168,14 @@ def _with_means(
     codes = codes.copy()
     # `values` will hold the means after its present end, and FAULT after the means
     codes[batch, query] = np.where(failed, len(values) + len(means), len(values) + which)
-    values += [*means, FAULT]
+    values += [*means, FAULT] if failed.any() else means
     return codes
 
 
 def _averaged(column: Column) -> np.ndarray:
-    """bool [batch]: the inputs whose values have a mean: numbers, not bools alone."""
-    numeric = np.array([kind_of(v) == NUMBER for v in column.values])[column.codes]
-    unlike_bools = np.array([type(v) is not bool for v in column.values])[column.codes]
+    """bool [batch]: the inputs whose values have a mean: numbers, not bools alone, beside FAULT."""
+    numeric = np.array([kind_of(v) in (NUMBER, FAILED) for v in column.values])[column.codes]
+    unlike_bools = np.array([type(v) in (int, float) for v in column.values])[column.codes]
     return np.asarray(numeric.all(-1) & unlike_bools.any(-1))
 
 

@@ -10,6 +10,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rasplab.program.faults import FaultyRows
+
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool
@@ -69,19 +71,49 @@ def _ordered(keys: Sequence, predicate: str) -> Callable[[Any], int]:
 
 def masked(rows: Rows) -> Rows:
     """The rows without keys after their query."""
-    return [row & ((2 << q) - 1) for q, row in enumerate(rows)]
+    early = [row & ((2 << q) - 1) for q, row in enumerate(rows)]
+    if not isinstance(rows, FaultyRows):
+        return early
+    failed = [bits & ((2 << q) - 1) for q, bits in enumerate(rows.failed)]
+    return FaultyRows(early, failed, rows.by_query, rows.by_key)
 
 
 def combine_rows(fn: str, operands: Sequence[Rows]) -> Rows:
-    """`and`, `or` of all operands, or `not` of the one."""
+    """`and`, `or` of all operands, or `not` of the one.
+
+    A cell that failed stays failed, unless an operand before it decides.
+    """
     first = operands[0]
     if fn == "not":
         every = (1 << len(first)) - 1
-        return [row ^ every for row in first]
+        turned = [row ^ every for row in first]
+        if isinstance(first, FaultyRows):
+            return FaultyRows(turned, first.failed, first.by_query, first.by_key)
+        return turned
     for rows in operands[1:]:
-        both = zip(first, rows, strict=True)
-        first = [a & b for a, b in both] if fn == "and" else [a | b for a, b in both]
-    return list(first)
+        first = _combined(fn, first, rows)
+    return list(first) if type(first) is list else first
+
+
+def _combined(fn: str, left: Rows, right: Rows) -> Rows:
+    both = zip(left, right, strict=True)
+    rows = [a & b for a, b in both] if fn == "and" else [a | b for a, b in both]
+    if not isinstance(left, FaultyRows) and not isinstance(right, FaultyRows):
+        return rows
+    every = (1 << len(left)) - 1
+    failed = []
+    for row, before, after in zip(left, failed_bits(left), failed_bits(right), strict=True):
+        asked = row if fn == "and" else row ^ every  # the cells that `left` does not decide
+        failed.append(before | (after & asked))
+    faulty = [rows for rows in (right, left) if isinstance(rows, FaultyRows)]
+    by_query = {q: fault for rows in faulty for q, fault in rows.by_query.items()}
+    by_key = {k: fault for rows in faulty for k, fault in rows.by_key.items()}
+    return FaultyRows(rows, failed, by_query, by_key)
+
+
+def failed_bits(rows: Rows) -> list[int]:
+    """Per query the bits of the keys for which the selector could not be computed."""
+    return rows.failed if isinstance(rows, FaultyRows) else [0] * len(rows)
 
 
 def means(rows: set[int], values: Sequence[Any]) -> dict[int, float]:

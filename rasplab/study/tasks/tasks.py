@@ -17,8 +17,8 @@ from jaxtyping import Bool, Int
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.base.rng import stream
 from rasplab.model.bridge import LensModel
-from rasplab.program.batch.cells import Fault
 from rasplab.program.domain import Domain
+from rasplab.program.faults import Fault
 from rasplab.program.graph import Program
 from rasplab.program.inputs import Drawing, all_ids, even_ids, random_rows
 from rasplab.program.semantics import Semantics
