@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rasplab.base.arguments import FLAG, PROGRAM, TEXT, VOCAB, takes, whole
 from rasplab.base.errors import CompileError, RaspError
 from rasplab.base.version import __version__ as __version__
 
@@ -81,6 +82,7 @@ _HOMES = {
 __all__ = ["CompileError", "RaspError", "compile", *_HOMES]
 
 
+@takes(program=PROGRAM, vocab=VOCAB, max_len=whole(1), basis=TEXT, causal=FLAG)
 def compile(
     program: Program,
     vocab: Iterable[Atom],

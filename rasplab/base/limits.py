@@ -58,7 +58,7 @@ class limit:
                 raise ValueError(f"unknown limit {name!r}; the limits are {', '.join(names())}")
             if type(bound) is not int or bound < 1:
                 raise ValueError(
-                    f"the limit {name} is {bound!r}; it has to be an int of at least 1"
+                    f"the limit {name} is {_shown(bound)}; it has to be an int of at least 1"
                 )
         self._before = _CURRENT.set(replace(current(), **bounds))
         _let_python_write(current().bits)
@@ -70,6 +70,14 @@ class limit:
         _CURRENT.reset(self._before)
 
 
+def _shown(bound: object) -> str:
+    return (
+        repr(bound)
+        if isinstance(bound, int | float | str)
+        else f"a value of type {type(bound).__name__}"
+    )
+
+
 def way_out(name: str) -> str:
     """The hint of an error that a limit causes."""
     return f"to allow more: rasplab --limit {name}=N ..., or rasplab.limit({name}=N) in Python"
@@ -77,7 +85,7 @@ def way_out(name: str) -> str:
 
 def _let_python_write(bits: int) -> None:
     """Let Python write ints of up to `bits` bits: by default it refuses more than 4,300 digits."""
-    digits = bits * 302 // 1000 + 1  # log10(2) < 0.302
+    digits = min(bits * 302 // 1000 + 1, 2**31 - 1)  # log10(2) < 0.302; Python takes a C int
     most = sys.get_int_max_str_digits()  # 0 means no limit
     if 0 < most < digits:
         sys.set_int_max_str_digits(digits)

@@ -123,7 +123,7 @@ def loads(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise NotJsonError(
             f"it is not JSON ({error.msg}, line {error.lineno}, column {error.colno})"
-        ) from None
+        ) from error
     if "\\u" in text.lower() or not _encodable(text):
         _require_encodable(value)
     return value

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rasplab.base.arguments import MODEL, PAIRS, SEED, TEXT, optional, real, takes
 from rasplab.base.schema import array, mapping, read_json, record, string
 from rasplab.circuit.graph import Circuit
 from rasplab.circuit.patching.experiment import ABLATIONS, PatchExperiment, patch_experiment
@@ -23,6 +24,7 @@ TOLERANCE = 1e-6
 In float64 rounding moves the logits of compiled models by about 1e-13 of it."""
 
 
+@takes(model=MODEL, pairs=optional(PAIRS), ablation=TEXT, seed=SEED, tolerance=real(0))
 def effective_circuit(
     model: LensModel,
     pairs: Pairs | None = None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from rasplab.base.arguments import COMPILED, takes
 from rasplab.circuit.graph import Circuit, unit_name
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.lower.residual import Direction, LinearForm
 from rasplab.transformer.sites import Edge, Port, Site
 
 
+@takes(compiled=COMPILED)
 def circuit_of(compiled: Compiled) -> Circuit:
     """The circuit with an edge wherever a port reads a residual direction that a site writes.
 

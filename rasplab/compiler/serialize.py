@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rasplab.base.arguments import FLAG, PATH, takes
 from rasplab.base.atomic import complete_folder, write_together
 from rasplab.base.errors import CompileError, FileError, Source, Span
 from rasplab.base.folders import COMPILED, FORCE, drop_others, require_kind
@@ -69,6 +70,7 @@ NODE_TYPES: dict[str, Callable[..., Node]] = {
 }
 
 
+@takes(folder=PATH, force=FLAG)
 def save(compiled: Compiled, folder: str | Path, force: bool = False) -> None:
     """Write both files into `folder`, which is made if needed; no reader sees half of a model.
 
@@ -111,6 +113,7 @@ def _require_same_program(folder: Path, compiled: Compiled) -> None:
         )
 
 
+@takes(folder=PATH)
 def load_compiled(folder: str | Path) -> Compiled:
     """The compiled model in `folder`.
 

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from rasplab.base.arguments import OUTPUT, PATH, TEXT, takes
 from rasplab.base.errors import (
     FileError,
     RaspNameError,
@@ -35,6 +36,7 @@ MAX_NESTED_LOADS = 50
 """How deep files may load files: deeper, they load each other."""
 
 
+@takes(text=TEXT, output=OUTPUT, name=TEXT)
 def parse(text: str, output: str | Sequence[str] | None = None, name: str = "<text>") -> Program:
     """The program of a RASP text.
 
@@ -47,6 +49,7 @@ def parse(text: str, output: str | Sequence[str] | None = None, name: str = "<te
     return _program(Source(name, text), output, Path.cwd())
 
 
+@takes(path=PATH, output=OUTPUT)
 def load(path: str | PathLike, output: str | Sequence[str] | None = None) -> Program:
     """The program of a RASP file; `output` as for `parse`.
 

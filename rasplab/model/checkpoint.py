@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rasplab.base.arguments import DEVICE, FLAG, MODEL, PATH, takes
 from rasplab.base.atomic import complete_folder, write_atomic, write_together
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.folders import FORCE, STOPPED, TRAINED, drop_others, require_kind
@@ -55,6 +56,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 """AdamW's moments of a parameter, by their names in torch."""
 
 
+@takes(model=MODEL, folder=PATH, force=FLAG)
 def save_model(model: LensModel, folder: str | Path, force: bool = False) -> Path:
     """Write a trained (or fresh) model into `folder`, which is made if it does not exist.
 
@@ -116,6 +118,7 @@ def _unwritable(folder: Path, error: OSError) -> FileError:
     )
 
 
+@takes(folder=PATH, device=DEVICE)
 def load_model(folder: str | Path, device: str = "auto") -> LensModel:
     """The model that `save_model` wrote.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from rasplab.base.arguments import shown
 from rasplab.base.schema import (
     array,
     atom,
@@ -32,6 +33,9 @@ INPUTS = ("random", "repeated")
 
 random: tokens drawn independently; repeated: a sequence of distinct tokens over and over, where the
 answer is the next token from the second round on."""
+
+MAX_NUMBER = 2**63
+"""Every number of a recipe is below: torch takes no larger seed."""
 
 MINIMA: dict[str, int | float] = {
     "seed": 0,
@@ -100,12 +104,13 @@ class Recipe:
         for name, least in MINIMA.items():
             if not _at_least(getattr(self, name), least):
                 what = "whole number" if isinstance(least, int) else "number"
-                raise ValueError(
-                    f"{name} must be a {what} of at least {least:g}, got {getattr(self, name)!r}"
-                )
+                value = shown(getattr(self, name))
+                raise ValueError(f"{name} must be a {what} of at least {least:g}, got {value}")
         longest = self.max_len if self.train_len is None else self.train_len
         if not (_at_least(longest, 1) and longest <= self.max_len):
-            raise ValueError(f"train_len must be 1 to max_len, got {longest!r} of {self.max_len}")
+            raise ValueError(
+                f"train_len must be 1 to max_len, got {shown(longest)} of {self.max_len}"
+            )
         if self.d_model % self.heads:
             raise ValueError(
                 f"heads must divide d_model, got heads={self.heads}, d_model={self.d_model}"
@@ -115,13 +120,13 @@ class Recipe:
         for name, known in (("norm", (None, *NORMS)), ("act", ACTS), ("inputs", INPUTS)):
             if getattr(self, name) not in known:
                 names = ", ".join(n or "none" for n in known)
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it can be {names}")
+                raise ValueError(f"{name} is {shown(getattr(self, name))}; it can be {names}")
         if type(self.causal) is not bool:
-            raise ValueError(f"causal is true or false, got {self.causal!r}")
+            raise ValueError(f"causal is true or false, got {shown(self.causal)}")
         if not (isinstance(self.supervise, tuple) and all(map(_is_pair, self.supervise))):
             raise ValueError(
                 f"supervise lists pairs of a head and a selector, as in [('L1H0', 'flip')], "
-                f"got {self.supervise!r}"
+                f"got {shown(self.supervise)}"
             )
 
     @property
@@ -183,7 +188,7 @@ def recipe_schema(value: Any, where: str) -> dict[str, Any]:
 def _at_least(value: Any, least: int | float) -> bool:
     """Whether `value` is a number of that kind (bool is not one), and at least `least`."""
     kinds = (int,) if isinstance(least, int) else (int, float)
-    return type(value) in kinds and value >= least
+    return type(value) in kinds and least <= value < MAX_NUMBER
 
 
 def _is_pair(pair: object) -> bool:
@@ -245,7 +250,7 @@ def recipe(task: str, **changes: object) -> Recipe:
             f"it has {', '.join(known)}"
         )
     if not isinstance(given.get("vocab", ()), str | list | tuple):
-        raise ValueError(f"vocab is a string or a list of tokens, got {given['vocab']!r}")
+        raise ValueError(f"vocab is a string or a list of tokens, got {shown(given['vocab'])}")
     if "vocab" in given:
         given["vocab"] = tuple(given["vocab"])
     if "supervise" in given:

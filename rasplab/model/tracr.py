@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rasplab.base.arguments import DEVICE, TEXT, TRACR, choice, optional, takes
 from rasplab.model.bridge import LensModel
 from rasplab.model.native import load_weights
 from rasplab.program.domain import make_domain
@@ -20,6 +21,9 @@ from rasplab.transformer.readout import Readout
 from rasplab.transformer.weights import Weights
 
 
+@takes(
+    assembled=TRACR, output_label=optional(TEXT), device=DEVICE, dtype=choice("float32", "float64")
+)
 def from_tracr(
     assembled: Any, output_label: str | None = None, device: str = "auto", dtype: str = "float32"
 ) -> LensModel:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
+from rasplab.base.arguments import FUNCTION, MODEL, PROGRAM, SEED, optional, takes, whole
 from rasplab.base.errors import RaspError
 from rasplab.model.bridge import LensModel
 from rasplab.model.threads import few_threads, in_order
@@ -99,6 +100,13 @@ class Report:
         return f"{text}\n  {self.counterexample}" if self.counterexample else text
 
 
+@takes(
+    model=MODEL,
+    max_inputs=whole(1),
+    seed=SEED,
+    progress=optional(FUNCTION),
+    program=optional(PROGRAM),
+)
 def verify(
     model: LensModel,
     max_inputs: int = 200_000,

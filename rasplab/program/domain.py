@@ -9,6 +9,7 @@ from itertools import product
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from rasplab.base.arguments import shown
 from rasplab.base.errors import RaspValueError
 from rasplab.program.values import Atom
 
@@ -104,7 +105,7 @@ def make_domain(vocab: Iterable[Atom], max_len: int, causal: bool = False) -> Do
     for token in tokens:
         if not isinstance(token, int | float | str):
             raise ValueError(
-                f"vocab holds {token!r} of type {type(token).__name__}; "
+                f"vocab holds {shown(token)} of type {type(token).__name__}; "
                 "tokens are str, int, float, bool"
             )
         if isinstance(token, float) and not isfinite(token):
@@ -112,5 +113,5 @@ def make_domain(vocab: Iterable[Atom], max_len: int, causal: bool = False) -> Do
     if len({(type(t), t) for t in tokens}) < len(tokens):
         raise ValueError(f"vocab holds a token twice: {list(tokens)!r}")
     if isinstance(max_len, bool) or not isinstance(max_len, int) or max_len < 1:
-        raise ValueError(f"max_len is {max_len!r}; it has to be an int of at least 1")
+        raise ValueError(f"max_len is {shown(max_len)}; it has to be an int of at least 1")
     return Domain(tokens, max_len, causal)

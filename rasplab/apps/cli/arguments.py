@@ -7,7 +7,6 @@ tokens, domains, program files and models. Every reader raises a RaspError for w
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rasplab.base.errors import FileError, RaspValueError
+from rasplab.base.schema import NotJsonError, SchemaError, clipped, loads
 from rasplab.program.values import Atom
 
 if TYPE_CHECKING:
@@ -162,15 +162,21 @@ def _json_list(text: str) -> list[Atom] | None:
     if not text.lstrip().startswith("["):
         return None
     try:
-        tokens = json.loads(text)
-    except json.JSONDecodeError as error:
+        tokens = loads(text)
+    except NotJsonError as error:
         if "," in text or '"' in text:
-            reason = f'it is not a JSON list ({error.msg}); a list looks like [1, 2] or ["a", "b"]'
+            msg = getattr(error.__cause__, "msg", "")
+            reason = f'it is not a JSON list ({msg}); a list looks like [1, 2] or ["a", "b"]'
             print(f"note: {text} is read as characters: {reason}", file=sys.stderr)
         return None
+    except SchemaError as error:
+        raise RaspValueError(
+            f"{clipped(text)} is not a list of tokens: {error}",
+            hint='write the tokens as a flat list, as in [1, 2] or ["a", "b"]',
+        ) from None
     if not all(isinstance(t, (str, int, float, bool)) for t in tokens):
         raise RaspValueError(
-            f"{text} holds more than strings, numbers and booleans",
+            f"{clipped(text)} holds more than strings, numbers and booleans",
             hint='write the tokens as a flat list, as in [1, 2] or ["a", "b"]',
         )
     return tokens

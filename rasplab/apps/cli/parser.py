@@ -44,11 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _reader_gone()
     except OSError as error:
         return _fail(_os_reason(error))
+    except UnicodeEncodeError:
+        return _fail("the output has characters that UTF-8 cannot write, half of a surrogate pair")
+    except RecursionError:
+        return _fail("the program or its values nest too deep for this machine's stack")
+    except MemoryError:
+        return _fail(
+            "this takes more memory than there is; a smaller --max-len takes less"
+        )
+    except OverflowError as error:
+        return _fail(f"a number is too large to compute with: {error}")
 
 
 def _fail(message: str, code: int = 1) -> int:
     with contextlib.suppress(OSError):
-        print(message, file=sys.stderr)
+        print(message.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     return code
 
 

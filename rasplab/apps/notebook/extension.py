@@ -20,6 +20,7 @@ from rasplab.apps.notebook.cells import Cells, View, page
 from rasplab.apps.repl.completion import completions, help_at
 from rasplab.apps.show import displays, heads, html, sweeps
 from rasplab.apps.show.patterns import pattern_svg
+from rasplab.base.arguments import SHELL, takes
 from rasplab.base.errors import RaspError, render
 from rasplab.lang.session import Session
 from rasplab.program.values import Atom, value_text
@@ -69,6 +70,7 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
+@takes(shell=SHELL)
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Give `shell` the cell magic %%rasp, its completion and help, and pictures of our types."""
     cells = Cells()

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from rasplab.apps.show.heads import MARKS
 from rasplab.apps.show.html import MONO, SOFT, figure, wrapped
 from rasplab.apps.show.patterns import pattern_svg
+from rasplab.base.arguments import EVIDENCE, HEADS, INPUTS, MODEL, PROGRAM, optional, takes
 from rasplab.base.errors import RaspNameError, RaspValueError
 from rasplab.base.text import clip, width
 from rasplab.model.bridge import LensModel
@@ -90,6 +91,14 @@ class SideBySide:
         return wrapped(side_by_side_html(self), scripted=True)
 
 
+@takes(
+    program=PROGRAM,
+    compiled=MODEL,
+    trained=MODEL,
+    inputs=optional(INPUTS),
+    heads=optional(HEADS),
+    evidence=optional(EVIDENCE),
+)
 def side_by_side(
     program: Program,
     compiled: LensModel,

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rasplab.base.arguments import FUNCTION, PAIRS, SEED, TEXT, optional, real, takes
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.discovery import attribution, pruning
 from rasplab.circuit.discovery import exact_path_acdc as patching
@@ -84,6 +85,16 @@ METHODS = {
 }
 
 
+@takes(
+    method=TEXT,
+    pairs=optional(PAIRS),
+    ablation=TEXT,
+    metric=optional(TEXT),
+    granularity=optional(TEXT),
+    seed=SEED,
+    progress=optional(FUNCTION),
+    max_seconds=optional(real(0)),
+)
 def discover(
     model: Any,
     method: str = "acdc",

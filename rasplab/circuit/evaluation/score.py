@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from rasplab.base.arguments import FLAG, SCORES, SEED, TRUTH, takes, whole
 from rasplab.base.errors import RaspValueError
 from rasplab.base.stats import bootstrap_counts, percentiles
 from rasplab.circuit.discovery.edge_scores import EdgeScores
@@ -108,6 +109,7 @@ def as_truth(circuit: Circuit, ablation: str = STRUCTURAL, granularity: str = "e
     return Truth(true_units(circuit, granularity), ablation, granularity)
 
 
+@takes(scores=SCORES, truth=TRUTH, mixed=FLAG, seed=SEED, resamples=whole(1))
 def score(
     scores: EdgeScores, truth: Truth, mixed: bool = False, seed: int = 0, resamples: int = RESAMPLES
 ) -> Score:

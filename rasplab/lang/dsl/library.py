@@ -23,6 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rasplab.base.arguments import shown
 from rasplab.base.errors import Span
 from rasplab.lang.dsl.operators import COMPARISONS, Made, Selector, SOp, make, program, text_of
 from rasplab.lang.syntax import ast as s
@@ -73,10 +74,11 @@ def select(keys: Any, queries: Any, predicate: Any = "==") -> Selector:
 
     Raises ValueError for another predicate.
     """
-    predicate = COMPARISONS.get(predicate, predicate)
-    if predicate not in COMPARISONS.values():
+    if not isinstance(predicate, str):  # s-ops compare to an s-op, and lists have no hash
+        predicate = next((n for f, n in COMPARISONS.items() if f is predicate), predicate)
+    if not isinstance(predicate, str) or predicate not in COMPARISONS.values():
         names = ", ".join(COMPARISONS.values())
-        raise ValueError(f"unknown predicate {predicate!r}; the predicates are {names}")
+        raise ValueError(f"unknown predicate {shown(predicate)}; the predicates are {names}")
     text = f"select({text_of(keys)}, {text_of(queries)}, {predicate})"
     return make(Selector, partial(_select_form, predicate), (keys, queries), text)
 

@@ -18,6 +18,7 @@ from itertools import islice
 from types import FrameType
 from typing import Any, ClassVar, Self, TypeVar
 
+from rasplab.base.arguments import shown
 from rasplab.base.errors import RaspError, Source, Span
 from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
@@ -79,8 +80,8 @@ class Built:
 
         Raises ValueError for what RASP cannot assign: keywords, `indices`, what is no identifier.
         """
-        if not is_assignable(name):
-            raise ValueError(f"{name!r} is not a name that RASP can assign; use another")
+        if not isinstance(name, str) or not is_assignable(name):
+            raise ValueError(f"{shown(name)} is not a name that RASP can assign; use another")
         return replace(self, name=name, text=name)
 
     def __call__(self, tokens: Sequence[Atom]) -> Any:
@@ -178,7 +179,7 @@ class SOp(Built):
     def __getitem__(self, position: int) -> SOp:
         """The value at one position, everywhere; from the end when negative."""
         if not isinstance(position, int):
-            raise TypeError(f"an s-op is indexed by an int, not by {position!r}; see lookup")
+            raise TypeError(f"an s-op is indexed by an int, not by {shown(position)}; see lookup")
         return make(SOp, s.Index, (self, position), f"{self.text}[{position}]")
 
     def __contains__(self, item: Any) -> bool:
@@ -189,18 +190,24 @@ def _is_operand(value: Any) -> bool:
     return isinstance(value, SOp | int | float | str | list | tuple) or hasattr(value, "item")
 
 
-def _plain(value: Any) -> Any:
+MAX_NESTING = 100
+"""How deep the lists and dicts of an operand may nest."""
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
     """An operand with tuples as lists and numpy's scalars as Python's."""
+    if depth > MAX_NESTING:
+        raise TypeError(f"an operand nests lists more than {MAX_NESTING} deep")
     if hasattr(value, "item"):
         return value.item()
     if isinstance(value, Built | int | float | str):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_plain(v, depth + 1) for v in value]
     if isinstance(value, dict):
-        return {_plain(k): _plain(v) for k, v in value.items()}
+        return {_plain(k): _plain(v, depth + 1) for k, v in value.items()}
     kinds = "an s-op, selector, number, string, bool, list or dict"
-    raise TypeError(f"an operand is {kinds}, not {value!r}")
+    raise TypeError(f"an operand is {kinds}, not {shown(value)}")
 
 
 Made = TypeVar("Made", bound=Built)
@@ -266,7 +273,7 @@ def program(output: Built, name: str | None = None) -> Program:
     """
     if not isinstance(output, Built):
         hint = "constant(...) makes an s-op of an atom"
-        raise TypeError(f"the output is an s-op or selector, not {output!r}; {hint}")
+        raise TypeError(f"the output is an s-op or selector, not {shown(output)}; {hint}")
     output = output if name is None else output.named(name)
     elaborator = with_library(Elaborator(None, _no_load))
     scope = elaborator.text_scope("<python>")

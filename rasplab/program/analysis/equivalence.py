@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rasplab.base.arguments import FLAG, FUNCTION, PROGRAM, SEED, VOCAB, optional, takes, whole
 from rasplab.base.errors import RaspError, RaspTypeError
 from rasplab.program.batch.compare import shared_codes
 from rasplab.program.batch.evaluate import BatchTrace
@@ -104,6 +105,16 @@ class Equality:
         }
 
 
+@takes(
+    a=PROGRAM,
+    b=PROGRAM,
+    vocab=VOCAB,
+    max_len=whole(1),
+    causal=FLAG,
+    max_inputs=whole(1),
+    seed=SEED,
+    progress=optional(FUNCTION),
+)
 def equal(
     a: Program,
     b: Program,

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rasplab.base.arguments import FLAG, PROGRAM, takes
 from rasplab.base.errors import Span, caret_lines
 from rasplab.program.analysis.kinds import Kinds
 from rasplab.program.analysis.requirements import causal_nodes, position
@@ -75,6 +76,7 @@ class Verdict:
         return {"is_raspl": bool(self), "breaches": breaches}
 
 
+@takes(program=PROGRAM, causal=FLAG)
 def is_raspl(program: Program, causal: bool = False) -> Verdict:
     """Whether a program stays within RASP-L on every input.
 

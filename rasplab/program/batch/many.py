@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
+from rasplab.base.arguments import FLAG, INPUTS, PROGRAM, VOCAB, optional, takes
 from rasplab.base.errors import RaspError
 from rasplab.program.batch.columns import Column, distinct_codes
 from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
@@ -20,6 +21,7 @@ LONG = 1000
 """Longer inputs are run one by one: rows of bits are quicker there than a byte for every cell."""
 
 
+@takes(program=PROGRAM, batch=INPUTS, vocab=optional(VOCAB), causal=FLAG)
 def evaluate_many(
     program: Program,
     batch: Iterable[Any] | Integer[np.ndarray, "batch pos"],

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rasplab.base.arguments import FLAG, PROGRAM, TOKENS, takes
 from rasplab.base.errors import RaspNameError, RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
 from rasplab.base.text import near_names
@@ -91,6 +92,7 @@ class Trace:
         return self.value(ids[name])
 
 
+@takes(program=PROGRAM, tokens=TOKENS, causal=FLAG)
 def evaluate(program: Program, tokens: Sequence[Any], causal: bool = False) -> Trace:
     """Run a program on one input.
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rasplab.base.arguments import FLAG, PATH, PROGRAM, RECIPE, SEEDS, takes, whole
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.text import lined_up
 from rasplab.model.bridge import LensModel
@@ -83,6 +84,7 @@ def _rank(finding: Finding) -> tuple[int, float]:
     return ORDER.index(finding.verdict), -worst.value if worst.pairs else 1.0
 
 
+@takes(recipe=RECIPE, program=PROGRAM, seeds=SEEDS, folder=PATH, pairs=whole(1), progress=FLAG)
 def judge_seeds(
     recipe: Recipe,
     program: Program,

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from rasplab.base.arguments import COMPILED, FLAG, SEED, takes, whole
 from rasplab.base.rng import stream
 from rasplab.compiler.compiled import Compiled
 from rasplab.model.threads import few_threads
@@ -84,6 +85,7 @@ class Superposed:
         )
 
 
+@takes(compiled=COMPILED, d_model=whole(1), seed=SEED, steps=whole(1), progress=FLAG)
 def superpose(
     compiled: Compiled,
     d_model: int,

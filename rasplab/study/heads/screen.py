@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from rasplab.base.arguments import MODEL, PROGRAM, SEED, takes, whole
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.text import lined_up
@@ -180,6 +181,7 @@ class MatchTable:
         return f"{score:.2f} ({similar:.2f}, {chance:.2f}){mark}"
 
 
+@takes(model=MODEL, program=PROGRAM, n=whole(1), seed=SEED)
 def match(model: LensModel, program: Program, n: int = 512, seed: int = 0) -> MatchTable:
     """Compare every head of `model` with every selector that `program` reads.
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rasplab.base.arguments import FUNCTION, MODEL, PROGRAM, SEED, takes, whole
 from rasplab.model.bridge import LensModel
 from rasplab.model.native import reinitialised
 from rasplab.model.threads import few_threads
@@ -47,6 +48,7 @@ MAX_SUFFICIENCY_LOSS = 0.05
 """Accuracy that may be lost when the selector's own pattern is put in, to call it sufficient."""
 
 
+@takes(model=MODEL, program=PROGRAM, pairs=whole(1), seed=SEED, progress=FUNCTION)
 def judge(
     model: LensModel,
     program: Program,

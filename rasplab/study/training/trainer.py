@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from rasplab.base.arguments import FLAG, PATH, TEXT, optional, takes
 from rasplab.base.atomic import writable
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.base.rng import stream
@@ -58,6 +59,7 @@ EVAL_INTERVAL = 100
 """Steps between measurements; each also writes a checkpoint."""
 
 
+@takes(name=TEXT, out=optional(PATH), device=TEXT, progress=FLAG, force=FLAG)
 def train(
     name: str,
     seed: int = 0,

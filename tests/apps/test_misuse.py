@@ -1,0 +1,34 @@
+"""Wrong arguments of public functions: one sentence of ours for each, on every parameter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rasplab
+from rasplab import dsl
+
+SCRIPT = Path(__file__).parents[1] / "support" / "misuse.py"
+
+SLOW = {"train", "judge", "judge_seeds", "superpose", "side_by_side", "discover"}
+"""Functions whose calls that succeed take long: the first call of each is tried below."""
+
+QUICK = [*(set(rasplab.__all__) - SLOW), *(f"dsl.{name}" for name in dsl.__all__)]
+
+
+def test_nonsense_for_every_parameter_is_one_sentence():
+    """Only RaspError, ValueError and TypeError of ours leave; no raw exception of any library."""
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), *sorted(QUICK)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+
+
+@pytest.mark.parametrize("name", sorted(SLOW - {"judge_seeds"}))
+def test_slow_functions_name_the_parameter_that_is_wrong(name):
+    """The first parameter of each: its name, the value and what is accepted."""
+    with pytest.raises(TypeError, match=rf"^{name}: \w+ is None; it has to be "):
+        getattr(rasplab, name)(*[None] * (3 if name == "side_by_side" else 2))
