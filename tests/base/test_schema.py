@@ -94,7 +94,7 @@ def test_brackets_in_strings_do_not_nest():
     assert loads('["[[["]') == ["[[["]
 
 
-@pytest.mark.parametrize("text", ["a =", "a = " + "[" * 5000 + "]" * 5000, "a = " + "9" * 5000])
+@pytest.mark.parametrize("text", ["a =", "a = " + "[" * 5000 + "]" * 5000])
 def test_toml_that_is_refused(tmp_path, text):
     """A FileError of one line."""
     path = tmp_path / "f.toml"
