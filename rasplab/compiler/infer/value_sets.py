@@ -22,6 +22,7 @@ from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
 from rasplab.compiler.infer.total_order import is_strict_order
 from rasplab.compiler.infer.values import POSITION, TOKEN, Fault
+from rasplab.compiler.lower.value_tables import Split
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
     Aggregate,
@@ -53,7 +54,7 @@ class ValueSets(LeafTables):
     failing    nodes that may fail on an input: by a function of theirs, or by what they read
     infinite   s-ops that may hold inf or nan; unaveraged: those that may be the mean of no numbers
     leaf_sums  cache of the lowering, kept here as several attempts share it: targets over leaves
-               as a constant and one table per leaf, or None where no such sum exists
+               as a `Split` into one table per leaf, or None where no such sum exists
     """
 
     def __init__(self, program: Program, domain: Domain, total: bool = False):
@@ -62,9 +63,7 @@ class ValueSets(LeafTables):
         self.infinite: set[int] = set()
         self.unaveraged: set[int] = set()
         self.selectors = Selectors(self)
-        self.leaf_sums: dict[
-            tuple[tuple[int, ...], bytes], tuple[float, list[np.ndarray]] | None
-        ] = {}
+        self.leaf_sums: dict[tuple[tuple[int, ...], bytes], Split | None] = {}
         for i in range(len(program.nodes)):
             if not program.is_selector(i):
                 self._visit(i)

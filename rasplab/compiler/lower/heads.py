@@ -110,12 +110,14 @@ class Attention:
                 return LinearForm.of(direction)
         size = max(self.stream.size(value), abs(bos))
         leak = self.value_sets.domain.max_len * float(np.exp(-self.score_gap / 2))
-        error = self.stream.error(value) + size * (self._blur(head, leaf) + leak)
-        direction = self.stream.add(Direction(label, leaf, "head", head.time, bos, size, error))
-        head.outs.append((value, direction))
+        # A row that selects nothing gives the value at BOS, with the error that it has there.
+        bos_error = self.stream.bos_error(value)
+        error = max(self.stream.error(value), bos_error) + size * (self._blur(head, leaf) + leak)
+        direction = Direction(label, leaf, "head", head.time, bos, size, error, bos_error)
+        head.outs.append((value, self.stream.add(direction)))
         if leaf not in head.nodes:
             head.nodes.append(leaf)
-        return LinearForm.of(direction)
+        return LinearForm.of(head.outs[-1][1])
 
     def _blur(self, head: Head, leaf: int) -> float:
         """Relative error of what a head carries, from errors of its scores.
@@ -193,7 +195,9 @@ class Attention:
         steepest = 2 * (head.error + 4 * self.stream.ulp + leak) / (1 + most)
         anywhere = head.error / 2 + 4 * self.stream.ulp + leak
         label = f"1/(1+{self.program.labels[leaf]})"
-        direction = Direction(label, leaf, "head", head.time, 1.0, 1.0, anywhere)
+        least = int(self.value_sets.selectors.bounds(conjuncts).low.min())
+        size = 1.0 / (1 + least)
+        direction = Direction(label, leaf, "head", head.time, 1.0, size, anywhere)
         return CountedWidth(self._count_output(head, AT_BOS, direction), steepest, linear=False)
 
     def _width_itself(
@@ -216,7 +220,7 @@ class Attention:
             label = self._term_label(leaf, sign, len(terms))
             direction = Direction(label, leaf, "head", head.time, 0.0, float(top), term_error)
             form = self._count_output(head, AT_TOKENS.scaled(weight), direction)
-            total = total + form.scaled(sign)
+            total = total + form.scaled(float(sign))
             error += term_error
         return CountedWidth(total, error, linear=True)
 
@@ -283,12 +287,13 @@ class Attention:
     def _score_error(self, pairs: list[Pair]) -> float:
         """Bound on the error of a score from errors of its factors, and from rounding.
 
-        Products of embedded numbers alone do not round here: tables are 0, 1 and the gap; codes
-        bring their own bound (`code_rounding`).
+        Exact factors bring their own bound (`code_rounding`): tables are 0, 1 and the gap.
         """
         stream, error = self.stream, 0.0
         for q, k in pairs:
-            error += stream.size(q) * stream.error(k) + stream.size(k) * stream.error(q)
-            if stream.time(q, k) > 0:
+            errors = [0.0 if stream.is_exact(f) else stream.ulp * stream.size(f) for f in (q, k)]
+            of_q, of_k = errors[0] + stream.error(q), errors[1] + stream.error(k)
+            error += stream.size(q) * of_k + stream.size(k) * of_q
+            if errors[0] or errors[1]:
                 error += stream.ulp * stream.size(q) * stream.size(k)
         return error

@@ -42,7 +42,7 @@ MAX_FRONTIERS = 8
 MAX_SIGNED = 6
 """Variables of a sum with signs: 2 ** (MAX_SIGNED - 1) choices of signs are tried."""
 
-RISK = 1e-3
+RISK = 2e-3
 """Rounding of a step of height 1, summed over steep pieces, that is harmless to what reads it."""
 
 
@@ -285,6 +285,10 @@ def _value_order(column: Column) -> list[int]:
     return list(range(len(column.values)))
 
 
+def _largest(table: np.ndarray) -> float:
+    return float(np.nanmax(np.abs(table), initial=0.0))
+
+
 # --- how it is scaled -----------------------------------------------------------------------------
 
 
@@ -362,12 +366,13 @@ def _argument(
         if np.isnan(targets).all():
             return None
         points = np.where(np.isnan(points), np.nanmin(points), points)
-    merged = grouped(points, targets)
-    if merged is None:
+    terms = zip(coefficients, scalars, strict=True)
+    size = sum(abs(c) * _largest(s.table) for c, s in terms)
+    groups = grouped(points, targets, size)
+    if groups is None:
         return None
-    distinct, by_point = merged
-    neurons = piecewise_linear.neuron_count(distinct, by_point)
-    size = max(1.0, float(np.abs(distinct).max()))
+    distinct = groups.points
+    neurons = piecewise_linear.neuron_count(distinct, groups.targets)
     gap = float(np.diff(distinct).min(initial=np.inf))
     if gap < MIN_GAP * size:
         return None

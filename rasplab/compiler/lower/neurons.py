@@ -14,9 +14,9 @@ from jaxtyping import Float
 from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.lower import piecewise_linear
-from rasplab.compiler.lower.piecewise_linear import PiecewiseLinear
+from rasplab.compiler.lower.piecewise_linear import PiecewiseLinear, active_sums
 from rasplab.compiler.lower.residual import Direction, LinearForm, ResidualStream, after
-from rasplab.compiler.lower.value_tables import EXACT, grouped
+from rasplab.compiler.lower.value_tables import grouped
 
 
 class Neurons:
@@ -39,28 +39,37 @@ class Neurons:
         error    bound on the error of the form, if not that of its directions
         Raises CompileError where points that differ by rounding only have different targets.
         """
-        merged = grouped(points, targets)
-        if merged is None:
+        stream, size = self.stream, self.stream.size(form)
+        groups = grouped(points, targets, size)
+        if groups is None:
             self._refuse_close(node)
-        distinct, targets = merged
-        s_error = self.stream.error(form) if error is None else error
-        ulp = self.stream.ulp
-        # The argument is off by the errors of its directions, and by rounding of the sum itself.
-        fit = piecewise_linear.fit(distinct, targets, s_error + ulp * self.stream.size(form), ulp)
-        time = after(self.stream.time(form), 0)
+        s_error = (stream.error(form) if error is None else error) + groups.spread
+        # The argument is off by the errors of its directions; rounding of its sum is in the fit's.
+        fit = piecewise_linear.fit(groups.points, groups.targets, s_error, stream.ulp, size)
+        time = after(stream.time(form), 0)
         others = (fit.other,) if fit.other else ()
-        self.stream.choose(node, "neurons", fit.described(s_error), *others)
-        at_bos = self._at_bos(form, fit)
-        outs = [
-            self._neuron_direction(node, target, float(const), fit.error(s_error), time, bos)
-            for target, const, bos in zip(targets.T, fit.const, at_bos, strict=True)
+        stream.choose(node, "neurons", fit.described(s_error), *others)
+        made = [
+            stream.neuron(form.plus(-float(knot)).scaled(float(fit.side)), time, node)
+            for knot in fit.breaks
         ]
-        for knot, weights in zip(fit.breaks, fit.weights, strict=True):
-            neuron = self.stream.neuron(form.plus(-float(knot)).scaled(fit.side), time, node)
+        off = np.array([difference for _, difference in made])
+        fit_error = fit.error(s_error)
+        fit_error += float((off @ np.abs(fit.weights)).max(initial=0))
+        outs = [
+            self._neuron_direction(node, t, float(fit.const[k]), fit_error, time, *bos)
+            for k, (t, bos) in enumerate(
+                zip(groups.targets.T, self._at_bos(form, fit), strict=True)
+            )
+        ]
+        for (neuron, _), weights in zip(made, fit.weights, strict=True):
             for d, w in zip(outs, weights, strict=True):
-                if abs(w) > EXACT:
+                if w:
                     neuron.outs[d] = neuron.outs.get(d, 0.0) + float(w)
-        return [LinearForm(((d, 1.0),), float(c)) for d, c in zip(outs, fit.const, strict=True)]
+        return [
+            LinearForm(((d, 1.0),), float(c), float(missed))
+            for d, c, missed in zip(outs, fit.const, groups.missed, strict=True)
+        ]
 
     def _refuse_close(self, node: int | None) -> NoReturn:
         label = (
@@ -73,10 +82,16 @@ class Neurons:
             "round the means that it compares, as in round(mean * 1000)",
         )
 
-    def _at_bos(self, form: LinearForm, fit: PiecewiseLinear) -> list[float]:
-        """What the neurons give at BOS, by target: known, because the form is known there."""
-        active = np.maximum(fit.side * (self.stream.bos(form) - fit.breaks), 0)
-        return [float(active @ fit.weights[:, t]) for t in range(len(fit.const))]
+    def _at_bos(self, form: LinearForm, fit: PiecewiseLinear) -> list[tuple[float, float]]:
+        """What the neurons give at BOS, and its error: by target. The form is known there."""
+        stream, s = self.stream, self.stream.bos(form)
+        at = np.array([s])
+        given = active_sums(fit, at, fit.weights * (fit.side * (s - fit.breaks))[:, None])[0]
+        # A break within the error of s may or may not be active: count it.
+        off = stream.bos_error(form) + stream.ulp * abs(s)
+        active = fit.side * (s - fit.breaks) > -off
+        reach = np.abs(fit.weights[active]).sum(0) * (stream.ulp * abs(s) + off)
+        return [(float(g), float(r)) for g, r in zip(given, reach, strict=True)]
 
     def _neuron_direction(
         self,
@@ -86,10 +101,11 @@ class Neurons:
         error: float,
         time: int,
         bos: float,
+        bos_error: float,
     ) -> int:
         known = target[~np.isnan(target)]
         size = float(np.abs(known - const).max(initial=0))
         label = self.value_sets.program.labels[node] if node is not None and node >= 0 else "f"
         if node in self.value_sets.sets and self.value_sets.leaf_sets.get(node) == (node,):
             label = f"{label}" if len(np.unique(known)) > 2 else f"f({label})"
-        return self.stream.add(Direction(label, node, "mlp", time, bos, size, error))
+        return self.stream.add(Direction(label, node, "mlp", time, bos, size, error, bos_error))

@@ -10,13 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from jaxtyping import Float
+
 from rasplab.compiler.lower.piecewise_linear import ROUNDING
 
 TOKEN_FLAG = 0
 """The id of the direction that is 1 at every token and 0 at BOS; it also carries constants."""
 
-SMALLEST = 1e-12
-"""Coefficients and shifts below this are rounding of 0, and dropped."""
+EPSILON = 2.0**-52
+"""Spacing of float64 at 1: what differs by a few of these, relative, is one number rounded."""
+
+UNITS = 1024
+"""Numbers that are multiples of 1 / UNITS are looked at for whether their sums are exact."""
+
+FEW = 8
+"""Roundings of float64 that a short computation may add up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class Direction:
     bos    its value at BOS
     size   bound on its absolute value at tokens
     error  bound on its numerical error at tokens
+    bos_error  the same at BOS
     table  for "tok" and "pos": what the embedding writes per token or position
     """
 
@@ -40,15 +50,21 @@ class Direction:
     bos: float = 0.0
     size: float = 1.0
     error: float = 0.0
+    bos_error: float = 0.0
     table: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LinearForm:
-    """Sum of coefficient x direction, plus a constant; terms sorted by direction id, none 0."""
+    """Sum of coefficient x direction, plus a constant; terms sorted by direction id, none 0.
+
+    error  how far the form itself may be from what it stands for, in exact arithmetic; what its
+           directions are off by comes on top (`ResidualStream.error`)
+    """
 
     terms: tuple[tuple[int, float], ...] = ()
     const: float = 0.0
+    error: float = 0.0
 
     @staticmethod
     def of(direction: int) -> LinearForm:
@@ -59,26 +75,29 @@ class LinearForm:
     def combination(parts: list[tuple[float, LinearForm]], const: float = 0.0) -> LinearForm:
         """Sum of factor x form, plus a constant."""
         total: dict[int, float] = {}
+        error = 0.0
         for factor, form in parts:
             const += factor * form.const
+            error += abs(factor) * form.error
             for d, c in form.terms:
                 total[d] = total.get(d, 0.0) + factor * c
-        return LinearForm(
-            tuple(sorted((d, c) for d, c in total.items() if abs(c) > SMALLEST)), const
-        )
+        return LinearForm(tuple(sorted((d, c) for d, c in total.items() if c)), const, error)
 
     def __add__(self, other: LinearForm) -> LinearForm:
         return LinearForm.combination([(1.0, self), (1.0, other)])
 
     def scaled(self, factor: float) -> LinearForm:
         """The form factor * self."""
-        return LinearForm(
-            tuple((d, c * factor) for d, c in self.terms if factor), self.const * factor
-        )
+        terms = tuple((d, c * factor) for d, c in self.terms if factor)
+        return LinearForm(terms, self.const * factor, self.error * abs(factor))
 
     def plus(self, constant: float) -> LinearForm:
         """The form self + constant."""
-        return LinearForm(self.terms, self.const + constant)
+        return LinearForm(self.terms, self.const + constant, self.error)
+
+    def within(self, error: float) -> LinearForm:
+        """The same form, for something that it may miss by `error` more."""
+        return LinearForm(self.terms, self.const, self.error + error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +174,21 @@ class ResidualStream:
         """Record a decision, for `Compiled.report`."""
         self.choices.append(Choice(node, about, chosen, others))
 
-    def neuron(self, pre: LinearForm, time: int, node: int | None) -> Neuron:
-        """The neuron relu(pre) at `time`, shared by all who ask for the same one."""
-        # Forms that differ by rounding only share a neuron.
-        key = (time, tuple((d, round(c, 9)) for d, c in pre.terms), round(pre.const, 9))
+    def neuron(self, pre: LinearForm, time: int, node: int | None) -> tuple[Neuron, float]:
+        """The neuron relu(pre) at `time`, and how far it may be off.
+
+        It is shared by all who ask for the same one, up to rounding in float64.
+        """
+        key = (time, tuple((d, f"{c:.13g}") for d, c in pre.terms), f"{pre.const:.13g}")
         if key not in self._neuron_ids:
             self._neuron_ids[key] = len(self.neurons)
             self.neurons.append(Neuron(pre, time, node))
-        return self.neurons[self._neuron_ids[key]]
+        neuron = self.neurons[self._neuron_ids[key]]
+        if neuron.pre.terms == pre.terms and neuron.pre.const == pre.const:
+            return neuron, 0.0
+        pairs = zip(neuron.pre.terms, pre.terms, strict=True)
+        sizes = (self.directions[d].size * abs(a - b) for (d, a), (_, b) in pairs)
+        return neuron, sum(sizes, abs(neuron.pre.const - pre.const))
 
     def time(self, *forms: LinearForm) -> int:
         """The half layer in which the last direction of `forms` is written."""
@@ -202,13 +228,46 @@ class ResidualStream:
 
     def error(self, form: LinearForm) -> float:
         """Bound on the numerical error of a form at tokens."""
-        return sum(abs(c) * self.directions[d].error for d, c in form.terms)
+        return form.error + sum(abs(c) * self.directions[d].error for d, c in form.terms)
+
+    def bos_error(self, form: LinearForm) -> float:
+        """Bound on the numerical error of a form at BOS, rounding of its sum included."""
+        error = form.error
+        for d, c in form.terms:
+            direction = self.directions[d]
+            error += abs(c) * (direction.bos_error + self.ulp * abs(direction.bos))
+        return error + self.ulp * abs(form.const)
+
+    def embedded(self, label: str, site: str, table: Float[np.ndarray, " value"]) -> int:
+        """Append a direction of the embedding; its error is the rounding of the table itself."""
+        numbers = tuple(float(x) for x in table)
+        rounded = table.astype(self.dtype).astype(float)
+        error = float(np.abs(rounded - table).max(initial=0))
+        size = float(np.abs(table).max(initial=0))
+        return self.add(Direction(label, None, site, 0, 0.0, size, error, table=numbers))
+
+    def is_exact(self, form: LinearForm) -> bool:
+        """Whether the form has no error, and its sum does not round in `dtype`.
+
+        That is so for embedded whole multiples of a unit, where all sums are below 1 / ulp units.
+        """
+        if self.error(form) or any(self.directions[d].time for d, _ in form.terms):
+            return False
+        tables = [[c * x for x in self.directions[d].table] for d, c in form.terms]
+        factors = [c for _, c in form.terms]
+        numbers = np.array([x for table in (*tables, factors, [form.const]) for x in table])
+        whole = numbers * UNITS
+        if np.abs(whole).max() > 2**52 or (whole != np.rint(whole)).any():
+            return False
+        unit = int(np.gcd.reduce(whole.astype(np.int64))) / UNITS
+        return not unit or self.size(form) * self.ulp < unit
 
     def at_bos(self, form: LinearForm, value: float) -> LinearForm:
         """A form equal to `form` at tokens, and to `value` at BOS."""
         shift = value - self.bos(form)
-        if abs(shift) < SMALLEST:
-            return form
+        scale = sum((abs(c * self.directions[d].bos) for d, c in form.terms), abs(form.const))
+        if abs(shift) <= FEW * EPSILON * scale:
+            return form.within(abs(shift))
         # shift - shift * TOKEN_FLAG: 0 at tokens, shift at BOS.
         return form + LinearForm(((TOKEN_FLAG, -shift),), shift)
 

@@ -28,12 +28,13 @@ from rasplab.compiler.lower.residual import (
     ResidualStream,
 )
 from rasplab.compiler.lower.value_tables import (
-    EXACT,
+    Split,
     additive,
     affine_map,
     distinct_up_to_scale,
     padded,
     single_leaf,
+    tolerance,
 )
 from rasplab.program.graph import Aggregate, SelectorWidth
 from rasplab.program.values import is_number, value_key
@@ -118,18 +119,16 @@ class Lowering(FormSource):
         Raises CompileError where no neurons can tell the values apart.
         """
         results: dict[int, LinearForm] = {}
-        by_leaf: dict[int, list[tuple[int, np.ndarray]]] = {}
+        by_leaf: dict[int, list[tuple[int, Split]]] = {}
         joint: list[int] = []
         codes = self.value_sets.joint(leaves).codes
         for t in range(targets.shape[1]):
             target = targets[:, t]
             single = single_leaf(codes, target)
-            if single is not None:
-                at, table = single
-                if at < 0:
-                    results[t] = LinearForm((), float(table[0]))
-                else:
-                    by_leaf.setdefault(at, []).append((t, table))
+            if single is not None and single.leaves:
+                by_leaf.setdefault(single.leaves[0], []).append((t, single))
+            elif single is not None:
+                results[t] = LinearForm((), single.const, single.missed)
             elif (form := self._sum_of_leaves(leaves, codes, target)) is not None:
                 results[t] = form
             else:
@@ -137,9 +136,10 @@ class Lowering(FormSource):
         for at, functions in by_leaf.items():
             leaf = leaves[at]
             size = self.value_sets.value_count(leaf)
-            tables = np.column_stack([padded(table, size) for _, table in functions])
-            for (t, _), form in zip(functions, self.leaf_forms(leaf, tables, node), strict=True):
-                results[t] = form
+            tables = np.column_stack([padded(split.tables[0], size) for _, split in functions])
+            forms = self.leaf_forms(leaf, tables, node)
+            for (t, split), form in zip(functions, forms, strict=True):
+                results[t] = form.within(split.missed)
         if joint:
             forms = self._joint_forms(leaves, targets[:, joint], node)
             results |= dict(zip(joint, forms, strict=True))
@@ -152,19 +152,13 @@ class Lowering(FormSource):
         key = (leaves, target.tobytes())
         if key not in self.value_sets.leaf_sums:
             self.value_sets.leaf_sums[key] = additive(codes, target)
-        parts = self.value_sets.leaf_sums[key]
-        if parts is None:
+        split = self.value_sets.leaf_sums[key]
+        if split is None:
             return None
-        const, tables = parts
-        form = LinearForm((), const)
-        for leaf, table in zip(leaves, tables, strict=True):
-            if np.abs(table).max(initial=0) > EXACT:
-                form = (
-                    form
-                    + self.leaf_forms(
-                        leaf, padded(table, self.value_sets.value_count(leaf))[:, None]
-                    )[0]
-                )
+        form = LinearForm((), split.const, split.missed)
+        for at, table in zip(split.leaves, split.tables, strict=True):
+            size = self.value_sets.value_count(leaves[at])
+            form = form + self.leaf_forms(leaves[at], padded(table, size)[:, None])[0]
         return form
 
     # --- functions of one leaf --------------------------------------------------------------------
@@ -199,12 +193,15 @@ class Lowering(FormSource):
     def _known_form(self, leaf: int, table: np.ndarray) -> LinearForm | None:
         """A form from what the leaf has: a constant, an affine map of one feature, or one-hot."""
         care = ~np.isnan(table)
-        if not care.any() or np.ptp(table[care]) < EXACT:
-            return LinearForm((), float(table[care][0]) if care.any() else 0.0)
+        known = table[care]
+        if not len(known):
+            return LinearForm()
+        if np.ptp(known) <= tolerance(known):
+            return LinearForm((), float(known[0]), float(np.ptp(known)))
         for feature, form in self.features.get(leaf, []):
-            scaling = affine_map(feature[care], table[care])
+            scaling = affine_map(feature[care], known)
             if scaling is not None:
-                return form.scaled(scaling[0]).plus(scaling[1])
+                return _mapped(form, scaling)
         if leaf in self.one_hots:
             return self._from_one_hot(leaf, np.where(care, table, 0.0))
         return None
@@ -213,8 +210,10 @@ class Lowering(FormSource):
         """The commonest value as the constant (one of the directions is 1), the others on top."""
         numbers, counts = np.unique(table, return_counts=True)
         base = float(numbers[counts.argmax()]) if counts.max() > 1 else 0.0
-        others = zip((table - base).tolist(), self.one_hots[leaf], strict=True)
-        return LinearForm.combination([(v, hot) for v, hot in others if abs(v) > EXACT], base)
+        offsets = table - base
+        missed = float(np.abs(offsets + base - table).max())
+        others = zip(offsets.tolist(), self.one_hots[leaf], strict=True)
+        return LinearForm.combination([(v, hot) for v, hot in others if v], base).within(missed)
 
     def _can_be_one_hot(self, leaf: int) -> bool:
         return (
@@ -241,11 +240,7 @@ class Lowering(FormSource):
     def _embedded(self, leaf: int, table: np.ndarray) -> LinearForm:
         site = "tok" if leaf == TOKEN else "pos"
         label = self.feature_label(leaf, table)
-        numbers = tuple(float(x) for x in table)
-        size = float(np.abs(table).max())
-        return LinearForm.of(
-            self.stream.add(Direction(label, None, site, 0, 0.0, size, 0.0, numbers))
-        )
+        return LinearForm.of(self.stream.embedded(label, site, table))
 
     def feature_label(self, leaf: int, table: Float[np.ndarray, " value"]) -> str:
         """The label of a feature: its leaf for a scalar, leaf = value for a one-hot, or f(leaf)."""
@@ -285,7 +280,7 @@ class Lowering(FormSource):
     ) -> list[LinearForm]:
         """Functions of a leaf whose number attention gives: free where linear in it."""
         return [
-            form.scaled(scaling[0]).plus(scaling[1])
+            _mapped(form, scaling)
             if (scaling := affine_map(numbers, t))
             else self.neurons.forms(form, numbers, t[:, None], leaf, error)[0]
             for t in tables.T
@@ -346,3 +341,9 @@ class Lowering(FormSource):
                 self.program.span(node) if node is not None else None,
                 f"use a smaller vocabulary or max_len; {way_out('memory')}",
             )
+
+
+def _mapped(form: LinearForm, scaling: tuple[float, float, float]) -> LinearForm:
+    """What `affine_map` says of the feature that the form gives."""
+    factor, offset, missed = scaling
+    return form.scaled(factor).plus(offset).within(missed)

@@ -5,31 +5,66 @@ NaN stands where any value will do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Int
 
-EXACT = 1e-9
-"""Two numbers of a table closer than this are equal: tables come from exact values."""
+EPSILON = 2.0**-52
+"""Spacing of float64 at 1."""
+
+MAX_CANCELLED = 1000.0
+"""A multiple of a feature may be so many times larger than what remains of it after a shift."""
+
+SHAPE_DIGITS = 6
+"""Decimals of tables scaled to 0 .. 1 that decide whether two are compared at all."""
+
+ROUNDINGS = 64
+"""Roundings of float64, at the scale of a table, by which its equal numbers may differ."""
+
+
+def tolerance(numbers: Float[np.ndarray, "*any"], scale: float = 0.0) -> float:
+    """The difference up to which numbers of one table are one that was rounded differently.
+
+    scale  of numbers that these are sums of, where it exceeds their own
+    Whatever is accepted by it is measured, and part of the error of what is made of the table.
+    """
+    return ROUNDINGS * EPSILON * max(scale, float(np.nanmax(np.abs(numbers), initial=0.0)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A target as constant + one table by code for each of `leaves`, missed by `missed` at most.
+
+    leaves  positions of the leaves, for each a table; NaN at codes where any value will do
+    """
+
+    const: float
+    leaves: tuple[int, ...]
+    tables: tuple[Float[np.ndarray, "..."], ...]
+    missed: float = 0.0
 
 
 def single_leaf(
     codes: Int[np.ndarray, "row leaf"], target: Float[np.ndarray, " row"]
-) -> tuple[int, Float[np.ndarray, " value"]] | None:
-    """Whether one leaf alone decides: (its position, table by code), (-1, [constant]), or None."""
+) -> Split | None:
+    """The target as a constant or as a function of one leaf, or None."""
     care = ~np.isnan(target)
-    if not care.any() or np.ptp(target[care]) < EXACT:
-        return -1, target[care][:1] if care.any() else np.zeros(1)
+    if not care.any():
+        return Split(0.0, (), ())
+    known, limit = target[care], tolerance(target)
+    if np.ptp(known) <= limit:
+        return Split(float(known[0]), (), (), float(np.ptp(known)))
     for at in range(codes.shape[1]):
         table = np.full(codes[:, at].max() + 1, np.nan)
-        table[codes[care, at]] = target[care]
-        if (np.abs(table[codes[care, at]] - target[care]) < EXACT).all():
-            return at, table
+        table[codes[care, at]] = known
+        missed = float(np.abs(table[codes[care, at]] - known).max())
+        if missed <= limit:
+            return Split(0.0, (at,), (table,), missed)
     return None
 
 
-def additive(
-    codes: Int[np.ndarray, "row leaf"], target: Float[np.ndarray, " row"]
-) -> tuple[float, list[Float[np.ndarray, ...]]] | None:
+def additive(codes: Int[np.ndarray, "row leaf"], target: Float[np.ndarray, " row"]) -> Split | None:
     """The target as a constant plus one table by code per leaf, or None.
 
     Two rows that differ in one leaf alone give a difference of that leaf's table. Where such pairs
@@ -39,14 +74,18 @@ def additive(
     care = ~np.isnan(target)
     codes, target = codes[care], target[care]
     linked = [linked_table(codes, target, at) for at in range(codes.shape[1])]
-    tables = [table for table in linked if table is not None]
+    limit = tolerance(target)
+    tables = [t if np.ptp(t) > limit else 0 * t for t in linked if t is not None]
     if len(tables) < len(linked):
         return None
     rest = target - sum(table[codes[:, at]] for at, table in enumerate(tables))
     # What the tables leave must be one constant on every row, or the target is not such a sum.
     const = float(rest[0])
-    exact = np.abs(rest - const).max() < EXACT * max(1.0, float(np.abs(target).max()))
-    return (const, tables) if exact else None
+    missed = float(np.abs(rest - const).max())
+    if missed > limit:
+        return None
+    needed = [at for at, table in enumerate(tables) if table.any()]
+    return Split(const, tuple(needed), tuple(tables[at] for at in needed), missed)
 
 
 def linked_table(
@@ -83,9 +122,10 @@ def linked_table(
 
 def affine_map(
     feature: Float[np.ndarray, " value"], target: Float[np.ndarray, " other"]
-) -> tuple[float, float] | None:
-    """(a, b) with target = a * feature + b wherever the target is not NaN, or None.
+) -> tuple[float, float, float] | None:
+    """(a, b, missed): target = a * feature + b wherever the target is not NaN, up to `missed`.
 
+    None where there is none, or only one whose terms cancel so far that rounding them shows.
     None also where the feature is constant, NaN where the target is not, or of another length.
     """
     if feature.shape != target.shape:
@@ -96,27 +136,31 @@ def affine_map(
         return None
     low, high = int(feature.argmin()), int(feature.argmax())
     spread = feature[high] - feature[low]
-    if spread < EXACT:
+    size = float(np.abs(feature).max())
+    if spread <= tolerance(feature):
         return None
     a = (target[high] - target[low]) / spread
     b = target[low] - a * feature[low]
-    tolerance = EXACT * max(1.0, float(np.abs(target).max()))
-    return (float(a), float(b)) if np.abs(a * feature + b - target).max() < tolerance else None
+    missed = float(np.abs(a * feature + b - target).max())
+    cancels = abs(a) * size > MAX_CANCELLED * float(np.abs(target).max())
+    if cancels or missed > tolerance(target, float(abs(a)) * size):
+        return None
+    return float(a), float(b), missed
 
 
 def distinct_up_to_scale(tables: Float[np.ndarray, "value target"]) -> list[int]:
     """Positions of the targets that no earlier one gives by scaling and shifting."""
     distinct: list[int] = []
-    shapes: set[bytes] = set()
+    by_shape: dict[bytes, list[int]] = {}
     for t in range(tables.shape[1]):
         table = tables[:, t]
         shape = normalised_bytes(table)
-        if shape in shapes:
-            continue
-        if not shape and any(affine_map(tables[:, d], table) for d in distinct):
+        # Tables with NaN have no shape, and may be a multiple of any.
+        candidates = by_shape.get(shape, []) if shape else distinct
+        if any(affine_map(tables[:, d], table) for d in candidates):
             continue
         distinct.append(t)
-        shapes |= {shape} if shape else set()
+        by_shape.setdefault(shape, []).append(t)
     return distinct
 
 
@@ -124,11 +168,12 @@ def normalised_bytes(table: Float[np.ndarray, " value"]) -> bytes:
     """Bytes equal for tables that are a * x + b of each other; empty where the table has NaN.
 
     The table is scaled to 0 .. 1; of the two ways round, the one that leaves 1/2 downwards first.
+    It is rounded: tables of equal bytes may still differ, which `affine_map` tells.
     """
     if np.isnan(table).any():
         return b""
-    unit = np.round((table - table.min()) / (np.ptp(table) or 1.0), 9)
-    off = unit[np.abs(unit - 0.5) > EXACT]
+    unit = np.round((table - table.min()) / (np.ptp(table) or 1.0), SHAPE_DIGITS)
+    off = unit[np.abs(unit - 0.5) > 10.0**-SHAPE_DIGITS]
     return (1 - unit if len(off) and off[0] > 0.5 else unit).tobytes()
 
 
@@ -137,21 +182,40 @@ def padded(table: Float[np.ndarray, " given"], size: int) -> Float[np.ndarray, "
     return np.concatenate([table, np.full(size - len(table), np.nan)])
 
 
-def grouped(
-    points: Float[np.ndarray, " row"], targets: Float[np.ndarray, "row target"]
-) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, "point target"]] | None:
-    """Distinct points ascending with the targets of each, NaN only where every row's is.
+@dataclass(frozen=True)
+class Groups:
+    """Rows with equal points, up to rounding.
 
+    points   distinct, ascending
+    targets  NaN only where every row's is
+    spread   how far a row's point may be from that of its group
+    missed   how far a row's target may be from that of its group
+    """
+
+    points: Float[np.ndarray, " point"]
+    targets: Float[np.ndarray, "point target"]
+    spread: float
+    missed: Float[np.ndarray, " target"]
+
+
+def grouped(
+    points: Float[np.ndarray, " row"], targets: Float[np.ndarray, "row target"], scale: float = 0.0
+) -> Groups | None:
+    """Distinct points ascending with the targets of each.
+
+    scale  of the terms that points are sums of, where it exceeds their own
     None where points that are equal up to rounding have different targets.
     """
-    rounded = np.round(points, 10)
-    unique, inverse = np.unique(rounded, return_inverse=True)
-    rows = inverse.reshape(-1)
-    merged = np.full((len(unique), targets.shape[1]), np.nan)
+    unique, rows = np.unique(points, return_inverse=True)
+    starts = np.concatenate([[True], np.diff(unique) > tolerance(unique, scale)])
+    group_of = np.cumsum(starts) - 1
+    rows, representatives = group_of[rows.reshape(-1)], unique[starts]
+    spread = float((unique - representatives[group_of]).max(initial=0))
+    merged = np.full((len(representatives), targets.shape[1]), np.nan)
     for t in range(targets.shape[1]):
         care = ~np.isnan(targets[:, t])
         merged[rows[care], t] = targets[care, t]
-    off = np.abs(merged[rows] - targets)
-    if np.nanmax(off, initial=0.0) > EXACT * max(1.0, np.nanmax(np.abs(targets), initial=0.0)):
+    missed = np.nan_to_num(np.abs(merged[rows] - targets)).max(0, initial=0)
+    if any(m > tolerance(t) for m, t in zip(missed, targets.T, strict=True) if m):
         return None
-    return unique, merged
+    return Groups(representatives, merged, spread, missed)
