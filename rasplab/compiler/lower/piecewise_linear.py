@@ -212,7 +212,7 @@ def active_sums(
     at: Float[np.ndarray, " point"],
     weights: Float[np.ndarray, "neuron target"],
 ) -> Shaped[np.ndarray, "point target"]:
-    """The sum of `weights` over the neurons of a fit that are active at each point, in long doubles."""
+    """The sum of `weights` over the neurons of a fit that are active at each point."""
     zero = np.zeros((1, weights.shape[1]), np.longdouble)
     sums = np.concatenate([zero, np.cumsum(weights, axis=0, dtype=np.longdouble)])
     if fit.side == 1:

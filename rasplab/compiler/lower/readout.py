@@ -22,8 +22,11 @@ SAME_NUMBER = 1e-12
 Relative to MIN_SCALE at least, as where values are compared, a thousand times coarser.
 """
 
-MAX_RANKS = 2000
-"""More values than this are not read out by their ranks."""
+MAX_RANKS = {"float32": 128, "float64": 2000}
+"""More values than this are not read out by their ranks, by dtype.
+
+In float32 ranks save the dtype, and with many values they cost more than that.
+"""
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,10 @@ def _read_out_listed(lowering: Lowering, output: int) -> OutputLogits:
         return _by_class(lowering, output, classes)
     else:
         result = _by_nearest_code(lowering, output, classes)
-    if result.certificate.holds or not numeric or len(classes.values) > MAX_RANKS:
+    if result.certificate.holds or not numeric or len(classes.values) > MAX_RANKS[lowering.dtype]:
         return result
-    read_ranks = _by_class if one_hot else _by_nearest_code
+    few = len(classes.values) <= MAX_RANKS["float32"]
+    read_ranks = _by_class if one_hot and few else _by_nearest_code
     ranks = read_ranks(lowering, output, classes.ranked())
     better = ranks.certificate.share < result.certificate.share
     return ranks if better else result

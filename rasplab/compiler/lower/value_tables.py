@@ -41,7 +41,7 @@ class Split:
 
     const: float
     leaves: tuple[int, ...]
-    tables: tuple[Float[np.ndarray, "..."], ...]
+    tables: tuple[Float[np.ndarray, ...], ...]
     missed: float = 0.0
 
 
