@@ -211,8 +211,34 @@ def _json(compiled: Compiled) -> str:
         "attn_scale": compiled.weights.attn_scale,
         "dtype": compiled.certificate.dtype,
         "values": compiled.readout.values,
+        "outputs": _outputs(compiled),
     }
     return json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _outputs(compiled: Compiled) -> list[dict[str, Any]]:
+    """How the logits of each output are decoded, output by output.
+
+    width   how many logits it has; those of one output follow those of the one before
+    values  what it can hold: the largest logit names one; or, with `number`, the single logit is a
+            number, and the nearest of these is meant
+    unit    as [numerator, denominator], where values is null: a number is the nearest multiple of
+            unit / k over all k up to `denominator`
+    """
+    program = compiled.program
+    return [
+        {
+            "name": program.labels[output],
+            "width": readout.width,
+            "number": readout.number,
+            "values": readout.values,
+            "unit": [readout.unit.numerator, readout.unit.denominator],
+            "denominator": readout.denominator,
+        }
+        for output, readout in zip(
+            program.outputs, (compiled.readout, *compiled.further), strict=True
+        )
+    ]
 
 
 def _versioned(value: Any, where: str) -> dict[str, Any]:
