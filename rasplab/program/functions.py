@@ -137,6 +137,7 @@ def _table() -> dict[str, Function]:
         "-": _minus,
         "*": _times,
         "/": operator.truediv,
+        "//": operator.floordiv,
         "%": _modulo,
         "^": _power,
         "==": operator.eq,

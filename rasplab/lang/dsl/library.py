@@ -34,14 +34,17 @@ __all__ = [
     "Selector",
     "aggregate",
     "average",
+    "ceil",
     "constant",
     "contains",
     "count",
+    "floor",
     "full_s",
     "has_focus",
     "indicator",
     "indices",
     "isin",
+    "largest",
     "length",
     "load_from_location",
     "lookup",
@@ -54,6 +57,8 @@ __all__ = [
     "select_next_identical",
     "selector_width",
     "shift",
+    "sign",
+    "smallest",
     "sort",
     "tokens",
     "tokens_asis",
@@ -63,7 +68,7 @@ __all__ = [
     "tokens_str",
     "where",
 ]
-# Without max and min, so that `from rasplab.dsl import *` does not hide Python's.
+# Without max, min, abs and sum, so that `from rasplab.dsl import *` does not hide Python's.
 
 
 def select(keys: Any, queries: Any, predicate: Any = "==") -> Selector:
@@ -169,6 +174,13 @@ count = _library(SOp, "count")
 contains = _library(SOp, "contains")
 max = _library(SOp, "max")
 min = _library(SOp, "min")
+abs = _library(SOp, "abs")
+sum = _library(SOp, "sum")
+sign = _library(SOp, "sign")
+floor = _library(SOp, "floor")
+ceil = _library(SOp, "ceil")
+largest = _library(SOp, "largest")
+smallest = _library(SOp, "smallest")
 average = _library(SOp, "average")
 load_from_location = _library(SOp, "load_from_location")
 shift = _library(SOp, "shift")

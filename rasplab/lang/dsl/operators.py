@@ -144,6 +144,7 @@ class SOp(Built):
     __sub__, __rsub__ = _both("-")
     __mul__, __rmul__ = _both("*")
     __truediv__, __rtruediv__ = _both("/")
+    __floordiv__, __rfloordiv__ = _both("//")
     __mod__, __rmod__ = _both("%")
     __pow__, __rpow__ = _both("^")
     __and__, __rand__ = _both("and")
@@ -172,6 +173,15 @@ class SOp(Built):
 
     def __invert__(self) -> SOp:
         return _unary("not", self)
+
+    def map(self, table: dict[Any, Any] | Sequence[Any]) -> SOp:
+        """The value that `table` has for each value: a dict by key, a list or string by position.
+
+        Raises TypeError for a table of another kind.
+        """
+        if not isinstance(table, dict | list | tuple | str):
+            raise TypeError(f"map takes a dict, list or string, not {shown(table)}")
+        return make(SOp, s.Index, (table, self), f"{text_of(table)}[{self.text}]")
 
     def __round__(self, ndigits: None = None) -> SOp:
         return _unary("round", self)
@@ -263,23 +273,44 @@ def _place() -> Place | None:
     return Place(frame.f_code.co_filename, line, end_line, column, end_column)
 
 
-def program(output: Built, name: str | None = None) -> Program:
-    """The program of an s-op or selector: the same graph as that of its RASP text.
+def program(*outputs: Built | str, name: str | None = None, **named: Built) -> Program:
+    """The program of s-ops or selectors: the same graph as that of their RASP text.
 
-    name  the name of the output; other names are those given by `named`
+    outputs  the outputs, in order
+    name     the name of the first output; other names are those given by `named`
+    named    further outputs with their names: program(first=a, second=b)
 
     Raises RaspError where the text would be refused, placed at the line of Python that built the
     object, and ValueError where two different objects have one name.
     """
+    if len(outputs) == 2 and isinstance(outputs[1], str):  # program(sop, "name")
+        outputs, name = outputs[:1], outputs[1]
+    parts = [_built(output) for output in outputs or ([] if named else [None])]
+    if name is not None and parts:
+        parts[0] = parts[0].named(name)
+    parts += [_built(output).named(given) for given, output in named.items()]
+    elaborator = with_library(Elaborator(None, _no_load))
+    scope = elaborator.text_scope("<python>")
+    values = _elaborated(parts, elaborator, scope)
+    ids = {name: value.id for name, value in scope.variables.items()}
+    _forget(elaborator.builder.spans)
+    ids |= elaborator.library_names(ids)
+    first, *others = [values[id(part)].id for part in parts]
+    return elaborator.builder.program(first, ids, tuple(others))
+
+
+def _built(output: Any) -> Built:
     if not isinstance(output, Built):
         hint = "constant(...) makes an s-op of an atom"
         raise TypeError(f"the output is an s-op or selector, not {shown(output)}; {hint}")
-    output = output if name is None else output.named(name)
-    elaborator = with_library(Elaborator(None, _no_load))
-    scope = elaborator.text_scope("<python>")
+    return output
+
+
+def _elaborated(parts: list[Built], elaborator: Elaborator, scope: Scope) -> dict[int, Any]:
+    """The value of everything that `parts` need, by identity: `==` of two s-ops makes an s-op."""
     values: dict[int, Any] = {}
     sources: dict[str, Source] = {}
-    for part in _in_order(output):
+    for part in _in_order(parts):
         span = _span(part.place, part.text, sources)
         operands = [_operand(o, values) for o in part.operands]
         try:
@@ -287,13 +318,10 @@ def program(output: Built, name: str | None = None) -> Program:
         except RaspError as error:
             error.span = span
             raise
-        values[id(part)] = value  # by identity: `==` of two s-ops makes an s-op
+        values[id(part)] = value
         if part.name is not None:
             _name(scope, part.name, value)
-    names = {name: value.id for name, value in scope.variables.items()}
-    _forget(elaborator.builder.spans)
-    names |= elaborator.library_names(names)
-    return elaborator.builder.program(values[id(output)].id, names)
+    return values
 
 
 def _no_load(*_: Any) -> list[Any]:
@@ -306,11 +334,13 @@ def _name(scope: Scope, name: str, value: Any) -> None:
     scope.variables[name] = value
 
 
-def _in_order(output: Built) -> list[Built]:
-    """Everything that `output` needs, operands first, each once."""
+def _in_order(outputs: list[Built]) -> list[Built]:
+    """Everything that `outputs` need, operands first, each once."""
     order: list[Built] = []
     seen: set[int] = set()
-    stack = [(output, False)]  # Python may have built it in a loop, deeper than its own stack
+    stack = [
+        (output, False) for output in reversed(outputs)
+    ]  # Python may have built it in a loop, deeper than its own stack
     while stack:
         part, ready = stack.pop()
         if ready:

@@ -45,7 +45,10 @@ STEPS_PER_CALL = 5
 MAX_FRAMES = 1 << 30
 """The highest recursion limit that Python accepts."""
 
-ASSIGNABLE = frozenset({"tokens", "constant", "chr"})
+ASSIGNABLE = frozenset(
+    {"tokens", "constant", "chr", "where", "abs", "sign", "floor", "ceil", "sum"}
+    | {"largest", "smallest"}
+)
 """Names of the library that a session may assign: the reference does not reserve them."""
 
 FRAMES_PER_CALL = 40

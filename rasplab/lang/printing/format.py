@@ -32,7 +32,7 @@ COSTS = (
     dict.fromkeys(("and", "or", "if", "else", "in"), 0.0)
     | dict.fromkeys(PREDICATES, 0.1)
     | dict.fromkeys(("+", "-"), 0.2)
-    | dict.fromkeys(("%", "*", "/"), 0.3)
+    | dict.fromkeys(("%", "*", "/", "//"), 0.3)
     | {"^": 0.4}
 )
 """The cost of a row break before an operator: loose ones are cheap. Each bracket around adds 1."""

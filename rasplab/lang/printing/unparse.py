@@ -42,9 +42,17 @@ MAX_DEPTH = 8
 """Operations nested in an expression; a deeper one becomes a statement."""
 
 ATOM, PREFIX, OTHER = 0, 2, 99
-LEVELS = {"^": 3, "*": 4, "/": 4, "%": 4.5, "+": 6, "-": 6, "and": 8, "or": 8} | dict.fromkeys(
-    PREDICATES, 7
-)
+LEVELS = {
+    "^": 3,
+    "*": 4,
+    "/": 4,
+    "//": 4,
+    "%": 4.5,
+    "+": 6,
+    "-": 6,
+    "and": 8,
+    "or": 8,
+} | dict.fromkeys(PREDICATES, 7)
 """The precedence table of the grammar: the lower the level, the tighter an operator binds."""
 
 LIBRARY_USED = frozenset((*BUILT_IN, *TRUTHS))
@@ -73,11 +81,10 @@ class Text:
 def unparse(program: Program) -> str:
     """RASP text of a program, which `parse` reads back as a program of the same digest and names.
 
-    Raises RaspValueError for a program of several outputs, and for a graph that no text makes, such
-    as one that indexes a list that is not constant.
+    Of several outputs each has a name, and a comment lists them for `parse(text, output=[...])`.
+    Raises RaspValueError for a graph that no text makes, such as one that indexes a list that is
+    not constant.
     """
-    if program.also:
-        raise RaspValueError("a program of several outputs has one text for each of them")
     return format_text(_Writer(program).text())
 
 
@@ -96,7 +103,8 @@ class _Writer:
     def text(self) -> str:
         """The statements, the output's last."""
         nodes, names = self.program.nodes, self._names()
-        order = canonical_order(nodes, self.program.output)
+        outputs = self.program.outputs
+        order = canonical_order(nodes, *outputs)
         users = Counter(a for i in order for a in operands(nodes[i]))
         library = _library_nodes(nodes, names)
         taken = {name for given in names.values() for name in given}
@@ -107,10 +115,15 @@ class _Writer:
             again = users[i] > 1 and not _is_short(nodes[i])
             if names.get(i):
                 text = self._assigned(names[i], text)
+            elif len(outputs) > 1 and i in outputs:
+                names[i] = [self._fresh(taken)]
+                text = self._assigned(names[i], text)
             elif i not in library and i != order[-1] and (again or _is_long(text)):
                 text = self._assigned([self._fresh(taken)], text)
             texts[i] = text
-        if not names.get(order[-1]):
+        if len(outputs) > 1:
+            self.lines.append(f"# outputs: {', '.join(names[i][0] for i in outputs)}")
+        elif not names.get(order[-1]):
             self.lines.append(f"{_as_sop(texts[order[-1]]).text};")
         return "\n".join(self.lines) + "\n"
 
@@ -277,7 +290,7 @@ def _inside(part: Text, op: str, is_right: bool = False) -> str:
         (part.level == level >= 7 and (level == 7 or part.op != op))  # 3 > 2 > 1, a and b or c
         or (part.op == "not" and level < 8)  # not a == b
         or (part.level == PREFIX and op == "^")  # -a ^ b
-        or ("%" in pair and len(pair) == 2 and pair <= {"%", "*", "/", "^"})  # a % b * c
+        or ("%" in pair and len(pair) == 2 and pair <= {"%", "*", "/", "//", "^"})  # a % b * c
     )
     return part.text if part.level == ATOM or (binds and not unclear) else f"({part.text})"
 

@@ -24,8 +24,6 @@ WORDS = {
     "true": "write True",
     "false": "write False",
     "xor": "write a != b",
-    "abs": "write a if a > 0 else -a",
-    "sum": "write average(s) * length, or selector_width of a selector",
     "int": "round makes an int; tokens_int reads the tokens as ints",
     "str": "tokens_str reads the tokens as strings",
     "float": "tokens_float reads the tokens as floats",
@@ -38,7 +36,6 @@ STATEMENTS = frozenset(
 """Words after which a text is not RASP: the error is placed at them, not where parsing fails."""
 
 SIGNS = {
-    "//": "for whole division write (a - a % b) / b",
     "**": "write a ^ b",
     "++": "write a = a + 1;",
     "--": "write a = a - 1;",
@@ -48,7 +45,7 @@ SIGNS = {
     "<>": "write a != b",
     "->": "functions declare no types: def f(x) { return x; }",
     "<<": "write a * 2 ^ n",
-    ">>": "write (a - a % 2 ^ n) / 2 ^ n",
+    ">>": "write a // 2 ^ n",
     "===": "write a == b",
 }
 """Two tokens of RASP that form one sign in another language -> what to write instead."""

@@ -311,7 +311,7 @@ def _equals(case: _Case) -> RaspSyntaxError | None:
     before = case.before
     if case.text != "=":
         return None
-    if before is not None and before.text in ("+", "-", "*", "/", "%", "^"):
+    if before is not None and before.text in ("+", "-", "*", "/", "//", "%", "^"):
         return case.fault(f"there is no `{before.text}=`", f"write a = a {before.text} 1;")
     if before is not None and len(case.statement) == 1 and before.type in case.signs:
         return case.fault(f"`{before.text}` is a keyword", "use another name", before)

@@ -13,7 +13,7 @@ from rasplab.program.interpret.transcript_faults import with_article
 ORDERED = ("<", "<=", ">", ">=")
 NUMBERS = frozenset({"bool", "int", "float", "number"})
 BOOL_FNS = frozenset({"==", "!=", *ORDERED, "and", "or", "not", "in"})
-NUMBER_FNS = frozenset({"-", "/", "^", "neg", "pos"})
+NUMBER_FNS = frozenset({"-", "/", "//", "^", "neg", "pos"})
 
 
 class Kinds:

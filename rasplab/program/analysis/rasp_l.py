@@ -36,7 +36,7 @@ from rasplab.program.graph import (
 SMALL = range(-128, 128)
 """The constants of RASP-L."""
 
-ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "neg"})
+ARITHMETIC = frozenset({"+", "-", "*", "/", "//", "%", "^", "neg"})
 TABLES = frozenset({"index", "lookup"})
 
 
