@@ -1,11 +1,10 @@
-"""Trained models on disk, and the state of a training run; every file is replaced atomically.
+"""Trained models on disk; every file is replaced atomically.
 
 A trained model is model.safetensors beside model.json, written together: a reader sees both of one
 checkpoint. Where only the weights are copied, they may be another checkpoint of the same run; the
 numbers in their header count.
 
-resume.safetensors is the training state: weights, AdamW's moments and the step. A run that was
-killed resumes from it bit-identically.
+`training_state` holds what a run that was stopped resumes from.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rasplab.base.arguments import DEVICE, FLAG, MODEL, PATH, takes
-from rasplab.base.atomic import complete_folder, write_atomic, write_together
+from rasplab.base.atomic import complete_folder, write_together
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.folders import FORCE, STOPPED, TRAINED, drop_others, require_kind
 from rasplab.base.schema import (
@@ -50,10 +49,6 @@ FORMAT = "rasplab trained model 2"
 WEIGHTS, RECORD = "model.safetensors", "model.json"
 HEADER = "rasplab"
 RETRAIN = "train it again: rasplab train TASK -o DIR"
-
-STATE, STATE_FORMAT = "resume.safetensors", "rasplab training state 1"
-MOMENTS = ("exp_avg", "exp_avg_sq")
-"""AdamW's moments of a parameter, by their names in torch."""
 
 
 @takes(model=MODEL, folder=PATH, force=FLAG)
@@ -108,10 +103,11 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         write_together(folder, files)
         drop_others(folder, TRAINED, STOPPED)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
-def _unwritable(folder: Path, error: OSError) -> FileError:
+def unwritable(folder: Path, error: OSError) -> FileError:
+    """The error for a folder that cannot be written, with what the system says of it."""
     return FileError(
         f"cannot write to {folder}: {error.strerror or error}",
         hint="choose another folder with -o",
@@ -332,102 +328,3 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("rasplab", "torch", "transformer-lens", "numpy")}
-
-
-# Training state ------------------------------------------------------------
-
-
-def save_state(
-    folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
-) -> None:
-    """Write the training state of a model that has begun training.
-
-    Raises FileError where the folder cannot be written.
-    """
-    from safetensors.torch import save
-
-    tensors = {}
-    for name, parameter in plain_parameters(model.lens).items():
-        tensors[f"weight.{name}"] = parameter.detach().cpu().contiguous()
-        for moment in MOMENTS:
-            tensor = optimizer.state[parameter][moment]
-            tensors[f"{moment}.{name}"] = tensor.detach().cpu().contiguous()
-    done = model.trained
-    assert done is not None, "training has begun"
-    header = {
-        "format": STATE_FORMAT,
-        "recipe": _text(recipe),
-        "trained": json.dumps([done.step, done.held_out, done.seconds, done.curve]),
-    }
-    try:
-        write_atomic(folder / STATE, save(tensors, header))
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def load_state(
-    folder: Path, model: LensModel, optimizer: torch.optim.AdamW, recipe: Recipe
-) -> Trained | None:
-    """Put the state in `folder` into `model` and `optimizer`, in place.
-
-    Returns how far training had gone; None where the folder holds no state.
-
-    Raises FileError for a state of another recipe or version, or a damaged one.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not (folder / STATE).is_file():
-        return None
-    try:
-        with safe_open(folder / STATE, "pt") as file:
-            header = file.metadata() or {}
-            _require_same(folder, header, recipe)
-            progress = _STATE_PROGRESS(loads(header.get("trained", "")), "its progress")
-            _put(file, model, optimizer, progress[0])
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise FileError(
-            f"{folder / STATE} is damaged: {reason}", hint="delete it to train from the start"
-        ) from None
-    return Trained(*progress[:3], curve=tuple(map(tuple, progress[3])))
-
-
-_POINT = row(integer(0), number(), number(0, 1))
-_STATE_PROGRESS = row(integer(1), number(0, 1), number(0), array(_POINT))
-"""Step, held-out accuracy, seconds and curve."""
-
-
-def _require_same(folder: Path, header: dict, recipe: Recipe) -> None:
-    """Raise FileError where a state is of another version or recipe."""
-    way_out = f"choose another folder with -o, or delete {folder / STATE}"
-    if header.get("format") != STATE_FORMAT:
-        raise FileError(
-            f"{folder / STATE} is of another version: {header.get('format')!r}, "
-            f"this rasplab reads {STATE_FORMAT!r}",
-            hint=way_out,
-        )
-    stored = recipe_schema(loads(header.get("recipe", "")), "its recipe")
-    given = json.loads(_text(recipe))
-    if stored != given:
-        names = [n for n in sorted(stored | given) if stored.get(n) != given.get(n)]
-        other = ", ".join(f"{n} {stored.get(n)!r}, not {given.get(n)!r}" for n in names)
-        raise FileError(
-            f"{folder} holds a run that was stopped, with other settings: {other}", hint=way_out
-        )
-
-
-@torch.no_grad()
-def _put(file: Any, model: LensModel, optimizer: torch.optim.AdamW, step: int) -> None:
-    for name, parameter in plain_parameters(model.lens).items():
-        parameter.copy_(file.get_tensor(f"weight.{name}"))
-        moments = {m: file.get_tensor(f"{m}.{name}").to(parameter.device) for m in MOMENTS}
-        optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
-
-
-def _text(recipe: Recipe) -> str:
-    return json.dumps(recipe.to_json(), sort_keys=True)
-
-
-def drop_state(folder: Path) -> None:
-    """Delete the training state, once training is over."""
-    (folder / STATE).unlink(missing_ok=True)

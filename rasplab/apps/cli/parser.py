@@ -49,9 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RecursionError:
         return _fail("the program or its values nest too deep for this machine's stack")
     except MemoryError:
-        return _fail(
-            "this takes more memory than there is; a smaller --max-len takes less"
-        )
+        return _fail("this takes more memory than there is; a smaller --max-len takes less")
     except OverflowError as error:
         return _fail(f"a number is too large to compute with: {error}")
 

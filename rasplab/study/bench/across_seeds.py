@@ -15,8 +15,9 @@ from rasplab.base.arguments import FLAG, PATH, PROGRAM, RECIPE, SEEDS, takes, wh
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.text import lined_up
 from rasplab.model.bridge import LensModel
-from rasplab.model.checkpoint import STATE, load_model
+from rasplab.model.checkpoint import load_model
 from rasplab.model.recipe import Recipe
+from rasplab.model.training_state import STATE
 from rasplab.program.graph import Program
 from rasplab.study.bench.sweep import run_id
 from rasplab.study.heads.evidence import Evidence, Finding

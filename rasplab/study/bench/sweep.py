@@ -252,11 +252,11 @@ def _record_in(path: Path) -> dict:
     if not all(length.isdecimal() for length in row.get("by_length", {})):
         raise FileError(f"{path} {fault}: by_length is not by length", hint=hint)
     try:
-        own = run_id(Recipe.from_json(row["recipe"]))
+        recipe_id = run_id(Recipe.from_json(row["recipe"]))
     except ValueError as error:
         raise FileError(f"{path} {fault}: {error}", hint=hint) from None
-    if not own == row["id"] == path.stem:
-        raise FileError(f"{path} {fault}: its recipe is that of {own}", hint=hint)
+    if not recipe_id == row["id"] == path.stem:
+        raise FileError(f"{path} {fault}: its recipe is that of {recipe_id}", hint=hint)
     return row
 
 

@@ -25,17 +25,12 @@ from rasplab.base.atomic import writable
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.base.rng import stream
 from rasplab.model.bridge import LensModel
-from rasplab.model.checkpoint import (
-    drop_state,
-    load_state,
-    require_place,
-    save_model,
-    save_state,
-)
+from rasplab.model.checkpoint import require_place, save_model
 from rasplab.model.native import fresh_model, plain_parameters, require_numbers
 from rasplab.model.recipe import Recipe, Trained
 from rasplab.model.recipe import recipe as recipe_of
 from rasplab.model.threads import few_threads
+from rasplab.model.training_state import drop_state, load_state, save_state
 from rasplab.study.tasks.tasks import Examples, Task
 from rasplab.study.tasks.tasks import task as task_of
 from rasplab.study.training.supervise import (

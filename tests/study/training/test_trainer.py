@@ -8,7 +8,8 @@ import pytest
 from support.training import ABC, TINY, hist, task_of, tiny
 
 from rasplab.base.errors import FileError, RaspError
-from rasplab.model.checkpoint import RECORD, STATE, WEIGHTS, load_model
+from rasplab.model.checkpoint import RECORD, WEIGHTS, load_model
+from rasplab.model.training_state import STATE
 from rasplab.study.tasks.tasks import task
 from rasplab.study.training import trainer as training
 from rasplab.study.training.trainer import accuracy_by_length, accuracy_on, fit, lr_schedule
