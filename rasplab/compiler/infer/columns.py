@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 
 from rasplab.base.limits import current
 from rasplab.compiler.infer.values import Fault, Result
-from rasplab.program.values import Value, value_key
+from rasplab.program.values import Value, typed_key
 
 BYTES_A_CELL = 28
 """Bytes per entry of a table [cell, value] while it is in use; a float32 copy takes 4 of them."""
@@ -34,7 +34,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 class ValueSet:
     """The values a node can take.
 
-    values       distinct under value_key
+    values       distinct under typed_key
     cells        whether the node can take that value there
     distinct     no two positions of one input hold the same value
     permutation  the values over an input are 0 .. n-1 in some order
@@ -136,7 +136,7 @@ def map_columns(
     codes = np.empty(len(first), int)
     for at, row in enumerate(first):
         value = function([c.values[c.codes[row]] for c in columns])
-        key = value_key(value)
+        key = typed_key(value)
         if key not in ids:
             ids[key] = len(values)
             values.append(value)
@@ -167,7 +167,7 @@ def component(column: Column, at: int) -> tuple[Int[np.ndarray, " tuple"], list[
         else:
             assert isinstance(value, tuple)
             part = value[at]
-        key = value_key(part)
+        key = typed_key(part)
         if key not in ids:
             ids[key] = len(values)
             values.append(part)

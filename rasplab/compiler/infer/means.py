@@ -18,7 +18,7 @@ from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.ranges import Range, common_unit
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
 from rasplab.program.graph import Aggregate
-from rasplab.program.values import Value, is_number, value_key
+from rasplab.program.values import Value, is_number, typed_key, value_key
 
 MAX_VALUES = 1500
 """A mean with more possible values than this is kept as a Range."""
@@ -42,12 +42,13 @@ class _Collector:
         self.cells, self.node, self.bounds = tables.cells, node, bounds
         self.operand = tables.sets[node.values]
         self.ids: dict[tuple, int] = {}
+        self.key: Callable[[Value], tuple] = typed_key
         self.values: list[Value] = []
         self.columns: list[np.ndarray] = []
 
     def allow(self, value: Value, cells: np.ndarray) -> None:
         """Note that `value` may occur in `cells`, bool [cell]."""
-        key = value_key(value)
+        key = self.key(value)
         if key not in self.ids:
             self.ids[key] = len(self.values)
             self.values.append(value)
@@ -88,6 +89,7 @@ class _Means(_Collector):
 
     def __init__(self, tables: LeafTables, node: Aggregate, bounds: SelectorBounds):
         super().__init__(tables, node, bounds)
+        self.key = value_key  # a head gives the number, whose kind it cannot tell
         numbers = [Fraction(v) for v in self.operand.values if is_number(v)]
         self.unit = common_unit(numbers)
         self.low = min(int(n / self.unit) for n in numbers)

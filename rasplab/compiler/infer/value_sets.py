@@ -21,7 +21,7 @@ from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
 from rasplab.compiler.infer.total_order import is_strict_order
-from rasplab.compiler.infer.values import POSITION, TOKEN, Fault
+from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, code_of_equal
 from rasplab.compiler.lower.value_tables import Split
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
@@ -157,7 +157,9 @@ class ValueSets(LeafTables):
         at = leaves.index(varying[0])
         codes = self.joint(leaves).codes
         context = np.delete(codes, at, axis=1)
-        pairs = np.column_stack([context, column.codes])
+        # 1 and 1.0 are two values of the column, and equal to a selector.
+        codes_of = np.array(code_of_equal(column.values))
+        pairs = np.column_stack([context, codes_of[column.codes]])
         return len(np.unique(pairs, axis=0)) == len(codes)
 
     def _uniform(self, leaf: int) -> bool:

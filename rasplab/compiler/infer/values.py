@@ -8,7 +8,7 @@ from math import isfinite
 
 from rasplab.program.faults import read_operands
 from rasplab.program.functions import FUNCTIONS
-from rasplab.program.values import Value, value_key
+from rasplab.program.values import Value, typed_key, value_key
 
 TOKEN, POSITION = -2, -1
 """The leaves that the embedding gives; other leaves are node ids."""
@@ -36,8 +36,14 @@ def as_number(value: Result) -> float:
 
 
 def code_of_key(values: Sequence[Result]) -> dict[tuple, int]:
-    """The position of each value in `values`, by `value_key`."""
-    return {value_key(v): code for code, v in enumerate(values)}
+    """The position of each value in `values`, by `typed_key`."""
+    return {typed_key(v): code for code, v in enumerate(values)}
+
+
+def code_of_equal(values: Sequence[Result]) -> list[int]:
+    """A code per value, equal for values that compare equal: 1 and 1.0 share one."""
+    codes: dict[tuple, int] = {}
+    return [codes.setdefault(value_key(v), len(codes)) for v in values]
 
 
 def call_or_fault(function: Callable[..., Value], args: Sequence[Result]) -> Result:

@@ -25,7 +25,7 @@ from rasplab.compiler.lower.residual import LinearForm, after
 from rasplab.compiler.lower.value_classes import merged_classes
 from rasplab.compiler.lower.value_tables import additive, grouped, single_leaf
 from rasplab.program.graph import Aggregate, Map, SelectorWidth
-from rasplab.program.values import is_number, value_key
+from rasplab.program.values import is_number, typed_key
 
 MIN_GAP = 1e-13
 """Points closer than this, relative to the largest, are not told apart in any dtype."""
@@ -272,7 +272,7 @@ def _over_leaves(
     over_leaves = source.value_sets.column(item, source.value_sets.leaf_sets[item])
     # The column over the item's own leaves lists values in another order, and may list more.
     codes = code_of_key(column.values)
-    rows = np.array([codes.get(value_key(v), -1) for v in over_leaves.values])
+    rows = np.array([codes.get(typed_key(v), -1) for v in over_leaves.values])
     reordered = np.where(rows >= 0, table[rows], np.nan)
     return reordered[over_leaves.codes]
 

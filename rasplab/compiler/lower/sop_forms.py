@@ -37,7 +37,7 @@ from rasplab.compiler.lower.value_tables import (
     tolerance,
 )
 from rasplab.program.graph import Aggregate, SelectorWidth
-from rasplab.program.values import is_number, value_key
+from rasplab.program.values import is_number, typed_key
 
 BYTES_A_NEURON = 4000
 """Bytes per neuron while a model is made: the neuron itself, and its weights."""
@@ -103,7 +103,7 @@ class Lowering(FormSource):
         leaves = self.value_sets.leaf_sets[node]
         column = self.value_sets.column(node, leaves)
         codes = code_of_key(self.value_sets.sets[node].values)
-        rows = np.array([codes.get(value_key(v), -1) for v in column.values])[column.codes]
+        rows = np.array([codes.get(typed_key(v), -1) for v in column.values])[column.codes]
         targets = np.where((rows >= 0)[:, None], tables[rows], np.nan)
         return self.forms(leaves, targets, node)
 
@@ -312,9 +312,9 @@ class Lowering(FormSource):
         """
         codes = code_of_key(self.value_sets.sets[leaf].values)
         operand = self.value_sets.sets[aggregate.values]
-        rows = np.array([codes.get(value_key(v), -1) for v in operand.values])
+        rows = np.array([codes.get(typed_key(v), -1) for v in operand.values])
         at_keys = np.where((rows >= 0)[:, None], tables[rows], np.nan)
-        default = codes.get(value_key(aggregate.default), -1)
+        default = codes.get(typed_key(aggregate.default), -1)
         defaults = np.nan_to_num(tables[default]) if default >= 0 else np.zeros(tables.shape[1])
         forms = self.node_forms(aggregate.values, at_keys)
         labels = [self.feature_label(leaf, t) for t in tables.T]

@@ -1,0 +1,39 @@
+"""1 and 1.0, 0.0 and -0.0: two values where text or an index sees them, one number elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from support.compiled import mismatches
+
+import rasplab
+from rasplab.base.errors import RaspError
+from rasplab.program.inputs import all_ids
+
+TEXTS = {
+    "an int or a float as text": 'r = "%s" % (indices if tokens == "a" else indices * 1.0);',
+    "negative zero as text": 'r = "%s" % (0.0 * (indices - 1));',
+    "carried by a head": (
+        'x = indices if tokens == "a" else indices * 1.0; r = "%s" % shift(x, 1, 0);'
+    ),
+    "equal to a selector": (
+        "x = 1 if indices == 0 else (1.0 if indices == 1 else 2);"
+        "r = selector_width(select(x, x, ==));"
+    ),
+    "the output itself": 'r = indices if tokens == "a" else indices * 1.0;',
+}
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+@pytest.mark.parametrize("kind", TEXTS)
+def test_kinds_of_numbers_are_those_of_the_interpreter(kind, basis):
+    """On every input of the domain."""
+    compiled = rasplab.compile(rasplab.parse(TEXTS[kind]), "ab", 3, basis=basis)
+    inputs = [ids for batch in all_ids(compiled.domain) for ids in batch]
+    assert mismatches(compiled, inputs) == []
+
+
+def test_an_index_that_is_a_float_is_refused():
+    """[5, 6, 7][2.0] fails, and 2 beside it does not hide that."""
+    program = rasplab.parse('y = 2 if tokens == "a" else 2.0; r = [5, 6, 7][y];')
+    with pytest.raises(RaspError):
+        rasplab.compile(program, "ab", 3)
