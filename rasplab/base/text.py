@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Sequence
 
 from rasplab.base.errors import columns
+
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """`text` without characters that XML and UTF-8 lack: control characters as their pictures."""
+    return _NOT_XML.sub(lambda m: chr(0x2400 + ord(m[0])) if m[0] < " " else "\ufffd", text)
+
+
+def escape(text: str, quote: bool = True) -> str:
+    """`text` for HTML and XML: characters of markup escaped, illegal ones replaced.
+
+    quote  escape quotes too, as attributes need
+    """
+    return html.escape(printable(text), quote)
 
 
 def width(text: str) -> int:

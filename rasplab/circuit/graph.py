@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.schema import array, mapping, parse_json, record, row, string
+from rasplab.base.text import printable
 from rasplab.program.domain import BOS
 from rasplab.transformer.sites import Edge, Port, Site
 
@@ -165,7 +166,7 @@ class Circuit:
         graph = self.to_networkx()
         for _, _, port, attributes in graph.edges(keys=True, data=True):
             attributes.update(port=port, carries=", ".join(attributes["carries"]))
-        return "\n".join(networkx.generate_graphml(graph)) + "\n"
+        return printable("\n".join(networkx.generate_graphml(graph)) + "\n")
 
     def to_networkx(self) -> MultiDiGraph:
         """A networkx graph of site names.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class LensModel:
         program = self.program
         if program is None:
             raise ValueError("this model does not know its program, and so not its outputs' names")
-        labels, tables = [program.labels[i] for i in program.outputs], self.all_codes(ids)
+        labels, tables = output_names(program), self.all_codes(ids)
         return {label: row_values(t, 0) for label, t in zip(labels, tables, strict=True)}
 
     def run_batch(self, inputs: Iterable[Input]) -> list[list[Value]]:
@@ -261,6 +262,20 @@ def widest(cfg: Any, n_ctx: int) -> int:
 def pattern_hook(layer: int) -> str:
     """TransformerLens' name for a layer's attention pattern [batch, head, query, key]."""
     return f"blocks.{layer}.attn.hook_pattern"
+
+
+def output_names(program: Program) -> list[str]:
+    """A name for every output of a program, no two equal.
+
+    Outputs that are one node get its names in turn, and numbers where it has too few.
+    """
+    names: list[str] = []
+    for output in program.outputs:
+        known = [name for name, i in program.names if i == output]
+        numbered = (f"{program.labels[output]} ({n})" for n in count(2))
+        free = chain(known, [program.labels[output]], numbered)
+        names.append(next(name for name in free if name not in names))
+    return names
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

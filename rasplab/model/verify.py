@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Integer
 
 from rasplab.base.arguments import FUNCTION, MODEL, PROGRAM, SEED, optional, takes, whole
-from rasplab.base.errors import RaspError
+from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.model.bridge import LensModel
 from rasplab.model.threads import few_threads, in_order
 from rasplab.program.batch.columns import Column
@@ -130,6 +130,7 @@ def verify(
         raise TypeError(f"program is a Program, not {program!r}; rasplab.load reads one")
     if program is None:
         raise ValueError("this model does not know its program: pass program=")
+    _require_outputs(model, program)
     start, domain = time.perf_counter(), model.domain
     semantics = Semantics(program, domain)
     exhaustive = domain.size <= max_inputs
@@ -147,6 +148,16 @@ def verify(
     seconds = time.perf_counter() - start
     sample_seed = None if exhaustive else seed
     return Report(checked, mismatches, exhaustive, first, seconds, sample_seed, str(model.device))
+
+
+def _require_outputs(model: LensModel, program: Program) -> None:
+    """Raise RaspValueError where a program has another number of outputs than the model."""
+    outputs = 1 + len(model.further)
+    if program is not model.program and len(program.outputs) != outputs:
+        raise RaspValueError(
+            f"the program has {len(program.outputs)} outputs, and the model {outputs}",
+            hint="name as many: rasplab.parse(text, output=[...])",
+        )
 
 
 def shrink(

@@ -7,7 +7,7 @@ import stat
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rasplab.apps.cli.arguments import (
     MAX_INPUTS,
@@ -29,6 +29,7 @@ from rasplab.base.errors import FileError
 if TYPE_CHECKING:
     from rasplab.program.graph import Program
     from rasplab.program.interpret.exact import Trace
+    from rasplab.program.values import Atom
 
 ORDER = 1
 
@@ -49,7 +50,11 @@ def _add_run(commands: Commands) -> None:
         "tokens", metavar="TOKENS", help="a string, read as characters, or a JSON list"
     )
     parser.add_argument(
-        "--output", metavar="NAME", help="the name to show (default: the last s-op assigned)"
+        "--output",
+        metavar="NAME",
+        action="append",
+        dest="outputs",
+        help="the name to show (default: the last s-op assigned); again for further names",
     )
     parser.add_argument("--causal", action="store_true", help="let no selector look to the right")
     parser.add_argument("--trace", action="store_true", help="show every named s-op and selector")
@@ -60,22 +65,32 @@ def run_program(args: Namespace) -> int:
     """Interpret a program on an input."""
     from rasplab.lang.loading import load
     from rasplab.program.interpret.exact import evaluate
-    from rasplab.program.values import grid, sop_line, value_text
 
-    program = load(program_path(args.file), output=args.output)
+    program = load(program_path(args.file), output=args.outputs)
     tokens = read_tokens(args.tokens)
     trace = evaluate(program, tokens, causal=args.causal)
-    name = args.output or _output_name(program)
+    names = args.outputs or [_output_name(program)]
+    values = [trace.values[i] for i in program.outputs]
     if args.json:
-        print_json(name=name, tokens=tokens, output=trace.output)
+        further = {"outputs": dict(zip(names, values, strict=True))} if len(names) > 1 else {}
+        print_json(name=names[0], tokens=tokens, output=trace.output, **further)
     elif args.trace:
         _print_trace(trace)
-    elif isinstance(trace.output, list):
-        print(sop_line(name, tokens, trace.output))
+    else:
+        for name, value in zip(names, values, strict=True):
+            _print_value(name, tokens, value)
+    return 0
+
+
+def _print_value(name: str, tokens: list[Atom], value: Any) -> None:
+    """An s-op under its tokens, or a selector as a grid."""
+    from rasplab.program.values import grid, sop_line, value_text
+
+    if isinstance(value, list):
+        print(sop_line(name, tokens, value))
     else:
         texts = [value_text(t) for t in tokens]
-        print(f"{name}\n{grid(trace.output, texts, texts)}")
-    return 0
+        print(f"{name}\n{grid(value, texts, texts)}")
 
 
 def _print_trace(trace: Trace) -> None:

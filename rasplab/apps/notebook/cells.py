@@ -112,12 +112,14 @@ def page(views: Sequence[View]) -> str:
 class Cells:
     """The session that the cells of a notebook share; a cell with a fault changes nothing.
 
-    names  what the last cell assigned or loaded: Python variables for the notebook
+    names   what the last cell assigned or loaded: Python variables for the notebook
+    pushed  what the notebook has of them as Python variables
     """
 
     def __init__(self) -> None:
         self.session = Session(draw=self._draw, kinds=True)
         self.names: dict[str, object] = {}
+        self.pushed: dict[str, object] = {}
         self._pictures: list[Picture] = []
 
     def run(

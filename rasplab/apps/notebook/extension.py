@@ -11,9 +11,11 @@
 
 from __future__ import annotations
 
+import builtins
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from rasplab.apps.notebook.cells import Cells, View, page
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from rasplab.model.bridge import LensModel
 
 MAGIC = "%%rasp"
+
+IPYTHON_NAMES = {"get_ipython", "display", "In", "Out", "exit", "quit"}
+"""Names that IPython puts into a notebook and needs."""
 
 
 def show(views: Sequence[View]) -> None:
@@ -62,8 +67,35 @@ def rasp_magic(shell: InteractiveShell, cells: Cells, line: str, cell: str) -> N
     except RaspError as error:
         show_fault(error)
         return
-    shell.push(cells.names)
-    show(views)
+    notices = push_names(shell, cells)
+    show([*views, *notices])
+
+
+def push_names(shell: InteractiveShell, cells: Cells) -> list[str]:
+    """Make what a cell assigned Python variables; the notices of those that Python has already.
+
+    Names of Python's builtins and of IPython are never replaced; a variable that is not of a RASP
+    cell is, with a notice.
+    """
+    pushed, notices = {}, []
+    for name, value in cells.names.items():
+        if is_reserved(shell, name):
+            notices.append(f"note: {name} stays Python's {name}; rename it to use it in Python")
+            continue
+        missing = object()
+        current = shell.user_ns.get(name, missing)
+        if current is not missing and current is not cells.pushed.get(name, missing):
+            notices.append(f"note: {name} replaces the Python variable {name}")
+        pushed[name] = value
+    cells.pushed |= pushed
+    shell.push(pushed)
+    return notices
+
+
+def is_reserved(shell: InteractiveShell, name: str) -> bool:
+    """Whether a name is of Python's builtins, a keyword, or IPython's."""
+    of_ipython = name in IPYTHON_NAMES or name in getattr(shell, "user_ns_hidden", {})
+    return hasattr(builtins, name) or iskeyword(name) or name.startswith("_") or of_ipython
 
 
 def _unquoted(text: str) -> str:

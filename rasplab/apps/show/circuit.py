@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 
 from rasplab.apps.show.layered_layout import Item, before, layers_of, ordered, spread
 from rasplab.apps.show.svg import (
@@ -20,7 +19,7 @@ from rasplab.apps.show.svg import (
     picture,
     text_at,
 )
-from rasplab.base.text import clip, width
+from rasplab.base.text import clip, escape, width
 from rasplab.circuit.graph import Circuit
 from rasplab.transformer.sites import Edge, Site
 

@@ -7,7 +7,6 @@ of the true `Circuit`: hit, missed or false. `overlay_page` is the same as an of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 
 import numpy as np
@@ -17,6 +16,7 @@ from rasplab.apps.show.circuit import Stroke, circuit_svg
 from rasplab.apps.show.html import figure, wrapped
 from rasplab.apps.show.patterns import pattern_svg
 from rasplab.base.errors import RaspValueError
+from rasplab.base.text import escape
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.graph import Circuit
 from rasplab.transformer.sites import Edge, Port, Site

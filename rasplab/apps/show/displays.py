@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from rasplab.apps.show.circuit import circuit_svg
 from rasplab.apps.show.html import SOFT, code, figure, score_table, sops_table, table, wrapped
 from rasplab.apps.show.patterns import selector_figure
+from rasplab.base.text import escape
 
 if TYPE_CHECKING:  # notebooks import this module before they need any of the rooms above
     from rasplab.apps.repl.completion import Help

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from math import isnan
 from typing import TYPE_CHECKING
 
 from rasplab.apps.show.html import document, figure, score_table, table, wrapped
 from rasplab.apps.show.svg import picture, text_at
-from rasplab.base.text import clip, width
+from rasplab.base.text import clip, escape, width
 from rasplab.transformer.sites import Site
 
 if TYPE_CHECKING:

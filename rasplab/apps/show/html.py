@@ -10,13 +10,13 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from rasplab.apps.show.svg import MONO, SANS
 from rasplab.base.errors import RaspError, caret_lines, marked_line
+from rasplab.base.text import escape
 from rasplab.program.values import Value, kind_text, value_text
 
 if TYPE_CHECKING:

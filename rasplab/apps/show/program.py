@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +29,7 @@ from rasplab.apps.show.svg import (
 )
 from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError
-from rasplab.base.text import clip, width
+from rasplab.base.text import clip, escape, width
 from rasplab.program.graph import (
     Aggregate,
     Combine,

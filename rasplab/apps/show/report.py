@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
 from rasplab.apps.show.circuit import circuit_svg
 from rasplab.apps.show.html import document, script_text
 from rasplab.apps.show.side_by_side import SideBySide, side_by_side_html
+from rasplab.base.text import escape
 from rasplab.circuit.graph import Circuit
 from rasplab.lang.syntax.vocabulary import vocabulary
 from rasplab.program.values import Value, value_text

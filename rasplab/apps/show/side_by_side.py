@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -20,7 +19,7 @@ from rasplab.apps.show.html import MONO, SOFT, figure, wrapped
 from rasplab.apps.show.patterns import pattern_svg
 from rasplab.base.arguments import EVIDENCE, HEADS, INPUTS, MODEL, PROGRAM, optional, takes
 from rasplab.base.errors import RaspNameError, RaspValueError
-from rasplab.base.text import clip, width
+from rasplab.base.text import clip, escape, width
 from rasplab.model.bridge import LensModel
 from rasplab.program.domain import BOS, Domain
 from rasplab.program.graph import Program

@@ -8,7 +8,8 @@ its own ground, so that it reads on any page. Hover texts are <title> elements. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from rasplab.base.text import escape
 
 SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"

@@ -12,7 +12,6 @@ Each function takes the rows of one study (`study.bench`) and returns a whole pi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from rasplab.apps.show.heads import Cell, grid_svg
 from rasplab.apps.show.html import figure, wrapped
 from rasplab.apps.show.patterns import pattern_svg
 from rasplab.apps.show.svg import BOLD, LIGHT, picture, text_at
-from rasplab.base.text import width
+from rasplab.base.text import escape, width
 
 if TYPE_CHECKING:  # a notebook imports this module before it needs torch
     from rasplab.study.bench.superposition import Superposed
