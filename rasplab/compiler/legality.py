@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, NoReturn
 
 import numpy as np
 
 from rasplab.base.errors import CompileError, RaspError
 from rasplab.compiler.infer.value_sets import ValueSets
+from rasplab.compiler.infer.values import is_finite
 from rasplab.program.batch.evaluate import FAULT, BatchTrace, Column
 from rasplab.program.inputs import all_ids, sampled_ids
 from rasplab.program.semantics import Semantics
@@ -79,12 +79,12 @@ def _check_parts(value_sets: ValueSets, trace: BatchTrace) -> None:
     program = value_sets.program
     for i in value_sets.infinite:
         values = _occurring(trace.columns[i])
-        infinite = [v for v in values if isinstance(v, float) and not isfinite(v)]
+        infinite = [v for v in values if v is not FAULT and not is_finite(v)]
         if infinite:
             raise CompileError(
-                f"{program.labels[i]!r} is {infinite[0]} on an input; a model holds finite numbers",
+                f"{program.labels[i]!r} has numbers on an input that no float holds",
                 program.span(i),
-                "keep the numbers smaller",
+                "keep the numbers below 10^308",
             )
     for i in value_sets.unaveraged:
         if FAULT in _occurring(trace.columns[i]):

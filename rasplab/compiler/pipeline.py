@@ -8,11 +8,11 @@ from typing import Any
 
 from rasplab.base.errors import CompileError
 from rasplab.compiler.compiled import Compiled
-from rasplab.compiler.infer.value_sets import infer
+from rasplab.compiler.infer.value_sets import ValueSets, infer
 from rasplab.compiler.layout.assemble import assemble
 from rasplab.compiler.layout.place import place
 from rasplab.compiler.legality import check_legality
-from rasplab.compiler.lower.lower import lower
+from rasplab.compiler.lower.lower import Lowered, lower
 from rasplab.compiler.stage_checks import checked
 from rasplab.program.domain import Domain
 from rasplab.program.graph import Program
@@ -40,7 +40,7 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     legality = check_legality(value_sets)
     if legality.total:
         value_sets = checked(infer(program, domain, total=True))
-    lowered = checked(lower(value_sets, basis))
+    lowered = checked(_lowered(value_sets, basis))
     layout = checked(place(lowered))
     weights = checked(assemble(layout, domain), layout)
     return Compiled(
@@ -56,6 +56,16 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
         lowered.readouts[1:],
         time.perf_counter() - start,
     )
+
+
+def _lowered(value_sets: ValueSets, basis: str) -> Lowered:
+    try:
+        return lower(value_sets, basis)
+    except OverflowError:
+        raise CompileError(
+            "the program's numbers are too large for weights in float64",
+            hint="keep the numbers and their products below 10^308",
+        ) from None
 
 
 def _check_request(program: Program, basis: str) -> None:

@@ -32,6 +32,9 @@ from rasplab.program.interpret.transcript_faults import with_transcript
 from rasplab.program.zoo import shipped
 
 SUFFIX = ".rasp"
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors write before a text."""
+
 MAX_NESTED_LOADS = 50
 """How deep files may load files: deeper, they load each other."""
 
@@ -46,7 +49,7 @@ def parse(text: str, output: str | Sequence[str] | None = None, name: str = "<te
 
     Raises RaspError, placed, for faults of syntax, names and kinds, and where there is no output.
     """
-    return _program(Source(name, text), output, Path.cwd())
+    return _program(Source(name, text.removeprefix(BYTE_ORDER_MARK)), output, Path.cwd())
 
 
 @takes(path=PATH, output=OUTPUT)
@@ -81,7 +84,7 @@ def read_source(path: Path) -> Source:
     Raises FileError if it is missing or not UTF-8.
     """
     try:
-        return Source(str(path), path.read_text(encoding="utf-8"))
+        return Source(str(path), path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise FileError(f"{path} is not a text file (UTF-8)") from None
     except OSError as fault:

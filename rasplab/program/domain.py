@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rasplab.base.arguments import shown
 from rasplab.base.errors import RaspValueError
-from rasplab.program.values import Atom
+from rasplab.program.values import Atom, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +99,7 @@ def make_domain(vocab: Iterable[Atom], max_len: int, causal: bool = False) -> Do
     Raises ValueError for an empty vocabulary, tokens that are not atoms, not finite or given twice,
     and a max_len that is not an int of at least 1.
     """
-    tokens = tuple(vocab)
+    tokens, max_len = tuple(map(plain, vocab)), plain(max_len)
     if not tokens:
         raise ValueError("vocab is empty; it needs at least one token")
     for token in tokens:

@@ -94,6 +94,13 @@ def same_value(expected: Any, given: Any) -> bool:
     return abs(a - b) <= ROUNDING * max(MIN_SCALE, abs(a))
 
 
+def plain(value: Any) -> Any:
+    """A token as Python's own value: numpy's scalars become ints, floats, bools and strings."""
+    if isinstance(value, str):
+        return str(value)
+    return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+
+
 # Text -------------------------------------------------------------------------------------------
 
 MAX_TOKEN = 8

@@ -10,6 +10,9 @@ from rasplab.program.faults import read_operands
 from rasplab.program.functions import FUNCTIONS
 from rasplab.program.values import Value, typed_key, value_key
 
+MAX_BITS = 1024
+"""Ints of fewer bits have a float."""
+
 TOKEN, POSITION = -2, -1
 """The leaves that the embedding gives; other leaves are node ids."""
 
@@ -64,6 +67,13 @@ def _called(function: Callable[..., Value], args: Sequence[Result]) -> Result:
         value = function(*args)
     except (TypeError, ValueError, ZeroDivisionError, KeyError, OverflowError, IndexError) as error:
         return Fault(f"{type(error).__name__} on {', '.join(map(repr, args))}: {error}")
-    if isinstance(value, complex) or (isinstance(value, float) and not isfinite(value)):
+    if not is_finite(value):
         return Fault(f"{', '.join(map(repr, args))} gives {value}", infinite=True)
     return value
+
+
+def is_finite(value: Value) -> bool:
+    """Whether a float holds the value, if it is a number."""
+    if isinstance(value, int):
+        return value.bit_length() < MAX_BITS
+    return not isinstance(value, complex) and (not isinstance(value, float) or isfinite(value))

@@ -218,7 +218,9 @@ class Expressions:
         self._count_items(span, left, right)
         if expr.op == "in":
             return contains(self.make, left, right, span, spans, _written(expr.right, right))
-        return self.make.binary(expr.op, left, right, span, spans)
+        value = self.make.binary(expr.op, left, right, span, spans)
+        self._count_items(span, value)
+        return value
 
     def _if_else(self, expr: s.IfElse, scope: Scope) -> Value:
         condition = self.value(expr.condition, scope)

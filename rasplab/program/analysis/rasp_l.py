@@ -5,8 +5,8 @@ Algorithms can Transformers Learn? ICLR 2024, arXiv:2310.16028. The paper gives 
 words and as a library for numpy; the reading of them here:
 
 - Attention is causal.
-- A position, a count or what is moved from one (an "index") may be compared, and stepped to its
-  neighbour by + 1 or - 1; no other arithmetic on it, and no table over it.
+- A position, a count or what is moved from one (an "index") may be compared, and shifted by a small
+  whole number, which is as many steps to a neighbour; no other arithmetic on it, no table over it.
 - Other numbers are small whole ones, -128 to 127: no fractions, no larger constants, no `/`, and no
   mean of several numbers.
 """
@@ -134,19 +134,19 @@ def _map_breach(
     if fn in TABLES and index is not None:
         yield f"a table over the index {labels[index]}"
     elif fn in ARITHMETIC and index is not None and not _is_step(nodes, fn, args, indexes):
-        yield f"`{fn}` on the index {labels[index]}: only + 1, - 1 and comparisons"
+        yield f"`{fn}` on the index {labels[index]}: only small shifts and comparisons"
     elif fn == "/":
         yield "`/` makes fractions"
 
 
 def _is_step(nodes: Sequence[Node], fn: str, args: tuple[int, ...], indexes: list[bool]) -> bool:
-    """Whether it is an index + 1, 1 + an index, or an index - 1."""
+    """Whether it is an index and a small whole number: that many steps by + 1 or - 1."""
     if fn not in ("+", "-"):
         return False
     left, right = args
     step = right if indexes[left] else left
     match nodes[step]:
-        case Constant(1 | -1):
+        case Constant(int() as steps) if type(steps) is int and steps in SMALL:
             return fn == "+" or step == right
     return False
 

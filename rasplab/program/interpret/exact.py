@@ -34,7 +34,7 @@ from rasplab.program.interpret.attention import aggregate_column, select_column,
 from rasplab.program.interpret.bitrows import combine_rows, masked, matrix
 from rasplab.program.interpret.elementwise import Raw, cast_tokens, map_columns
 from rasplab.program.interpret.transcript_faults import thawed, with_transcript
-from rasplab.program.values import NUMBERS, Value, literal
+from rasplab.program.values import NUMBERS, Value, literal, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +119,7 @@ def read_tokens(tokens: Sequence[Any]) -> tuple[Any, ...]:
 
     Raises RaspValueError for an empty one, or one of more tokens than the limit.
     """
-    inputs = tuple(tokens)
+    inputs = tuple(tokens) if isinstance(tokens, str) else tuple(map(plain, tokens))
     if not inputs:
         raise with_transcript(
             RaspValueError("the input is empty", hint="an input has at least one token"),

@@ -94,7 +94,9 @@ def test_our_own_files(path):
 def shaken(text: str, rng: random.Random) -> str:
     """The same words with other white space between them, and comments thrown in."""
     gaps = (" ", "  ", "\n", "\n\n\n", "\t", " # é note\n", "\n  #own\n")
-    words = re.findall(r'"[^"\n]*"|#[^\n]*\n|full\s+seq\s+display|s-op|\w+|\.\w+|[<>=!]=|//|\S', text)
+    words = re.findall(
+        r'"[^"\n]*"|#[^\n]*\n|full\s+seq\s+display|s-op|\w+|\.\w+|[<>=!]=|//|\S', text
+    )
     shaken = ""
     for before, word in zip(["", *words], words, strict=False):
         tight = word in "()[]{},;:" or before in list("()[]{},;:")

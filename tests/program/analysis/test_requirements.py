@@ -151,7 +151,10 @@ def test_the_zoo_is_causal_where_it_says_so():
         ("x = selector_width(select(tokens, tokens, ==) and select(indices, indices, <=));", []),
         ("x = tokens_int + 1;", []),
         ("x = indices == 0;", []),
-        ('x = shift(tokens, 2, "-");', ["`-` on the index indices"]),
+        # by meaning: a small shift is so many steps
+        ('x = shift(tokens, 2, "-");', []),
+        ('x = aggregate(select(indices, (indices - 1) - 1, ==), tokens, "-");', []),
+        ('x = shift(tokens, 1000, "-");', ["1000 is not within", "`-` on the index indices"]),
         ("x = indices % 2;", ["`%` on the index indices"]),
         ("x = [1, 0][indices];", ["a table over the index indices"]),
         ("x = tokens_int / 2;", ["`/` makes fractions"]),
