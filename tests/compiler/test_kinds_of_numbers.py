@@ -37,3 +37,11 @@ def test_an_index_that_is_a_float_is_refused():
     program = rasplab.parse('y = 2 if tokens == "a" else 2.0; r = [5, 6, 7][y];')
     with pytest.raises(RaspError):
         rasplab.compile(program, "ab", 3)
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+def test_the_kind_of_a_mean_as_text_is_refused(basis):
+    """A mean is a float and one key's value an int: a head gives the number alone."""
+    program = rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);')
+    with pytest.raises(RaspError):
+        rasplab.compile(program, [0, 1, 2], 3, basis=basis)

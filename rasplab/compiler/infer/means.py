@@ -17,7 +17,7 @@ from rasplab.compiler.infer.columns import ValueSet, unique_rows
 from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.ranges import Range, common_unit
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
-from rasplab.program.graph import Aggregate
+from rasplab.program.graph import Aggregate, Constant, Map, Program
 from rasplab.program.values import Value, is_number, typed_key, value_key
 
 MAX_VALUES = 1500
@@ -89,7 +89,10 @@ class _Means(_Collector):
 
     def __init__(self, tables: LeafTables, node: Aggregate, bounds: SelectorBounds):
         super().__init__(tables, node, bounds)
-        self.key = value_key  # a head gives the number, whose kind it cannot tell
+        # A head gives the number, whose kind it cannot tell; only where the program may see it,
+        # 2 and 2.0 are two values, and what tells them apart is refused.
+        self.shows_kinds = shows_kinds(tables.program)
+        self.key = typed_key if self.shows_kinds else value_key
         numbers = [Fraction(v) for v in self.operand.values if is_number(v)]
         self.unit = common_unit(numbers)
         self.low = min(int(n / self.unit) for n in numbers)
@@ -163,7 +166,38 @@ class _Means(_Collector):
     def _quotients(self, sums: _SumSet, k: int) -> list[Value]:
         # A sum of k numbers is held as (sum - k * low * unit) / unit.
         means = ((s + k * self.low) * self.unit / k for s in sums.members())
+        if self.shows_kinds:
+            return [float(m) for m in means] if k > 1 else self._single(sums)
         return [int(m) if m.denominator == 1 else float(m) for m in means]
+
+    def _single(self, sums: _SumSet) -> list[Value]:
+        """The values that one key alone gives: itself, an int or a float."""
+        steps = set(sums.members())
+        return [
+            v
+            for v in self.operand.values
+            if is_number(v) and int(Fraction(v) / self.unit) - self.low in steps
+        ]
+
+
+def shows_kinds(program: Program) -> bool:
+    """Whether the program may show if a mean is an int or a float: as text, or as an index."""
+    nodes = program.nodes
+
+    def reads_mean(i: int) -> bool:
+        node = nodes[i]
+        return isinstance(node, Aggregate) or (
+            isinstance(node, Map) and any(map(reads_mean, node.args))
+        )
+
+    for node in nodes:
+        if not isinstance(node, Map) or node.fn not in ("%", "index"):
+            continue
+        first = nodes[node.args[0]]
+        is_text = not (isinstance(first, Constant) and is_number(first.value))
+        if (node.fn == "index" or is_text) and reads_mean(node.args[1]):
+            return True
+    return False
 
 
 class _TooMany(Exception):

@@ -79,7 +79,7 @@ class Neurons:
             f"the program tells apart values of {label!r} that differ by rounding only; "
             "no neuron can do that",
             self.value_sets.program.span(node) if node is not None and node >= 0 else None,
-            "round the means that it compares, as in round(mean * 1000)",
+            "round the means that it compares or shows, as in round(mean * 1000)",
         )
 
     def _at_bos(self, form: LinearForm, fit: PiecewiseLinear) -> list[tuple[float, float]]:
