@@ -12,6 +12,7 @@
   const NAMES = words(
     "average chr constant contains count full_s has_focus indices length load_from_location " +
       "mark_first_instance mark_last_instance max min out select_from_first select_from_last " +
+      "abs ceil floor largest sign smallest sum where " +
       "select_next_identical selector_width shift sort tokens tokens_asis tokens_bool tokens_float " +
       "tokens_int tokens_str",
   );
