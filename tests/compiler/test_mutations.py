@@ -95,6 +95,8 @@ def special() -> list:
     """
     return [
         (rasplab.parse(order), Domain(tuple("abc"), 5)),
+        (rasplab.parse("r = tokens_int;"), Domain((10**12, 10**12 + 1), 2)),
+        (rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);'), Domain((0, 1), 3)),
         (rasplab.parse(means), Domain(tuple(range(-3, 9, 2)), 13)),
         (rasplab.parse(wide), Domain(tuple("abcdefghijklmnopqrst"), 5)),
     ]
@@ -188,10 +190,10 @@ MUTATIONS = {
         LinearForm, "combination", lambda form, *_: LinearForm(form.terms[:-1], form.const)
     ),
     "a constant of a sum lost": wrapped(
-        sop_forms, "additive", lambda parts, *_: parts and (0.0, parts[1])
+        sop_forms, "additive", lambda split, *_: split and replace(split, const=0.0)
     ),
     "multiples without their offset": wrapped(
-        sop_forms, "affine_map", lambda fit, *_: fit and (fit[0], 0.0)
+        sop_forms, "affine_map", lambda fit, *_: fit and (fit[0], 0.0, fit[2])
     ),
     "the first neuron missing": wrapped(
         piecewise_linear,
