@@ -51,6 +51,7 @@ HOMES = {
     "scores": "lower.scores",
     "selector_bounds": "infer.selector_bounds",
     "sop_forms": "lower.sop_forms",
+    "sums": "infer.sums",
     "total_order": "infer.total_order",
     "value_classes": "lower.value_classes",
     "value_sets": "infer.value_sets",
@@ -93,7 +94,10 @@ def special() -> list:
         tie = select(tokens, tokens, ==) and select(indices, indices, <);
         rank = selector_width(select(tokens, tokens, <) or tie);
     """
+    total = "r = round(length * aggregate(full_s, tokens_int * 10 ^ (length - 1 - indices)));"
     return [
+        (rasplab.parse(total), Domain(tuple(range(10)), 4)),
+        (rasplab.parse("r = length * aggregate(full_s, tokens_int);"), Domain((0, 1), 3)),
         (rasplab.parse(order), Domain(tuple("abc"), 5)),
         (rasplab.parse("r = tokens_int;"), Domain((10**12, 10**12 + 1), 2)),
         (rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);'), Domain((0, 1), 3)),

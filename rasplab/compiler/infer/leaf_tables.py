@@ -180,10 +180,18 @@ class LeafTables:
             return self.ranges[leaf]
         return Range.of_values(self.sets[leaf].values)
 
+    def range_of_sum(self, terms: Affine) -> Range:
+        """Bounds and lattice of a sum of coefficient x leaf and a constant."""
+        result = Range.of_value(terms[1])
+        for leaf, coefficient in terms[0].items():
+            result = result + self.range(leaf).scaled(coefficient)
+        return result
+
     def linear(self, i: int) -> Affine | None:
         """The node as sum of coefficient x leaf plus a constant; None where it is not linear.
 
-        Only the written form counts: +, -, multiplication and division by constants.
+        Only the written form counts: +, -, multiplication and division by constants, and rounding
+        of whole numbers.
         """
         match self.program.nodes[i]:
             case Constant(value) if is_number(value):
@@ -204,6 +212,10 @@ class LeafTables:
                 left, right = self.linear(a), self.linear(b)
                 if left and right and not right[0] and right[1]:
                     return _scaled(left, 1 / right[1])
+            case Map("round", (a,)):
+                terms = self.linear(a)
+                if terms is not None and self.range_of_sum(terms).is_whole:
+                    return terms
         if i in self.ranges and self.leaf_sets.get(i) == (i,):
             return {i: Fraction(1)}, Fraction(0)
         if i in self.sets and all(is_number(v) for v in self.sets[i].values):

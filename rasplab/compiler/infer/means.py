@@ -7,7 +7,7 @@ sets of sums, on the lattice that the numbers share.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from rasplab.compiler.infer.columns import ValueSet, unique_rows
 from rasplab.compiler.infer.leaf_tables import LeafTables
-from rasplab.compiler.infer.ranges import Range, common_unit
+from rasplab.compiler.infer.ranges import Range, common_unit, recovered
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
 from rasplab.program.graph import Aggregate, Constant, Map, Program
 from rasplab.program.values import Value, is_number, typed_key, value_key
@@ -24,15 +24,25 @@ MAX_VALUES = 1500
 """A mean with more possible values than this is kept as a Range."""
 
 
-def mean_values(tables: LeafTables, node: Aggregate, bounds: SelectorBounds) -> ValueSet | Range:
+def mean_values(
+    tables: LeafTables, node: Aggregate, bounds: SelectorBounds, smooth: bool = False
+) -> ValueSet | Range:
     """The values of an Aggregate whose operand's values are listed.
 
     bounds  of the node's selector: how many keys, and which, a row can select
+    smooth  whether what reads the mean is continuous: floats of the operand then stand for the
+            fractions that they are roundings of, and means that only rounding tells apart are one
     """
     operand = tables.sets[node.values]
     if bounds.high.max() <= 1 or not all(is_number(v) for v in operand.values):
         return _Collector(tables, node, bounds).values_of_one_key()
-    return _Means(tables, node, bounds).values_of_means()
+    smooth = smooth and not shows_kinds(tables.program)
+    return _Means(tables, node, bounds, recovered if smooth else Fraction).values_of_means()
+
+
+def sum_values(tables: LeafTables, node: Aggregate, bounds: SelectorBounds) -> ValueSet | Range:
+    """The values of width times mean, for an Aggregate of numbers whose values are listed."""
+    return _Sums(tables, replace(node, default=0), bounds, recovered).values_of_means()
 
 
 class _Collector:
@@ -87,13 +97,21 @@ class _Collector:
 class _Means(_Collector):
     """Means of numbers on a lattice: sets of sums, counted in units from the smallest value."""
 
-    def __init__(self, tables: LeafTables, node: Aggregate, bounds: SelectorBounds):
+    def __init__(
+        self,
+        tables: LeafTables,
+        node: Aggregate,
+        bounds: SelectorBounds,
+        exact: Callable[[Any], Fraction],
+    ):
         super().__init__(tables, node, bounds)
         # A head gives the number, whose kind it cannot tell; only where the program may see it,
         # 2 and 2.0 are two values, and what tells them apart is refused.
         self.shows_kinds = shows_kinds(tables.program)
         self.key = typed_key if self.shows_kinds else value_key
-        numbers = [Fraction(v) for v in self.operand.values if is_number(v)]
+        numbers = [exact(v) for v in self.operand.values if is_number(v)]
+        self.smooth = exact is recovered
+        self.range = Range(min(numbers), max(numbers), common_unit(numbers))
         self.unit = common_unit(numbers)
         self.low = min(int(n / self.unit) for n in numbers)
         steps = [int(n / self.unit) - self.low for n in numbers]
@@ -115,7 +133,7 @@ class _Means(_Collector):
         return self.result()
 
     def _range(self) -> Range:
-        listed = Range.of_values(self.operand.values)
+        listed = self.range if self.smooth else Range.of_values(self.operand.values)
         return listed.mean(self.most).with_value(self.node.default)
 
     def _visit_cells(self) -> None:
@@ -168,7 +186,7 @@ class _Means(_Collector):
         means = ((s + k * self.low) * self.unit / k for s in sums.members())
         if self.shows_kinds:
             return [float(m) for m in means] if k > 1 else self._single(sums)
-        return [int(m) if m.denominator == 1 else float(m) for m in means]
+        return [_as_value(m) for m in means]
 
     def _single(self, sums: _SumSet) -> list[Value]:
         """The values that one key alone gives: itself, an int or a float."""
@@ -178,6 +196,20 @@ class _Means(_Collector):
             for v in self.operand.values
             if is_number(v) and int(Fraction(v) / self.unit) - self.low in steps
         ]
+
+
+class _Sums(_Means):
+    """Sums of numbers on a lattice: as means, and not divided."""
+
+    def _quotients(self, sums: _SumSet, k: int) -> list[Value]:
+        return [_as_value((s + k * self.low) * self.unit) for s in sums.members()]
+
+    def _range(self) -> Range:
+        return self.range.total(self.most)
+
+
+def _as_value(number: Fraction) -> Value:
+    return int(number) if number.denominator == 1 else float(number)
 
 
 def shows_kinds(program: Program) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd, lcm
+from math import gcd, lcm, ulp
 
 from rasplab.program.values import Value
+
+MAX_DENOMINATOR = 1_000_000
+"""Fractions up to this denominator are further apart than floats of moderate size are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,16 @@ class Range:
         """The range of the mean of up to `count` such numbers."""
         return Range(self.low, self.high, self.unit / lcm(*range(1, self.denominator + 1)), count)
 
+    def total(self, count: int) -> Range:
+        """The range of the sum of up to `count` such numbers, none included."""
+        unit = self.unit / lcm(*range(1, self.denominator + 1))
+        return Range(min(self.low, Fraction(0)) * count, max(self.high, Fraction(0)) * count, unit)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its numbers are whole."""
+        return self.denominator == 1 and self.unit.denominator == 1
+
     def with_value(self, number: Value) -> Range:
         """The range that also holds one more number."""
         exact = decimal(number)
@@ -61,6 +74,14 @@ def decimal(number: Value | Fraction) -> Fraction:
     """The number as it is written: 0.1 is a tenth, not the float nearest to it."""
     assert not isinstance(number, tuple), f"{number!r} is not a number"
     return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+
+
+def recovered(number: Value | Fraction) -> Fraction:
+    """The simple fraction that a float is the rounding of, or else the number as it is written."""
+    if not isinstance(number, float):
+        return decimal(number)
+    simple = Fraction(number).limit_denominator(MAX_DENOMINATOR)
+    return simple if abs(float(simple) - number) <= 4 * ulp(number) else decimal(number)
 
 
 def common_unit(numbers: Sequence[Fraction]) -> Fraction:

@@ -16,10 +16,11 @@ from rasplab.base.errors import CompileError
 from rasplab.base.limits import way_out
 from rasplab.compiler.infer.columns import Column, ValueSet, cells_of, total
 from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
-from rasplab.compiler.infer.means import mean_values
+from rasplab.compiler.infer.means import mean_values, shows_kinds, sum_values
 from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
+from rasplab.compiler.infer.sums import sums_of
 from rasplab.compiler.infer.total_order import is_strict_order
 from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, code_of_equal
 from rasplab.compiler.lower.value_tables import Split
@@ -59,6 +60,7 @@ class ValueSets(LeafTables):
 
     def __init__(self, program: Program, domain: Domain, total: bool = False):
         super().__init__(program, domain, total)
+        self.sums = sums_of(program)
         self.failing: set[int] = set()
         self.infinite: set[int] = set()
         self.unaveraged: set[int] = set()
@@ -81,6 +83,9 @@ class ValueSets(LeafTables):
             case Aggregate() as node:
                 self.leaf_sets[i] = (i,)
                 self._aggregate(i, node)
+            case Map() if i in self.sums.aggregates and self._can_sum(i):
+                self.leaf_sets[i] = (i,)
+                self._sum(i)
             case node:
                 self._elementwise(i, node)
         if i in self.sets and len({isinstance(v, str) for v in self.sets[i].values}) > 1:
@@ -184,11 +189,7 @@ class ValueSets(LeafTables):
                 self.program.span(i),
                 "use a smaller max_len or fewer different numbers, or only sums of it",
             )
-        coefficients, const = terms
-        result = Range.of_value(const)
-        for leaf, coefficient in coefficients.items():
-            result = result + self.range(leaf).scaled(coefficient)
-        return result
+        return self.range_of_sum(terms)
 
     # --- attention nodes --------------------------------------------------------------------------
 
@@ -210,17 +211,58 @@ class ValueSets(LeafTables):
     def _aggregate(self, i: int, node: Aggregate) -> None:
         bounds = self.selectors.bounds(normal_and(self.program, node.selector))
         most = int(bounds.high.max())
+        if self._is_only_summed(i, node):
+            # Nothing reads the means themselves, so they need no list.
+            numbers = Range.of_values(self.sets[node.values].values)
+            self.ranges[i] = numbers.mean(most).with_value(node.default)
+            return
         if node.values in self.ranges:
             operand = self.range(node.values)
             values = operand.mean(most) if most > 1 else operand
             self.ranges[i] = values.with_value(node.default)
             return
-        result = mean_values(self, node, bounds)
+        result = mean_values(self, node, bounds, i in self.sums.smooth)
         if isinstance(result, Range):
             self.ranges[i] = result
         else:
             self.sets[i] = result
         self._doubt_mean(i, node, bounds)
+
+    def _can_sum(self, i: int) -> bool:
+        """Whether product i is a sum of numbers; of whole numbers, where it is rounded."""
+        node = self.program.nodes[self.sums.aggregates[i]]
+        assert isinstance(node, Aggregate)
+        if shows_kinds(self.program):
+            return False  # a sum of one int is an int, any other a float: no head can tell
+        if node.values in self.ranges:
+            numbers = self.ranges[node.values].total(1)
+        elif all(map(is_number, (node.default, *self.sets[node.values].values))):
+            numbers = Range.of_values(self.sets[node.values].values)
+        else:
+            return False
+        return numbers.is_whole or i not in self.sums.rounded
+
+    def _is_only_summed(self, i: int, node: Aggregate) -> bool:
+        """Whether nothing but sums reads an aggregate."""
+        readers = self.sums.readers[i]
+        summed = all(self.sums.aggregates.get(r) == i and self._can_sum(r) for r in readers)
+        return (
+            summed and bool(readers) and i not in self.program.outputs and node.values in self.sets
+        )
+
+    def _sum(self, i: int) -> None:
+        """The values of a sum: a leaf of its own, as its head gives it."""
+        node = self.program.nodes[self.sums.aggregates[i]]
+        assert isinstance(node, Aggregate)
+        bounds = self.selectors.bounds(normal_and(self.program, node.selector))
+        if node.values in self.ranges:
+            self.ranges[i] = self.range(node.values).total(int(bounds.high.max()))
+            return
+        result = sum_values(self, node, bounds)
+        if isinstance(result, Range):
+            self.ranges[i] = result
+        else:
+            self.sets[i] = result
 
     def _doubt_mean(self, i: int, node: Aggregate, bounds: SelectorBounds) -> None:
         """Note that a mean of strings or bools may occur: legal only if no input has one."""

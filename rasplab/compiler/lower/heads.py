@@ -17,6 +17,7 @@ Read `Attention.carry` and `Attention.width` first, then `_head`, then scores.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -223,6 +224,34 @@ class Attention:
             total = total + form.scaled(float(sign))
             error += term_error
         return CountedWidth(total, error, linear=True)
+
+    def total(self, leaf: int, selector: int, value: LinearForm) -> LinearForm:
+        """The sum of a form over the selected keys, as `_width_itself` counts them.
+
+        With BOS weight E and value E v at keys, a head gives the sum of v times E/(E + w), which is
+        off by less than w/E of it.
+        """
+        conjuncts = normal_and(self.program, selector)
+        most = max(1, int(self.value_sets.selectors.bounds(conjuncts).high.max()))
+        value = self.stream.at_bos(value, 0.0)
+        size = self.stream.size(value)
+        at_bos = self.stream.bos_error(replace(value, error=0.0)) + abs(self.stream.bos(value))
+        weight = most / max(self.stream.ulp, FINE_WIDTH)
+        if at_bos:
+            # BOS passes on its own error, E times: E where both errors are equal.
+            weight = min(weight, max(1.0, most * float(np.sqrt(size / at_bos))))
+        weight = float(np.exp(np.ceil(np.log(weight))))
+        head = self._head(conjuncts, selector, weight, ready=self.stream.time(value))
+        if leaf not in head.nodes:
+            head.nodes.append(leaf)
+        leak = self.value_sets.domain.max_len * float(np.exp(-self.count_gap))
+        rounding = 2 * head.error + 8 * self.stream.ulp + most / weight
+        error = most * (self.stream.error(value) + size * rounding)
+        error += size * leak + weight * at_bos
+        label = self.program.labels[leaf]
+        bos_error = weight * at_bos + size * leak
+        direction = Direction(label, leaf, "head", head.time, 0.0, most * size, error, bos_error)
+        return self._count_output(head, value.scaled(weight), direction)
 
     def _term_label(self, leaf: int, sign: int, term_count: int) -> str:
         label = self.program.labels[leaf]

@@ -20,10 +20,14 @@ from rasplab.compiler.lower.value_tables import grouped
 
 
 class Neurons:
-    """Makes the neurons of a lowering in its residual stream."""
+    """Makes the neurons of a lowering in its residual stream.
+
+    silent_at_bos  while set, new neurons are inactive at BOS: what they give is exactly 0 there
+    """
 
     def __init__(self, stream: ResidualStream, value_sets: ValueSets):
         self.stream, self.value_sets = stream, value_sets
+        self.silent_at_bos = False
 
     def forms(
         self,
@@ -49,6 +53,10 @@ class Neurons:
         time = after(stream.time(form), 0)
         others = (fit.other,) if fit.other else ()
         stream.choose(node, "neurons", fit.described(s_error), *others)
+        if self.silent_at_bos and len(fit.breaks):
+            margin = 1 + 2 * stream.bos_error(form)
+            outside = fit.breaks.min() - margin if fit.side == 1 else fit.breaks.max() + margin
+            form = stream.at_bos(form, float(outside))
         made = [
             stream.neuron(form.plus(-float(knot)).scaled(float(fit.side)), time, node)
             for knot in fit.breaks

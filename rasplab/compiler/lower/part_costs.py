@@ -64,6 +64,8 @@ class PartCosts:
                 self._numbers[i] = self._features[i] = after(self._heads[i], 0)
             case Aggregate(selector, values, _):
                 self._visit_aggregate(i, selector, values)
+            case _ if self._value_sets.leaf_sets[i] == (i,):
+                self._visit_sum(i, self._value_sets.sums.aggregates[i])
             case _:
                 self._visit_elementwise(i)
 
@@ -73,6 +75,13 @@ class PartCosts:
         time = after(max(ready, self._operands_time(selector)), 1)
         self._heads[i] = self._numbers[i] = time
         self._features[i] = time if carries else after(time, 0)
+
+    def _visit_sum(self, i: int, aggregate: int) -> None:
+        node = self._value_sets.program.nodes[aggregate]
+        assert isinstance(node, Aggregate)
+        ready = max(self.number_time(node.values), self._operands_time(node.selector))
+        self._heads[i] = self._numbers[i] = after(ready, 1)
+        self._features[i] = after(self._heads[i], 0)
 
     def _visit_elementwise(self, i: int) -> None:
         leaves = self._value_sets.leaf_sets[i]

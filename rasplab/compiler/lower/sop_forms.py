@@ -235,6 +235,9 @@ class Lowering(FormSource):
                 return self._width_forms(leaf, tables)
             case Aggregate() as aggregate:
                 return self._aggregate_forms(leaf, aggregate, tables)
+        if self.value_sets.leaf_sets[leaf] == (leaf,):  # a sum over keys
+            numbers = np.array([as_number(v) for v in self.value_sets.sets[leaf].values])
+            return self._on_number(leaf, self.mean(leaf), numbers, tables)
         return self.node_forms(leaf, tables)  # a Map cut off, as its joint table was too large
 
     def _embedded(self, leaf: int, table: np.ndarray) -> LinearForm:
@@ -295,13 +298,22 @@ class Lowering(FormSource):
         return self._on_number(leaf, self.mean(leaf), numbers, tables)
 
     def mean(self, leaf: int) -> LinearForm:
-        """The number that an aggregate gives, straight from its head."""
+        """The number that an aggregate, or a sum over keys, gives, straight from its head."""
         if leaf not in self.means:
-            node, label = self.program.nodes[leaf], self.program.labels[leaf]
-            assert isinstance(node, Aggregate)
-            forms, defaults = [self.scalar(node.values)], [float(node.default)]
-            self.means[leaf] = self.attention.carry(leaf, forms, defaults, [label])[0]
+            self.means[leaf] = self._head_number(leaf)
         return self.means[leaf]
+
+    def _head_number(self, leaf: int) -> LinearForm:
+        node = self.program.nodes[self.value_sets.sums.aggregates.get(leaf, leaf)]
+        assert isinstance(node, Aggregate)
+        if leaf in self.value_sets.sums.aggregates:
+            self.neurons.silent_at_bos = True
+            value = self.scalar(node.values)
+            self.neurons.silent_at_bos = False
+            return self.attention.total(leaf, node.selector, value)
+        value = self.scalar(node.values)
+        label = self.program.labels[leaf]
+        return self.attention.carry(leaf, [value], [float(node.default)], [label])[0]
 
     def _carried_forms(
         self, leaf: int, aggregate: Aggregate, tables: np.ndarray
