@@ -71,6 +71,7 @@ class ValueSets(LeafTables):
                 self._visit(i)
             # a choice may leave the operand aside that fails: then its column has no Fault
             is_table = isinstance(program.nodes[i], Map) and i in self.sets
+            is_table = is_table and self.leaf_sets[i] != (i,)  # a sum reads what it adds up
             read = self.leaf_sets[i] if is_table else operands(program.nodes[i])
             if self.failing.intersection(read):
                 self.failing.add(i)
