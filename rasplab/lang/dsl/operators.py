@@ -23,6 +23,7 @@ from rasplab.base.errors import RaspError, Source, Span
 from rasplab.lang.elaborate.elaborator import Elaborator
 from rasplab.lang.elaborate.library import with_library
 from rasplab.lang.elaborate.scope import Scope
+from rasplab.lang.elaborate.values import NamedNode
 from rasplab.lang.printing.unparse import is_assignable
 from rasplab.lang.syntax import ast as s
 from rasplab.program.graph import Program
@@ -315,6 +316,8 @@ def _elaborated(parts: list[Built], elaborator: Elaborator, scope: Scope) -> dic
         operands = [_operand(o, values) for o in part.operands]
         try:
             value = elaborator.evaluate(part.form(*operands, span=span), scope)
+            if not isinstance(value, NamedNode):  # an atom: a library function of numbers alone
+                value = elaborator.make.sop(value, span)
         except RaspError as error:
             error.span = span
             raise

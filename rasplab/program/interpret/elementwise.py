@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from rasplab.base.arguments import shown
 from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
 from rasplab.program.faults import Fault, Faulty, first_fault, read_operands, with_faults
@@ -30,15 +31,17 @@ def cast_tokens(cast: str, tokens: tuple[Any, ...], span: Span | None) -> list[V
     for i, token in enumerate(tokens):
         try:
             values.append(read(token))
-        except (ValueError, TypeError, OverflowError) as fault:
+        except (ValueError, TypeError, OverflowError, RecursionError) as fault:
             values.append(Fault(partial(_unread, cast, token, i, str(fault), span)))
     return with_faults(values)
 
 
 def _unread(cast: str, token: Any, i: int, reason: str, span: Span | None) -> RaspError:
+    # only strings, numbers and bools are sure to have a short text
+    text = literal(token) if isinstance(token, str | int | float) else shown(token)
     return with_transcript(
         RaspValueError(
-            f"tokens_{cast} cannot read the token {literal(token)} at position {i} as {cast}",
+            f"tokens_{cast} cannot read the token {text} at position {i} as {cast}",
             span,
             "use tokens for strings, or another input",
         ),
