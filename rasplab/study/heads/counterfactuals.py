@@ -43,10 +43,6 @@ MAX_LENGTHS = 32
 """Different input lengths drawn at most: every length of a domain with no more, else evenly spread
 ones, the shortest and the longest among them."""
 
-FULL_LENGTH_SHARE = 0.25
-"""The share of the longest inputs in the distribution, beyond their part of the rest: lengths are
-equally frequent there, as in `Domain.sample`."""
-
 PAIRS_DRAWN = 8000
 """Pairs drawn for each family over all lengths; `informative_pairs` chooses among them."""
 

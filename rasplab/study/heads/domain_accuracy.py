@@ -18,7 +18,6 @@ from rasplab.model.bridge import LensModel
 from rasplab.program.batch.compare import equal_cells
 from rasplab.program.semantics import Semantics
 from rasplab.program.values import Atom
-from rasplab.study.heads.counterfactuals import FULL_LENGTH_SHARE
 from rasplab.study.heads.interchange import NO_ESTIMATE, Estimate
 from rasplab.study.tasks.tasks import DRAWINGS, inputs_of
 
@@ -27,6 +26,10 @@ INPUTS = 4096
 
 TOKEN_MARGIN = 0.2
 """By how much fewer inputs must come out right with a token than without it for it to be named."""
+
+FULL_LENGTH_SHARE = 0.25
+"""The share of the longest inputs in the distribution, beyond their part of the rest: lengths are
+equally frequent there, as in `Domain.sample`."""
 
 
 @dataclass(frozen=True, slots=True)

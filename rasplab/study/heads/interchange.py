@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import groupby
-from math import ceil
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
@@ -29,7 +28,6 @@ from rasplab.program.batch.evaluate import Column
 from rasplab.program.semantics import Semantics
 from rasplab.study.heads.counterfactuals import (
     FAMILIES,
-    FULL_LENGTH_SHARE,
     Prediction,
     SelectorReading,
     SwapBatch,
@@ -39,7 +37,6 @@ from rasplab.study.heads.counterfactuals import (
     predict,
     rows_of,
     selector_readings,
-    swap_lengths,
 )
 from rasplab.study.tasks.tasks import DRAWINGS, inputs_of
 from rasplab.transformer.sites import Site, all_heads
@@ -150,11 +147,6 @@ class InterchangeExperiment:
         return replace(self, model=model, patterns=_source_patterns(model, self.batches))
 
     @cached_property
-    def answers(self) -> tuple[Column, ...]:
-        """Per batch, the model's answers with nothing replaced."""
-        return tuple(self.model.codes(batch.ids) for batch in self.batches)
-
-    @cached_property
     def lengths(self) -> Int[np.ndarray, " pair"]:
         """The length of the input of each pair."""
         return np.concatenate([np.full(len(b), b.ids.shape[1]) for b in self.batches])
@@ -212,11 +204,9 @@ def _informative_swaps(
     readout, rng = model.readout, stream(seed, "interchange pairs")
     inputs = inputs_of(model)
     drawn = list(drawn_swaps(semantics.domain, seed, DRAWINGS[inputs]))
-    lengths = swap_lengths(semantics.domain)
+    # a family has one batch for each length: `pairs` are divided over them, rounded up
+    share = -(-pairs * len(FAMILIES) // len(drawn))
     for batch in drawn:
-        # a family has one batch for each length; `pairs` are divided as Domain.sample divides
-        full = batch.ids.shape[1] == lengths[-1]
-        share = ceil(pairs * ((1 - FULL_LENGTH_SHARE) / len(lengths) + FULL_LENGTH_SHARE * full))
         clean = clean_output(semantics, readout, batch.ids, inputs == "random")
         predictions = predict(semantics, readout, batch, clean)
         chosen = informative_pairs(predictions, share, rng)
@@ -242,7 +232,6 @@ class SwapCounts:
     unchanged_hits, unchanged  right of those where the prediction is the same as `clean`
     arbitrary_hits, arbitrary  as hits and changed, against another pair's prediction
     clean_hits, positions      right as without a swap, of all that the model can output
-    moved                      other than the model's own answer with nothing replaced
     """
 
     hits: Int[np.ndarray, "pair reading"]
@@ -253,7 +242,6 @@ class SwapCounts:
     arbitrary: Int[np.ndarray, "pair reading"]
     clean_hits: Int[np.ndarray, " pair"]
     positions: Int[np.ndarray, " pair"]
-    moved: Int[np.ndarray, " pair"]
 
 
 Replacement = Callable[[int], Mapping[Site, np.ndarray]]
@@ -307,7 +295,6 @@ def _counted(experiment: InterchangeExperiment, k: int, answers: Column) -> Swap
         arbitrary=arbitrary.sum(1),
         clean_hits=clean_hits,
         positions=positions,
-        moved=(~equal_cells(experiment.answers[k], answers)).sum(1),
     )
 
 

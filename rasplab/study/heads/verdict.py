@@ -193,12 +193,13 @@ def _finding(measured: _Measured, pairing: _Pairing, row: list[_Pairing]) -> Fin
 def _reason_needed(measured: _Measured, pairing: _Pairing) -> str | None:
     """Why a head whose swaps have no effect cannot be refuted, in words; None where it can.
 
-    A head whose own swaps change answers acts, though not as the selector selects: it is refuted.
+    A head whose own swaps break answers acts, though not as the selector selects: it is refuted.
     """
     swaps, head = measured.swaps, pairing.head
-    counts = swaps.counts((head,))
-    # against the model's own answers: those of a model of another program are wrong without a swap
-    if counts.moved.sum() >= MIN_LOSS * counts.positions.sum():
+    before, after = swaps.counts(()), swaps.counts((head,))
+    lost = (before.clean_hits - after.clean_hits).sum()
+    surely = swaps.experiment.bootstrap.surely_more(before.clean_hits, after.clean_hits)
+    if lost >= MIN_LOSS * before.positions.sum() and surely:
         return None
     partners = {*pairing.reading.group, *measured.table.alike(pairing.j)}
     return reason_needed(measured.knock_outs, head, partners)
