@@ -10,12 +10,10 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Any, Literal
 
-from rasplab.base.text import lined_up, ranges_text
-from rasplab.study.heads.domain_accuracy import DomainAccuracy
+from rasplab.base.text import lined_up
 from rasplab.study.heads.interchange import Accuracy, Estimate
 from rasplab.study.heads.qk_interchange import OperandAccuracy
 from rasplab.study.heads.screen import MatchTable, Selector
-from rasplab.study.heads.strata import Strata
 from rasplab.study.heads.substitution import Substitution
 from rasplab.transformer.sites import Site
 
@@ -34,7 +32,6 @@ class Finding:
     readers       the s-ops whose reading of the selector these heads carry
     score         of the screen; `similarity` and `chance` behind it are in the table
     accuracy      interchange accuracy of the group
-    strata        the lengths and tokens that it holds for
     alone         interchange accuracy of the head alone
     untrained     the best single head of a re-initialised model, on the same swaps
     substitution  None for pairs that neither screen nor interchange makes plausible
@@ -49,7 +46,6 @@ class Finding:
     readers: tuple[str, ...]
     score: float
     accuracy: Accuracy
-    strata: Strata
     alone: Accuracy
     untrained: Estimate
     substitution: Substitution | None
@@ -62,20 +58,15 @@ class Evidence:
 
     table     the screen
     findings  [head][selector], in the order of the table
-    domain    how often the model outputs what the program does, over the domain and by length
+    accuracy  how often the model outputs what the program does, on the swaps' inputs
     pairs     pairs of inputs that were asked for in each family of swaps
     """
 
     table: MatchTable
     findings: tuple[tuple[Finding, ...], ...]
-    domain: DomainAccuracy
+    accuracy: Estimate
     pairs: int
     seed: int
-
-    @property
-    def accuracy(self) -> Estimate:
-        """How often the model outputs what the program does, over its whole domain."""
-        return self.domain.total
 
     def of(self, head: Site | str, selector: str | int) -> Finding:
         """The finding of a head (or its name) and a selector (its text, or its node)."""
@@ -100,9 +91,6 @@ class Evidence:
             "heads": [str(h) for h in self.table.heads],
             "selectors": [str(s) for s in self.table.selectors],
             "accuracy": _plain(asdict(self.accuracy)),
-            "accuracy_by_length": {str(n): e.value for n, e in self.domain.lengths},
-            "accuracy_inputs": self.domain.inputs,
-            "wrong_with_tokens": list(self.domain.tokens),
             "pairs": self.pairs,
             "seed": self.seed,
             "screen": self.table.to_json(),
@@ -122,21 +110,10 @@ def evidence_text(evidence: Evidence) -> str:
         f"verdict, interchange accuracy in the worst family; the model is right on "
         f"{_share(evidence.accuracy)}; about {evidence.pairs} pairs a family, seed {evidence.seed}"
     )
-    lines.append(f"right by length, on {evidence.domain}: {_by_length(evidence.domain.lengths)}")
-    if evidence.domain.tokens:
-        lines.append(f"mostly wrong with {', '.join(map(repr, evidence.domain.tokens))}")
     for f in (f for findings in evidence.findings for f in findings):
         if f.verdict in PRINTED_VERDICTS and f.accuracy.worst.pairs or f.substitution is not None:
             lines += ["", *_paragraph(f)]
     return "\n".join(lines)
-
-
-def _by_length(lengths: tuple[tuple[int, Estimate], ...]) -> str:
-    """Shares to two digits, lengths with the same share together, the lowest share first."""
-    groups: dict[str, list[int]] = {}
-    for n, estimate in sorted(lengths, key=lambda pair: pair[1].value):
-        groups.setdefault(_share(estimate), []).append(n)
-    return "; ".join(f"{ranges_text(numbers)}: {share}" for share, numbers in groups.items())
 
 
 def _paragraph(f: Finding) -> list[str]:
@@ -188,8 +165,6 @@ def _finding_json(f: Finding) -> dict[str, Any]:
         "readers": list(f.readers),
         "score": f.score,
         "interchange": _accuracy_json(f.accuracy),
-        "lengths": {str(n): asdict(e) for n, e in f.strata.lengths},
-        "failing_tokens": list(f.strata.tokens),
         "alone": _accuracy_json(f.alone),
         "untrained": asdict(f.untrained),
         "substitution": None if f.substitution is None else _substitution_json(f.substitution),

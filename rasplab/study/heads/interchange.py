@@ -147,23 +147,6 @@ class InterchangeExperiment:
         return replace(self, model=model, patterns=_source_patterns(model, self.batches))
 
     @cached_property
-    def lengths(self) -> Int[np.ndarray, " pair"]:
-        """The length of the input of each pair."""
-        return np.concatenate([np.full(len(b), b.ids.shape[1]) for b in self.batches])
-
-    @cached_property
-    def tokens(self) -> Bool[np.ndarray, "pair token"]:
-        """Which tokens of the vocabulary occur in the input or the source of each pair."""
-        tokens = np.zeros((len(self.lengths), len(self.semantics.domain.vocab)), bool)
-        start = 0
-        for batch in self.batches:
-            for ids in (batch.ids, batch.sources):
-                rows = np.arange(start, start + len(batch))[:, None]
-                tokens[rows, ids] = True
-            start += len(batch)
-        return tokens
-
-    @cached_property
     def in_distribution_values(self) -> dict[int, set]:
         """By s-op: the values that it takes on the inputs and sources without a swap."""
         values: dict[int, set] = {}
@@ -332,23 +315,17 @@ class Accuracy:
     arbitrary: Estimate
 
     @property
-    def deciding_families(self) -> tuple[str, ...]:
-        """The families that decide: those of `input` and `rows` with MIN_PAIRS pairs or more.
+    def deciding(self) -> tuple[Estimate, ...]:
+        """The estimates that decide: those of `input` and `rows` with MIN_PAIRS pairs or more.
 
         Where neither has enough: `keys`, else `length`, whose patterns are less like any of the
         model's own. For several heads `keys` decides too: when the rows of all heads are swapped,
         whatever a position computes moves with them, and `rows` distinguishes little.
         """
-        enough = [f for f, e in self.families if e.pairs >= MIN_PAIRS]
+        enough = {f: e for f, e in self.families if e.pairs >= MIN_PAIRS}
         preferred = ("input", "rows") if self.heads == 1 else ("input", "rows", "keys")
-        natural = tuple(f for f in preferred if f in enough)
-        return natural or tuple(f for f in ("keys", "length") if f in enough)[:1]
-
-    @property
-    def deciding(self) -> tuple[Estimate, ...]:
-        """The estimates of the deciding families."""
-        estimates = dict(self.families)
-        return tuple(estimates[f] for f in self.deciding_families)
+        natural = tuple(enough[f] for f in preferred if f in enough)
+        return natural or tuple(enough[f] for f in ("keys", "length") if f in enough)[:1]
 
     @property
     def worst(self) -> Estimate:

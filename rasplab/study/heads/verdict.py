@@ -7,9 +7,6 @@
   groups        heads that share or repeat a selector's work            head_groups
   substitution  the answers need the pattern; the selector's suffices   substitution
   operands      queries alone and keys alone have the predicted effect  qk_interchange
-  strata        the lengths and tokens for which swaps do so            strata
-  knock-out     whether a head without effect is not needed             knock_out
-  accuracy      over the whole domain, every length                     domain_accuracy
   verdict       `decide`, below                                         evidence
 
 Only interchange of patterns decides: a head can attend as a selector selects and be read by
@@ -27,7 +24,6 @@ from rasplab.model.bridge import LensModel
 from rasplab.model.native import reinitialised
 from rasplab.model.threads import few_threads
 from rasplab.program.graph import Program
-from rasplab.study.heads.domain_accuracy import DomainAccuracy, domain_accuracy
 from rasplab.study.heads.evidence import Evidence, Finding, Verdict
 from rasplab.study.heads.head_groups import JointSwaps, best_group
 from rasplab.study.heads.interchange import (
@@ -37,10 +33,8 @@ from rasplab.study.heads.interchange import (
     clean_accuracy,
     set_up,
 )
-from rasplab.study.heads.knock_out import MIN_LOSS, KnockOuts, reason_needed
 from rasplab.study.heads.qk_interchange import operands
 from rasplab.study.heads.screen import MIN_ALIKE_SCORE, MatchTable, comparable, screen
-from rasplab.study.heads.strata import Strata, strata_of
 from rasplab.study.heads.substitution import Substitution, substitution
 from rasplab.transformer.sites import Site
 
@@ -80,9 +74,8 @@ def judge(
         for r in range(len(experiment.readings)):
             results.append(_reading_result(swaps, untrained, r, table))
             progress(r + 1, len(experiment.readings))
-        clean, domain = clean_accuracy(experiment), domain_accuracy(model, semantics, seed)
-        measured = _Measured(swaps, KnockOuts(experiment), table, tuple(results), clean, domain)
-        return Evidence(table, _findings(measured), domain, pairs, seed)
+        measured = _Measured(swaps, table, tuple(results), clean_accuracy(experiment))
+        return Evidence(table, _findings(measured), measured.clean, pairs, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +90,12 @@ class _ReadingResult:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """All that was run; `clean` is the accuracy on the swaps' inputs with nothing replaced."""
+    """All that was run; `clean` is the model's accuracy with nothing replaced."""
 
     swaps: JointSwaps
-    knock_outs: KnockOuts
     table: MatchTable
     readings: tuple[_ReadingResult, ...]
     clean: Estimate
-    domain: DomainAccuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +158,7 @@ def _finding(measured: _Measured, pairing: _Pairing, row: list[_Pairing]) -> Fin
         for p in row
         if p.j != pairing.j and holds(swaps.accuracy(p.heads, p.reading.r), p.reading.untrained)
     ]
-    counts, suspects = swaps.counts(pairing.heads), measured.domain.tokens
-    strata = strata_of(swaps.experiment, counts, accuracy, r, IMPLEMENTS_LOW, suspects)
-    verdict, reason = decide(accuracy, untrained, substituted, measured.clean, rivals, strata)
-    if verdict == "refuted" and (needed := _reason_needed(measured, pairing)):
-        verdict, reason = "undecided", f"its swaps have no effect, but {needed}"
+    verdict, reason = decide(accuracy, untrained, substituted, measured.clean, rivals)
     labels = swaps.experiment.semantics.program.labels
     return Finding(
         head=pairing.head,
@@ -182,27 +169,11 @@ def _finding(measured: _Measured, pairing: _Pairing, row: list[_Pairing]) -> Fin
         readers=tuple(labels[i] for i in swaps.experiment.readings[r].readers),
         score=score,
         accuracy=accuracy,
-        strata=strata,
         alone=swaps.accuracy([pairing.head], r),
         untrained=untrained,
         substitution=substituted,
         operands=sides,
     )
-
-
-def _reason_needed(measured: _Measured, pairing: _Pairing) -> str | None:
-    """Why a head whose swaps have no effect cannot be refuted, in words; None where it can.
-
-    A head whose own swaps break answers acts, though not as the selector selects: it is refuted.
-    """
-    swaps, head = measured.swaps, pairing.head
-    before, after = swaps.counts(()), swaps.counts((head,))
-    lost = (before.clean_hits - after.clean_hits).sum()
-    surely = swaps.experiment.bootstrap.surely_more(before.clean_hits, after.clean_hits)
-    if lost >= MIN_LOSS * before.positions.sum() and surely:
-        return None
-    partners = {*pairing.reading.group, *measured.table.alike(pairing.j)}
-    return reason_needed(measured.knock_outs, head, partners)
 
 
 def holds(accuracy: Accuracy, untrained: Estimate) -> bool:
@@ -223,25 +194,20 @@ def decide(
     substituted: Substitution | None,
     clean: Estimate,
     rivals: list[str],
-    strata: Strata,
 ) -> tuple[Verdict, str]:
     """The verdict of a pair, and its reason in words.
 
     clean   the model's accuracy with nothing replaced
     rivals  other selectors that hold for the same head
-    strata  where the swaps do what is predicted: for `implements`, at all lengths, with all tokens
     """
     worst = accuracy.worst
-    partly = str(worst) if strata.holds or not strata.holding else f"{worst}, {strata}"
     chance = max((c.value for c in (accuracy.arbitrary, untrained) if c.pairs), default=0.0)
     if not worst.pairs:
         return "undecided", f"no kind of swap changes the answers on {MIN_PAIRS} pairs"
     if holds(accuracy, untrained):
         if rivals:
             return "consistent", f"its swaps do what {', '.join(rivals)} says too"
-        if not strata.holds:
-            return "consistent", f"its swaps do what the interpreter says only {strata}"
-        return "implements", f"its swaps do what the interpreter says {strata}: {worst}"
+        return "implements", f"its swaps do what the interpreter says: {worst}"
     if worst.high < REFUTED_HIGH:
         return "refuted", f"its swaps do not do what the interpreter says: {worst}"
     if worst.value <= chance:
@@ -249,5 +215,5 @@ def decide(
     if substituted is not None and worst.low > chance:
         sufficient = substituted.sufficiency.value >= clean.value - MAX_SUFFICIENCY_LOSS
         if sufficient and substituted.margin > 0:
-            return "consistent", f"the selector's pattern will do; its own swaps in part: {partly}"
-    return "undecided", f"its swaps do it in part: {partly}"
+            return "consistent", f"the selector's pattern will do; its own swaps in part: {worst}"
+    return "undecided", f"its swaps do it in part: {worst}"
