@@ -79,7 +79,7 @@ def defined(module) -> set[str]:
 
 
 def special() -> list:
-    """A rank, values too many to list, and a joint table too large to keep whole."""
+    """A rank, values too many to list, a guard, and a joint table too large to keep whole."""
     means = """
         before = select(indices, indices, <=);
         mean = aggregate(before, tokens_int);
@@ -100,6 +100,7 @@ def special() -> list:
         (rasplab.parse("r = length * aggregate(full_s, tokens_int);"), Domain((0, 1), 3)),
         (rasplab.parse(order), Domain(tuple("abc"), 5)),
         (rasplab.parse("r = tokens_int;"), Domain((10**12, 10**12 + 1), 2)),
+        (rasplab.parse("r = 1 / tokens_int if tokens_int > 0 else 0;"), Domain((0, 1, 2), 2)),
         (rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);'), Domain((0, 1), 3)),
         (rasplab.parse(means), Domain(tuple(range(-3, 9, 2)), 13)),
         (rasplab.parse(wide), Domain(tuple("abcdefghijklmnopqrst"), 5)),
@@ -162,7 +163,7 @@ def wrapped(owner, name: str, change: Callable) -> Callable:
 def swap_table(table_scores, *_):
     """Selected and unselected keys exchanged."""
     gap = heads.SCORE_GAP["float32"]
-    pairs = tuple((q, k.scaled(-1).plus(-gap)) for q, k in table_scores.pairs)
+    pairs = tuple((q, k.scaled(-1.0).plus(-gap)) for q, k in table_scores.pairs)
     return replace(table_scores, pairs=pairs)
 
 
@@ -233,7 +234,7 @@ MUTATIONS = {
         lambda items, *_: [(max(layer - 1, 0), i + 50 * (layer > 0), x) for layer, i, x in items],
     ),
     "logits of the wrong sign": wrapped(
-        readout, "_nearest_code", lambda logits, *_: [f.scaled(-1) for f in logits]
+        readout, "_nearest_code", lambda logits, *_: [f.scaled(-1.0) for f in logits]
     ),
 }
 
