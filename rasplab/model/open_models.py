@@ -58,7 +58,7 @@ class AnyModel:
     @torch.no_grad()
     def patterns(
         self, ids: Integer[np.ndarray, "batch pos"]
-    ) -> Float[np.ndarray, "batch layer*head query key"]:
+    ) -> Float[np.ndarray, "batch site query key"]:
         """The attention patterns of all heads; row and column 0 are BOS, put before every input."""
         n = ids.shape[1] + 1
         rows = max(1, CELLS // (self.n_layers * self.n_heads * n * n))
