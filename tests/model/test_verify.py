@@ -243,4 +243,4 @@ def test_a_program_that_is_none_is_refused():
     )
     # in another process: here the annotations of the tests would refuse it first
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("program is a Program, not ''")
+    assert run.stdout.startswith("verify: program is ''; it has to be a Program")
