@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import rasplab
-from rasplab.base.errors import CompileError, RaspNameError, RaspValueError
+from rasplab.base.errors import CompileError, RaspNameError
 
 TEXT = """
     hist = selector_width(select(tokens, tokens, ==));
@@ -81,7 +81,7 @@ def test_saved_and_loaded_again(program, tmp_path):
 
 
 def test_faults_of_several_outputs(program):
-    """An unknown name, a selector among them, no name at all, and no text for all."""
+    """An unknown name, a selector among them, no name at all; a text for all."""
     with pytest.raises(RaspNameError, match="nosuch"):
         rasplab.parse(TEXT, output=["hist", "nosuch"])
     with pytest.raises(ValueError, match="output is empty"):
@@ -89,8 +89,7 @@ def test_faults_of_several_outputs(program):
     both = rasplab.parse("s = select(1, 1, ==); w = selector_width(s);", output=["w", "s"])
     with pytest.raises(CompileError, match="the output is a selector"):
         rasplab.compile(both, "ab", 3)
-    with pytest.raises(RaspValueError, match="several outputs"):
-        program.unparse()
+    assert program.unparse()
 
 
 def test_outputs_on_the_command_line(tmp_path, capsys):

@@ -85,7 +85,7 @@ class Superposed:
         )
 
 
-@takes(compiled=COMPILED, d_model=whole(1), seed=SEED, steps=whole(1), progress=FLAG)
+@takes(compiled=COMPILED, d_model=whole(1), seed=SEED, steps=whole(0), progress=FLAG)
 def superpose(
     compiled: Compiled,
     d_model: int,
