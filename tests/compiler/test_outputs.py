@@ -89,7 +89,8 @@ def test_faults_of_several_outputs(program):
     both = rasplab.parse("s = select(1, 1, ==); w = selector_width(s);", output=["w", "s"])
     with pytest.raises(CompileError, match="the output is a selector"):
         rasplab.compile(both, "ab", 3)
-    assert program.unparse()
+    again = rasplab.parse(program.unparse(), output=NAMES)
+    assert again.digest == program.digest
 
 
 def test_outputs_on_the_command_line(tmp_path, capsys):

@@ -70,7 +70,7 @@ def run_program(args: Namespace) -> int:
     tokens = read_tokens(args.tokens)
     trace = evaluate(program, tokens, causal=args.causal)
     names = args.outputs or [_output_name(program)]
-    values = [trace.values[i] for i in program.outputs]
+    values = [trace.value(i) for i in program.outputs]
     if args.json:
         further = {"outputs": dict(zip(names, values, strict=True))} if len(names) > 1 else {}
         print_json(name=names[0], tokens=tokens, output=trace.output, **further)
@@ -98,7 +98,7 @@ def _print_trace(trace: Trace) -> None:
     from rasplab.program.values import aligned, grid, value_text
 
     texts = [value_text(t) for t in trace.tokens]
-    values = [(name, trace.values[i]) for name, i in trace.program.names]
+    values = [(name, trace.value(i)) for name, i in trace.program.names]
     sops = [(name, value) for name, value in values if isinstance(value, list)]
     print(aligned([("tokens", trace.tokens), *sops]))
     for name, value in values:

@@ -182,7 +182,7 @@ def test_run_does_not_import_torch(reverse):
     """`rasplab run` stays quick: none of the heavy libraries is imported."""
     code = (
         "import sys; from rasplab.apps.cli.parser import main; assert main(sys.argv[1:]) == 0; "
-        "heavy = {'torch', 'transformer_lens', 'networkx', 'lark', 'rich', 'IPython'}; "
+        "heavy = {'torch', 'transformer_lens', 'networkx', 'numpy', 'lark', 'rich', 'IPython'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert python("-c", code, "run", reverse, "abc").stdout.splitlines()[-1] == "[]"

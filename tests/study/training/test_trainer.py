@@ -68,6 +68,8 @@ def test_a_loss_that_is_no_number_stops_training(hist_task, tmp_path):
     """Said as a fault, not trained on."""
     with pytest.raises(RaspError, match="diverged"):
         fit(tiny(lr=1e18), hist_task, tmp_path, "cpu")
+    with pytest.raises(ValueError, match="lr must be a number of at least 0, got inf"):
+        tiny(lr=math.inf)
 
 
 def test_the_rate_rises_then_falls():
