@@ -5,7 +5,7 @@ from __future__ import annotations
 from rasplab.base.arguments import COMPILED, takes
 from rasplab.circuit.graph import Circuit, unit_name
 from rasplab.compiler.compiled import Compiled
-from rasplab.compiler.lower.residual import Direction, LinearForm
+from rasplab.compiler.lower.residual import TOKEN_FLAG, Direction, LinearForm
 from rasplab.transformer.sites import Edge, Port, Site
 
 
@@ -32,8 +32,10 @@ def circuit_of(compiled: Compiled) -> Circuit:
         read(Port(site, "v"), [v for v, _ in head.outs])
     for layer, _, neuron in layout.neurons:
         read(Port(Site("mlp", layer), "in"), [neuron.pre])
-    constant = LinearForm(((0, 1.0),)) if any(f.const for f in compiled.read_out) else LinearForm()
-    read(Port(Site("unembed"), "in"), [*compiled.read_out, constant])
+    # a constant part of a logit is that multiple of the token flag (see layout/assemble.py)
+    constants = any(form.const for form in compiled.read_out)
+    flag = [LinearForm.of(TOKEN_FLAG)] if constants else []
+    read(Port(Site("unembed"), "in"), [*compiled.read_out, *flag])
     edges = tuple(sorted(carried))
     labels, places = _labels(compiled)
     used = {e.src for e in edges} | {e.dst.site for e in edges}
