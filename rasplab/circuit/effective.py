@@ -46,6 +46,7 @@ def effective_circuit(
     names = _moving(experiment, tolerance)
     edges = tuple(e for e in experiment.edge_model.edges if str(e) in names)
     if model.compiled is not None:
+        # an edge that moves a logit is read by a form of the layout, so it is structural too
         return circuit_of(model.compiled).kept(edges)
     sites = sorted({e.src for e in edges} | {e.dst.site for e in edges})
     return Circuit(edges, ((),) * len(edges), tuple((s, "") for s in sites))
@@ -85,6 +86,7 @@ def effects(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
     changes = []
     for masks in experiment.single_patches.split(experiment.variants_per_batch):
         moved = (experiment.run(masks).logits - experiment.base.logits).abs().amax(-1)
+        # one direction of one input is enough: the largest over batch, position and class
         changes.append((moved * experiment.pairs.counted).flatten(1).amax(1))
         experiment.meter.forwards += len(masks)
     return torch.cat(changes)

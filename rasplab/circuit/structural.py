@@ -57,6 +57,7 @@ def position_units(compiled: Compiled) -> frozenset[str]:
     positions = range(compiled.domain.max_len + 1)
     written: dict[str, list[int]] = {}
     for direction in layout.directions:
+        # several directions may share a label, as parts of one s-op do; their positions are joined
         nonzero = [p for p in positions if _may_write(direction, p)]
         written.setdefault(direction.label, []).extend(nonzero)
     circuit = circuit_of(compiled)
@@ -71,6 +72,7 @@ def _may_write(direction: Direction, position: int) -> bool:
     if position == 0:
         return direction.bos != 0
     if direction.site == "pos":
+        # tables have no row for BOS
         return direction.table[position - 1] != 0
     return direction.site != "tok" or any(direction.table)
 

@@ -35,6 +35,9 @@ def eap_ig(experiment: PatchExperiment, points: int = POINTS) -> Float[Tensor, "
 
     Source: Hanna, Pezzelle & Belinkov 2024 (arXiv:2403.17806), "EAP-IG inputs".
     """
+    # An offset alpha * (replacement - clean write) on all edges from the embeddings is the run of
+    # the interpolated input. The gradient by any unit's mask is then (replacement - clean write)
+    # . dD/d(read of its port) there: the offsets are those of the clean run at every alpha.
     embedded = _mask(experiment, {"tok_embed", "pos_embed"})
     return _integral(experiment, points, embedded, experiment.delta)
 
@@ -50,6 +53,8 @@ def eap_ig_activations(experiment: PatchExperiment, points: int = POINTS) -> Flo
     scores = torch.zeros_like(experiment.none[0])
     times = sorted({site.time for site in experiment.units.sources})
     for done, time in enumerate(times, 1):
+        # an edge is scored on the path of its own source's
+        # time only, hence the product with `group`
         group = _mask(experiment, {str(s) for s in experiment.units.sources if s.time == time})
         scores += group[0] * _integral(experiment, points, group)
         experiment.meter.report(done, len(times))
@@ -63,6 +68,7 @@ def mask_ig(experiment: PatchExperiment, points: int = POINTS) -> Float[Tensor, 
 
     points  evaluation points of the average, at least 2
     """
+    # along m = alpha (1, ..., 1) the integral of sum_u dD/dm_u over alpha is D(1) - D(0)
     return _integral(experiment, points, experiment.none + 1)
 
 
@@ -77,6 +83,8 @@ def hisp(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
     slopes = experiment.gradient_per_input()
     of_site: dict[str, Tensor] = {}
     for slope, site in zip(slopes.T, experiment.units.sources, strict=True):
+        # one mask on all edges of a site has the sum of their slopes,
+        # by the chain rule; the absolute value is of each input's sum
         of_site[str(site)] = of_site.get(str(site), torch.zeros_like(slope)) + slope
     score = {site: total.abs().mean() for site, total in of_site.items()}
     return torch.stack([_smaller_end(name, score) for name in experiment.units.names])
@@ -101,6 +109,7 @@ def _integral(
     if points < 2:
         raise RaspValueError(f"points is {points!r}; an integral takes at least 2")
     weights = torch.ones(points).to(experiment.values)
+    # trapezoid rule: half weight at both ends, and points - 1 intervals
     weights[0] = weights[-1] = 0.5
     alphas = torch.linspace(0, 1, points).to(experiment.values)
     total = torch.zeros_like(experiment.none[0])

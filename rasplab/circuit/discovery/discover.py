@@ -22,7 +22,7 @@ from rasplab.circuit.discovery import attribution, pruning
 from rasplab.circuit.discovery import exact_path_acdc as patching
 from rasplab.circuit.discovery.edge_scores import EdgeScores
 from rasplab.circuit.graph import unknown
-from rasplab.circuit.patching.experiment import PatchExperiment, patch_experiment
+from rasplab.circuit.patching.experiment import NO_DAMAGE, PatchExperiment, patch_experiment
 from rasplab.circuit.patching.from_bridge import check_edge_model, edge_model_of
 from rasplab.circuit.patching.metrics import FLAT
 from rasplab.circuit.patching.pairs import Pairs, draw_pairs
@@ -38,6 +38,12 @@ which are rounding errors too."""
 
 EXACT_PARAMETERS = 5_000_000
 """Models of up to this many parameters run in float64, larger ones in float32."""
+
+ZERO_SLOPE = 1e-12
+"""Gradients below this share of the largest count as 0: float64 rounds at 1e-16 of each term."""
+
+SATURATED = 1 - 1e-6
+"""An attention row with more on one key passes a gradient of at most 1e-6 to its scores."""
 
 
 ScoreFunction = Callable[..., Tensor]
@@ -67,12 +73,15 @@ METHODS = {
     "activation": Method(patching.exact, lambda units: units, granularity="node"),
     "path": Method(patching.path, lambda units: units, granularity="edge"),
     "acdc": Method(patching.acdc, lambda units: units * patching.THRESHOLDS),
+    # one forward pass, and one backward pass that counts as two, for all units together
     "eap": Method(attribution.eap, lambda units: 3, "logit", gradient="clean"),
     "eap_ig": Method(
         attribution.eap_ig, lambda units: 3 * attribution.POINTS, "logit", gradient="path"
     ),
     "eap_ig_activations": Method(
         attribution.eap_ig_activations,
+        # an integral per half layer, and at most sqrt(edges) of those: L
+        # layers of one head have 2 L half layers and 4 L^2 + 7 L + 2 edges
         lambda units: 3 * attribution.POINTS * math.sqrt(units),
         "logit",
         gradient="path",
@@ -81,6 +90,7 @@ METHODS = {
     "pruning": Method(
         pruning.pruning, lambda units: 3 * pruning.STEPS * len(pruning.PRICES), gradient="path"
     ),
+    # a backward pass for each of about 48 pairs, vectorised
     "hisp": Method(attribution.hisp, lambda units: 50, "logit", gradient="clean"),
 }
 
@@ -125,6 +135,7 @@ def discover(
     chosen = METHODS[method]
     experiment = experiment_for(model, chosen, pairs, ablation, metric, granularity, seed, progress)
     _refuse_long(experiment, chosen, max_seconds)
+    # the only method that draws at random beside the pairs
     if method == "pruning":
         settings = {"seed": seed} | settings
     raw = _called(chosen, experiment, method, settings)
@@ -174,6 +185,8 @@ def experiment_for(
             f"this method scores {chosen.granularity}s, not {granularity}s",
             hint=f"leave granularity out, or use {chosen.granularity}",
         )
+    # float64 keeps what patching and rounding do apart
+    # (see RESOLUTION); large models cannot afford it
     small = sum(p.numel() for p in lens.parameters()) <= EXACT_PARAMETERS
     edge_model = edge_model_of(lens, torch.float64 if small else torch.float32)
     check_edge_model(edge_model, lens, pairs.clean, pairs.counted)
@@ -224,7 +237,7 @@ def without_rounding_errors(
 def _warnings(experiment: PatchExperiment, scores: Tensor) -> list[str]:
     """Warnings about patches that change nothing, and scores that are all equal."""
     notes = []
-    if abs(experiment.full_damage) < 1e-12:
+    if abs(experiment.full_damage) < NO_DAMAGE:
         notes.append("patching every edge changes nothing: no edge can be found on these pairs")
     if len(scores) and bool((scores == scores[0]).all()):
         notes.append(f"every score is {float(scores[0]):.3g}: they rank nothing")
@@ -237,10 +250,10 @@ def _health(experiment: PatchExperiment, chosen: Method) -> tuple[str, list[str]
         return "", []
     flat = experiment.metric.name in FLAT
     slopes = experiment.gradient(experiment.none)[0].abs()
-    zero = float((slopes < 1e-12 * max(1.0, float(slopes.max()))).float().mean())
+    zero = float((slopes < ZERO_SLOPE * max(1.0, float(slopes.max()))).float().mean())
     largest = torch.cat([p[0].amax(-1) for p in experiment.base.patterns], 1)  # [batch, head, pos]
     counted = experiment.pairs.counted[:, None].expand_as(largest)
-    saturated = float((largest[counted] > 1 - 1e-6).float().mean())
+    saturated = float((largest[counted] > SATURATED).float().mean())
     health = (
         f"gradients at the clean run: {zero:.0%} of {len(slopes)} are 0; "
         f"softmax: {saturated:.0%} of attention rows saturated"

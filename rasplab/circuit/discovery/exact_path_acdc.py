@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rasplab.base.errors import RaspValueError
 from rasplab.circuit.patching.edge_model import Patch
-from rasplab.circuit.patching.experiment import PatchExperiment
+from rasplab.circuit.patching.experiment import NO_DAMAGE, PatchExperiment
 from rasplab.transformer.sites import Edge, Site
 
 THRESHOLDS = 15
@@ -21,6 +21,9 @@ THRESHOLDS = 15
 MIN_THRESHOLD = 1e-6
 """The smallest threshold, as a share of the damage of patching everything."""
 
+REPORT_INTERVAL = 64
+"""Units between two reports of the progress of `exact`."""
+
 
 def exact(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
     """Activation patching: the rise in damage when each unit is patched alone.
@@ -28,7 +31,7 @@ def exact(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
     Costs one forward pass per unit.
     """
     parts = []
-    for masks in experiment.single_patches.split(64):
+    for masks in experiment.single_patches.split(REPORT_INTERVAL):
         parts.append(experiment.damage(masks) - experiment.clean_damage)
         experiment.meter.report(sum(map(len, parts)), len(experiment.units))
     return torch.cat(parts)
@@ -48,21 +51,26 @@ def acdc(experiment: PatchExperiment, thresholds: int = THRESHOLDS) -> Float[Ten
     """
     if thresholds < 1:
         raise RaspValueError(f"thresholds is {thresholds!r}; acdc takes at least 1")
-    scale = max(experiment.full_damage, 1e-12)
+    scale = max(experiment.full_damage, NO_DAMAGE)
     taus = torch.tensor(np.geomspace(MIN_THRESHOLD, 1, thresholds) * scale).to(experiment.values)
     dropped = experiment.none.repeat(thresholds, 1)
     damage = torch.full_like(taus, experiment.clean_damage)
     n = len(experiment.units)
     for done, unit in enumerate(reversed(range(n)), 1):
+        # units are in forward order of their readers, so this goes from the output
+        # back; row i is the circuit of threshold i, with 1 for what it dropped
         trial = dropped.clone()
         trial[:, unit] = 1
         # thresholds that have dropped the same units so far share a forward pass
         distinct, which = torch.unique(trial, dim=0, return_inverse=True)
         trial_damage = experiment.damage(distinct)[which]
+        # against the circuit so far, not the clean run: small losses may add up, as in ACDC itself
         drop = trial_damage - damage < taus
         dropped[:, unit] = drop.to(dropped)
         damage = torch.where(drop, trial_damage, damage)
         experiment.meter.report(done, n)
+    # a unit that is kept at a high threshold may be dropped at a lower
+    # one, as each threshold has a circuit of its own; the highest counts
     return ((1 - dropped) * taus[:, None]).amax(0)
 
 
@@ -81,6 +89,7 @@ def path(experiment: PatchExperiment) -> Float[Tensor, " unit"]:
     scores = torch.zeros_like(experiment.none[0])
     index = {name: i for i, name in enumerate(experiment.units.names)}
     for done, src in enumerate(edge_model.writers, 1):
+        # what `src` and the MLPs after it write does not depend on the receiver: one run per source
         values = _through_mlps(experiment, src)
         edges = [e for e in edge_model.edges if e.src == src and str(e) in index]
         if edges:
@@ -114,10 +123,13 @@ def _through_mlps(experiment: PatchExperiment, src: Site) -> Tensor:
         into_mlp = edge.src == src and edge.dst.site.kind == "mlp"
         into_head = _follows(edge.src, src) and edge.dst.site.kind == "head"
         mask[0, i] = float(into_mlp or into_head)
+    # only `src` differs from the clean run here, so that
+    # the masked edges out of MLPs carry clean writes
     values, at = clean.clone(), edge_model.writers.index(src)
     values[at] = experiment.values[at]
     run = edge_model.run(experiment.pairs.clean, Patch(mask, values), experiment.base)
     writes = run.stacked().clone()
+    # the run has the clean write of `src`: its replacement entered at the readers' ports only
     writes[at] = experiment.values[at]
     return writes
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rasplab.circuit.patching.experiment import PatchExperiment
+from rasplab.circuit.patching.experiment import NO_DAMAGE, PatchExperiment
 from rasplab.model.threads import few_threads
 
 STEPS, RATE = 100, 0.3
@@ -19,6 +19,12 @@ PRICES = (0.01, 0.05, 0.25)
 
 LOW, HIGH, TEMPERATURE = -0.1, 1.1, 2 / 3
 """Stretch (gamma, zeta) and temperature (beta) of the hard-concrete distribution."""
+
+START = 2.0
+"""The logit of every gate at first: open with probability 0.97, so that descent starts with all."""
+
+EDGE = 1e-6
+"""Noise stays this far from 0 and 1, where its logarithms are infinite."""
 
 
 def pruning(
@@ -35,13 +41,15 @@ def pruning(
     Source: Bhaskar et al. 2024 (arXiv:2406.16778), with our own schedule.
     """
     generator = torch.Generator().manual_seed(seed)
-    scale = max(experiment.full_damage, 1e-12)
+    scale = max(experiment.full_damage, NO_DAMAGE)
     price = torch.tensor(PRICES).to(experiment.values)[:, None] * scale
-    logits = torch.full((len(PRICES), len(experiment.units)), 2.0).to(experiment.values)
+    logits = torch.full((len(PRICES), len(experiment.units)), START).to(experiment.values)
     logits.requires_grad_()
     optimizer = torch.optim.Adam([logits], lr=RATE)
     for step in range(1, steps + 1):
+        # drawn on the CPU in float64, so that a seed gives the same gates on every device and dtype
         noise = torch.rand(logits.shape, generator=generator, dtype=torch.float64).to(logits)
+        # a gate that is open keeps the unit, a mask of 1 patches it
         damage = experiment.differentiable(1 - gates(logits, noise)).mean(1)
         loss = damage.sum() + (price * open_probability(logits)).mean(1).sum()
         optimizer.zero_grad()
@@ -59,7 +67,7 @@ def gates(
 
     s = sigmoid((log u - log(1 - u) + logit) / beta), stretched to (gamma, zeta) and clamped.
     """
-    noise = noise.clamp(1e-6, 1 - 1e-6)
+    noise = noise.clamp(EDGE, 1 - EDGE)
     soft = torch.sigmoid((noise.log() - (1 - noise).log() + logits) / TEMPERATURE)
     return (soft * (HIGH - LOW) + LOW).clamp(0, 1)
 

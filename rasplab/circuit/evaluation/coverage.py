@@ -59,12 +59,13 @@ def coverage(program: Program, domain: Domain, pairs: Pairs, seed: int = 0) -> C
     seed  of the random inputs
     """
     tokens, real = pairs.clean.tokens.cpu().numpy(), pairs.clean.real.cpu().numpy()
-    lengths = real.sum(1) - 1
+    lengths = real.sum(1) - 1  # without BOS
     groups = [tokens[lengths == n, 1 : n + 1] - 1 for n in range(1, domain.max_len + 1)]
     counts = tuple(map(len, groups))
     seen = _seen(program, domain, [g for g in groups if len(g)])
     rng = stream(seed, "coverage")
     known = _seen(program, domain, even_ids(domain, REFERENCE, rng))
+    # the reference is a sample: what only the batch has counts as known as well
     parts = tuple(_part(program, i, seen[i], known[i] | seen[i]) for i in sorted(known))
     return Coverage(counts, parts, (*_length_notes(counts), *_part_notes(program, parts, known)))
 
@@ -84,6 +85,7 @@ def _occurring(trace: BatchTrace, i: int) -> set[str]:
     if trace.program.is_selector(i):
         width = trace.selector(i).sum(-1)
         names = ("selects nothing", "selects one", "selects several")
+        # over all rows of all inputs, [batch, query]
         return {names[k] for k in np.unique(np.minimum(width, 2))}
     column = trace[i]
     return {repr(column.values[c]) for c in np.unique(column.codes)}

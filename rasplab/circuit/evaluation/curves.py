@@ -23,6 +23,9 @@ SIZES = 12
 NEEDED = 0.01
 """A unit is needed if its removal costs more than this share of the damage of patching all."""
 
+MIN_FULL_DAMAGE = 1e-9
+"""Damages are divided by that of patching everything; below this the shares would be rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Curves:
@@ -77,7 +80,7 @@ def curves(
     if experiment.edge_model.digest != scores.model:
         raise RaspValueError("the scores are of another model: their digests differ")
     full = experiment.full_damage
-    if full < 1e-9:
+    if full < MIN_FULL_DAMAGE:
         raise RaspValueError(
             "patching every edge does no damage on these pairs: faithfulness has no scale",
             hint="take another ablation, or other pairs",
@@ -87,6 +90,7 @@ def curves(
     sizes = sizes or tuple(sorted({round(k) for k in np.linspace(0, n, min(n + 1, SIZES))}))
     circuits = torch.zeros(len(sizes), n)
     for row, size in zip(circuits, sizes, strict=True):
+        # 1 for what is in the circuit; as masks, 1 for what is patched
         row[order[:size]] = 1
     circuits = circuits.to(experiment.values)
     alone = (experiment.damage(1 - circuits) - experiment.clean_damage) / full
@@ -105,6 +109,7 @@ def _minimality(experiment: PatchExperiment, circuit: torch.Tensor, full: float)
     if not len(units):
         return 1.0
     fewer = (1 - circuit).repeat(len(units), 1)
+    # row i patches all that the circuit leaves out, and its i-th unit
     fewer[torch.arange(len(units)), units] = 1
     worse = experiment.damage(fewer) - float(experiment.damage(1 - circuit[None]))
     return float((worse > NEEDED * full).double().mean())

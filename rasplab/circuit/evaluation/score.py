@@ -25,6 +25,11 @@ STRUCTURAL = "structural"
 RESAMPLES = 1000
 """Resamples of the bootstrap, and random orders of the null."""
 
+NULL_AP_SHARE = 5
+"""One in so many random orders has its average precision taken too.
+
+Only the mean of those is reported, and each needs the units sorted anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -125,12 +130,14 @@ def score(
     inside = _inside(scores, truth, mixed)
     strength, rng = scores.strength, np.random.default_rng(seed)
     wins = _wins(strength[inside], strength[~inside])
+    # the Mann-Whitney statistic divided by the number of (true, other) pairs
     auc = float(wins.mean())
     low, high = _interval(wins, rng, resamples)
+    # under the null the truth is any set of its size: the scores, ties included, are dealt out anew
     null = np.array(
         [_wins(*_split(strength, rng, int(inside.sum()))).mean() for _ in range(resamples)]
     )
-    orders = (rng.permutation(inside) for _ in range(resamples // 5))
+    orders = (rng.permutation(inside) for _ in range(resamples // NULL_AP_SHARE))
     ap_null = [average_precision(strength, order) for order in orders]
     return Score(
         method=scores.method,
@@ -194,6 +201,7 @@ def _interval(wins: np.ndarray, rng: np.random.Generator, resamples: int) -> tup
     n, m = wins.shape
     rows = bootstrap_counts(n, resamples, rng) / n
     columns = bootstrap_counts(m, resamples, rng) / m
+    # a resample's AUC is the mean of `wins` over the drawn rows and columns, each as often as drawn
     means = np.einsum("ri,ij,rj->r", rows, wins, columns)
     low, high = percentiles(means)
     return float(low), float(high)
@@ -208,10 +216,12 @@ def average_precision(
 
     pessimistic  among units that tie, those outside come first; else all are reached together
     """
+    # by strength, strongest first; among equals False sorts before True: those outside come first
     order = np.lexsort((inside, -strength))
     hits, ranked = inside[order], strength[order]
     true, reached = np.cumsum(hits), np.arange(1, len(hits) + 1)
     if not pessimistic:
+        # for each unit the last one that ties with it: a tie is reached as a whole
         last = np.searchsorted(-ranked, -ranked, side="right") - 1
         true, reached = true[last], reached[last]
     return float((true / reached)[hits].mean())
@@ -225,6 +235,7 @@ def roc(
     One point per distinct strength, so that ties are straight lines.
     """
     inside = _inside(scores, truth, mixed)
+    # every distinct strength as a threshold, from none above it to all
     levels = np.unique(scores.strength)[::-1]
     above = scores.strength[None] >= levels[:, None]
     true = np.concatenate([[0], (above & inside).sum(1) / inside.sum()])

@@ -147,6 +147,8 @@ class EdgeModel:
             for h in range(self.n_heads):
                 moved = w.W_V[layer, h].any() or w.b_V[layer, h].any()
                 silent[Site("head", layer, h)] = not (moved and w.W_O[layer, h].any())
+        # asked of the weights, not of activations: a site
+        # that happens to write 0 on these inputs is alive
         return frozenset(site for site, dead in silent.items() if dead)
 
     @cached_property
@@ -158,6 +160,8 @@ class EdgeModel:
         return total.hexdigest()[:16]
 
     def _ports(self, time: int) -> list[Port]:
+        # time 0 is the embeddings, 2l + 1 the heads of layer
+        # l, 2l + 2 its MLP, 2 n_layers + 1 the unembedding
         layer, odd = divmod(time - 1, 2)
         if time == 2 * self.n_layers + 1:
             return [Port(Site("unembed"), "in")]
@@ -168,11 +172,15 @@ class EdgeModel:
     def _n_before(self, time: int) -> int:
         """How many sites write before `time`."""
         layer, odd = divmod(time - 1, 2)
+        # two embeddings, then n_heads + 1 sites a layer;
+        # an MLP also reads the heads of its own layer
         return 2 + layer * (self.n_heads + 1) + odd * self.n_heads
 
     @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """By time: the start and stop in `edges` of those into the ports of that time."""
+        # the ports of one time all read the same sites, and edges sort by port: the edges
+        # of a time are a rectangle [port, site], row by row, which `_read` relies on
         spans, start = [(0, 0)], 0
         for time in range(1, 2 * self.n_layers + 2):
             stop = start + len(self._ports(time)) * self._n_before(time)
@@ -205,6 +213,7 @@ class EdgeModel:
             else:
                 written, pattern = self._heads(layer, read, hidden)
                 patterns.append(pattern)
+                # the heads of a layer share b_O: no edge carries it, and no patch replaces it
                 x = x + self.weights.b_O[layer]
             writes.append(written)
             x = x + written.sum(0)
@@ -222,7 +231,10 @@ class EdgeModel:
             w = self.weights
             embedded = torch.stack([w.W_E[inputs.tokens], w.W_pos[inputs.positions]])[:, None]
             x = embedded.sum(0)
+            # streams[t] is what time t reads; at time 0 nothing
+            # is read, so that entry only fills a place
             return 1, [embedded], [x], [], x
+        # first // 2 of the times before `first` are those of heads, and have a pattern
         before = list(base.writes[:first]), list(base.streams[:first])
         return first, *before, list(base.patterns[: first // 2]), base.streams[first]
 
@@ -239,6 +251,7 @@ class EdgeModel:
             return x[:, None]
         start, stop = self.spans[time]
         part = patch.mask[:, start:stop]
+        # masks that are all 0 change nothing, but attribution asks for their gradient
         if not (part.requires_grad or part.any()):
             return x[:, None]
         n = self._n_before(time)
@@ -262,6 +275,7 @@ class EdgeModel:
         read = read.movedim(1, 2)
         if read.shape[2] == 1:
             return read, read, read
+        # ports sort by head, and within a head as PORTS
         k, q, v = read.unflatten(2, (self.n_heads, len(PORTS))).unbind(3)
         return k, q, v
 
@@ -284,6 +298,7 @@ def _weighted(mask: Tensor, delta: Tensor) -> Tensor:
     """
     if mask.dim() == 4:
         return torch.einsum("vpst,svbtd->vpbtd", mask, delta.expand(-1, len(mask), -1, -1, -1))
+    # one matrix product for all variants, where all are patched with the same values
     if delta.shape[1] == 1:
         return torch.einsum("vps,sbtd->vpbtd", mask, delta[:, 0])
     return torch.einsum("vps,svbtd->vpbtd", mask, delta.expand(-1, len(mask), -1, -1, -1))

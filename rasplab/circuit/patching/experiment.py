@@ -30,6 +30,11 @@ FLOATS = 1 << 19
 
 So much stays in the caches of a CPU: measured on dyck1, 6 times as fast as 8 times as many."""
 
+NO_DAMAGE = 1e-12
+"""Damage of patching everything below this is rounding error of float64.
+
+Prices and thresholds are shares of that damage, and take this where it is smaller."""
+
 
 class Meter:
     """Counts forward and backward passes over the pairs, measures seconds, reports progress."""
@@ -99,6 +104,8 @@ class PatchExperiment:
 
         offsets  what masked edges carry in addition, instead of the ablation's values
         """
+        # a variant's damage depends on its own masks alone, so the
+        # gradient of the sum over variants holds the gradient of each
         masks = masks.to(self.values.dtype).detach().requires_grad_()
         damage = self.differentiable(masks, offsets)
         with few_threads(self.values.shape[-1]):
@@ -108,6 +115,8 @@ class PatchExperiment:
         """The derivative of each input's own damage, at the clean run."""
         masks = self.none.requires_grad_()
         damage = self.differentiable(masks)
+        # row i of `one_hot` asks for the gradient of input
+        # i's damage; one vectorised pass gives all rows
         one_hot = torch.eye(len(self.pairs), dtype=damage.dtype, device=damage.device)
         with few_threads(self.values.shape[-1]):
             slopes = torch.autograd.grad(damage[0], masks, one_hot, is_grads_batched=True)
@@ -119,6 +128,8 @@ class PatchExperiment:
         offsets: Float[Tensor, "site 1 batch pos d_model"] | None = None,
     ) -> Float[Tensor, "variant batch"]:
         """The damage on each input, which torch can differentiate with respect to `masks`."""
+        # Without `base`: what comes before the first mask that is not 0 would
+        # be copied from it, and the masks there would get no gradient.
         values = self.values if offsets is None else None
         patch = Patch(self.units.spread(masks), values, offsets)
         self.meter.forwards += len(masks)
@@ -143,6 +154,8 @@ class PatchExperiment:
     @property
     def variants_per_batch(self) -> int:
         """How many variants one forward pass takes, by FLOATS."""
+        # the widest per position: what the q, k and v ports of all
+        # heads read, the rows of the patterns, or the neurons
         n, t = self.pairs.clean.tokens.shape
         d_model, n_heads = self.edge_model.weights.W_E.shape[1], self.edge_model.n_heads
         widest = max(3 * n_heads * d_model, n_heads * t, self.edge_model.weights.W_in.shape[-1])
@@ -185,12 +198,15 @@ def replacements(
         case "zero":
             return torch.zeros_like(writes)
         case "mean":
+            # the mean over the inputs that reach a position; padding does not count
             real = pairs.clean.real[..., None].to(writes.dtype)
             mean = (writes * real).sum(2, keepdim=True) / real.sum(0).clamp(min=1)
             return mean.expand_as(writes)
         case "resample":
             return edge_model.run(pairs.corrupt).stacked()
         case "resample_positions":
+            # Clean and corrupted inputs have the same positions, so plain resampling
+            # never changes what the position embedding writes; other positions do.
             corrupt = replace(pairs.corrupt, positions=pairs.shuffled)
             return edge_model.run(corrupt).stacked()
     raise unknown("ablation", ablation, ABLATIONS)

@@ -44,6 +44,7 @@ def edge_model_of(lens: Any, dtype: torch.dtype = torch.float64) -> EdgeModel:
     _refuse_unknown(cfg)
     device = next(lens.parameters()).device
     with torch.no_grad():
+        # copies: the edge model stays as it is when the model is trained further
         arrays = {
             name: getattr(lens, name).detach().to(device, dtype, copy=True)
             for name in Weights.__dataclass_fields__
@@ -52,6 +53,7 @@ def edge_model_of(lens: Any, dtype: torch.dtype = torch.float64) -> EdgeModel:
     norms = tuple((_norm(b.ln1, dtype), _norm(b.ln2, dtype)) for b in lens.blocks)
     return EdgeModel(
         Weights(**arrays),
+        # TransformerLens writes -1 for sqrt(d_head)
         cfg.attn_scale if cfg.use_attn_scale and cfg.attn_scale > 0 else cfg.d_head**0.5,
         ACTIVATIONS[cfg.act_fn],
         cfg.attention_dir == "causal",
@@ -107,6 +109,7 @@ def check_edge_model(
     expected = lens(sample.tokens)[where].to(torch.float64)
     logits = edge_model.run(sample).logits[0][where].to(torch.float64)
     error, size = float((expected - logits).abs().max()), float(expected.abs().max())
+    # `not <=` rather than `>`: a difference of nan is refused too
     if not error <= LOGIT_TOLERANCE * max(1.0, size):
         raise RaspValueError(
             f"the sum over edges gives other logits than the model itself (by {error:.2g}, "

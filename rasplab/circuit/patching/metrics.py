@@ -73,10 +73,13 @@ def _label(clean: Tensor, ablated: Tensor) -> LogitFunction:
 def _logit(clean: Tensor, ablated: Tensor) -> LogitFunction:
     if clean.shape[-1] == 1:
         direction = torch.sign(ablated - clean)[..., 0]
+        # where ablating everything moves nothing there is no
+        # direction: either sign shows a patch, and 0 would hide it
         direction = torch.where(direction == 0, torch.ones_like(direction), direction)
         return lambda logits: direction * logits[..., 0]
     answer, other = clean.argmax(-1), ablated.argmax(-1)
     runner_up = clean.topk(2, -1).indices[..., 1]
+    # z[y] - z[y] would be 0 whatever is patched
     foil = torch.where(other == answer, runner_up, other)
     return lambda logits: _at(logits, foil) - _at(logits, answer)
 

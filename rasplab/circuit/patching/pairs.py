@@ -22,6 +22,11 @@ FEW_PAIRS = 48
 TRIES = 20
 """How often a corrupted input that equals its clean one is redrawn at most."""
 
+TOLERATED_EQUAL = 0.1
+"""Share of corrupted inputs that may equal their clean ones without a warning.
+
+Inputs of one token coincide by chance; each such pair adds a 0 to every mean effect."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -75,7 +80,7 @@ def draw_pairs(
     return pairs_of(
         _padded([clean for clean, _ in groups], lengths[-1]),
         _padded([corrupt for _, corrupt in groups], lengths[-1]),
-        np.repeat(lengths, share) + 1,
+        np.repeat(lengths, share) + 1,  # BOS counts
         seed,
         device=device,
     )
@@ -105,9 +110,11 @@ def draw_longer(domain: Domain, n: int, seed: int = 0, device: torch.device | st
     lengths = rng.integers(clean_lengths, longest + 1)
     ids = [random_rows(len(domain.vocab), n, longest, rng) + 1 for _ in range(2)]
     tokens = [np.pad(rows, ((0, 0), (1, 0))) for rows in ids]
+    # copied, as torch warns of arrays that cannot be written to
     places = np.broadcast_to(np.arange(longest + 1), tokens[0].shape).copy()
 
     def inputs(rows: np.ndarray, ends: np.ndarray) -> Inputs:
+        # position 0 is BOS, so an input of n tokens ends at position n
         real = places <= ends[:, None]
         arrays = (np.where(real, rows, 0), places, real)
         return Inputs(*(torch.from_numpy(a).to(device) for a in arrays))
@@ -179,7 +186,11 @@ def _warnings(clean: np.ndarray, corrupt: np.ndarray, lengths: np.ndarray) -> tu
             "every corrupted input equals its clean one: no patch from them changes anything",
             hint="draw other corrupted inputs, or take zero or mean ablation on other pairs",
         )
-    notes = [f"{same:.0%} of the corrupted inputs equal their clean ones"] if same > 0.1 else []
+    notes = (
+        [f"{same:.0%} of the corrupted inputs equal their clean ones"]
+        if same > TOLERATED_EQUAL
+        else []
+    )
     if len(set(lengths.tolist())) == 1 and clean.shape[1] > 2:
         notes.append(
             f"all inputs have one length ({int(lengths[0]) - 1} tokens): what depends on the "

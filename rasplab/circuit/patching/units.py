@@ -63,6 +63,7 @@ def units_of(edge_model: EdgeModel, granularity: str, n_pos: int) -> Units:
     """
     known: dict[str, int] = {}
     places = range(n_pos) if granularity == "position" else (0,)
+    # -1 where an edge has no unit; in the end the index of the column of zeros that `spread` adds
     cells = torch.full((len(edge_model.edges), len(places)), -1)
     for i, edge in enumerate(edge_model.edges):
         if edge.src in edge_model.dead or edge.dst.site in edge_model.dead:
