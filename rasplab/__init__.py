@@ -18,17 +18,18 @@ The functions below are the front door. Each is imported when it is first used, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rasplab.base.arguments import FLAG, PROGRAM, TEXT, VOCAB, takes, whole
-from rasplab.base.errors import CompileError, RaspError
 from rasplab.base.version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers and editors, the names of _HOMES; a test compares the two
+    from collections.abc import Iterable
+
     from rasplab.apps.notebook.extension import load_ipython_extension as load_ipython_extension
     from rasplab.apps.show.side_by_side import side_by_side as side_by_side
+    from rasplab.base.errors import CompileError as CompileError
+    from rasplab.base.errors import RaspError as RaspError
     from rasplab.base.limits import limit as limit
     from rasplab.circuit.discovery.discover import discover as discover
     from rasplab.circuit.effective import effective_circuit as effective_circuit
@@ -76,13 +77,14 @@ _HOMES = {
     "load_model": "rasplab.model.checkpoint",
     "from_tracr": "rasplab.model.tracr",
     "load_ipython_extension": "rasplab.apps.notebook.extension",
+    "CompileError": "rasplab.base.errors",
+    "RaspError": "rasplab.base.errors",
 }
 """The public names, and the module of each."""
 
-__all__ = ["CompileError", "RaspError", "compile", *_HOMES]
+__all__ = ["compile", *_HOMES]
 
 
-@takes(program=PROGRAM, vocab=VOCAB, max_len=whole(1), basis=TEXT, causal=FLAG)
 def compile(
     program: Program,
     vocab: Iterable[Atom],
@@ -102,9 +104,15 @@ def compile(
     Raises CompileError, with the place in the program, where no exact model exists; ValueError for
     bad arguments.
     """
+    from rasplab.base import arguments
     from rasplab.compiler.pipeline import compile_program
     from rasplab.program.domain import make_domain
 
+    arguments.check("compile", "program", program, arguments.PROGRAM)
+    arguments.check("compile", "vocab", vocab, arguments.VOCAB)
+    arguments.check("compile", "max_len", max_len, arguments.whole(1))
+    arguments.check("compile", "basis", basis, arguments.TEXT)
+    arguments.check("compile", "causal", causal, arguments.FLAG)
     return compile_program(program, make_domain(vocab, max_len, causal), basis)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ParamSpec, TypeVar
 
-from rasplab.base.schema import MAX_SHOWN, clipped
+from rasplab.base.text import MAX_SHOWN, clipped
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +53,7 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for name, value in (*zip(names, args, strict=False), *kwargs.items()):
                 if name in kinds:
-                    _check(function.__name__, name, value, kinds[name])
+                    check(function.__name__, name, value, kinds[name])
             return function(*args, **kwargs)
 
         return checked
@@ -61,7 +61,8 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def _check(function: str, name: str, value: Any, kind: Kind) -> None:
+def check(function: str, name: str, value: Any, kind: Kind) -> None:
+    """Check one argument, as `takes` does."""
     if not kind.test(value):
         message = f"{function}: {name} is {shown(value)}; it has to be {kind.accepted}"
         raise TypeError(message)

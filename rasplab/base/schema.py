@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from rasplab.base.errors import FileError
 from rasplab.base.limits import current
+from rasplab.base.text import clipped
 
 Schema: TypeAlias = Callable[[Any, str], Any]
 """Returns the value, or raises SchemaError."""
@@ -32,9 +33,6 @@ MAX_DEPTH = 100
 
 MAX_DIGITS = 4000
 """Digits of an integer, where the limit on bits does not allow more."""
-
-MAX_SHOWN = 60
-"""Characters of a value in a message."""
 
 
 class SchemaError(ValueError):
@@ -186,13 +184,6 @@ def _strings(value: Any) -> Sequence[str]:
         case dict():
             return [text for pair in value.items() for item in pair for text in _strings(item)]
     return []
-
-
-def clipped(value: object) -> str:
-    """A value as it is shown in messages: on one line, of at most MAX_SHOWN characters."""
-    text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.encode("ascii", "backslashreplace").decode().split())
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
 # Schemas ----------------------------------------------------------------------------------------

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
 from rasplab.base.errors import columns
 
-_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_NOT_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 
 
 def printable(text: str) -> str:
     """`text` without characters that XML and UTF-8 lack: control characters as their pictures."""
-    return _NOT_XML.sub(lambda m: chr(0x2400 + ord(m[0])) if m[0] < " " else "\ufffd", text)
+    return re.sub(_NOT_XML, lambda m: chr(0x2400 + ord(m[0])) if m[0] < " " else "\ufffd", text)
 
 
 def escape(text: str, quote: bool = True) -> str:
@@ -21,7 +20,20 @@ def escape(text: str, quote: bool = True) -> str:
 
     quote  escape quotes too, as attributes need
     """
+    import html  # a table of 2,000 entities: pages and pictures only
+
     return html.escape(printable(text), quote)
+
+
+MAX_SHOWN = 60
+"""Characters of a value in a message."""
+
+
+def clipped(value: object) -> str:
+    """A value as it is shown in messages: on one line, of at most MAX_SHOWN characters."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.encode("ascii", "backslashreplace").decode().split())
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
 def width(text: str) -> int:

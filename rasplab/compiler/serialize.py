@@ -25,7 +25,6 @@ from rasplab.base.schema import (
     array,
     atom,
     boolean,
-    clipped,
     integer,
     nullable,
     one_of,
@@ -36,6 +35,7 @@ from rasplab.base.schema import (
     row,
     string,
 )
+from rasplab.base.text import clipped
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import BASES, compile_program
 from rasplab.compiler.transforms import transformed_again

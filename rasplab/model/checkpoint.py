@@ -27,7 +27,6 @@ from rasplab.base.schema import (
     array,
     atom,
     boolean,
-    clipped,
     integer,
     loads,
     nullable,
@@ -39,6 +38,7 @@ from rasplab.base.schema import (
     row,
     string,
 )
+from rasplab.base.text import clipped
 from rasplab.model.bridge import LensModel, resolve_device
 from rasplab.model.native import fresh_model, plain_parameters, require_numbers
 from rasplab.model.recipe import ACTS, NORMS, Recipe, Trained, recipe_schema

@@ -84,6 +84,9 @@ def test_importing_rasplab_loads_nothing_heavy():
     code = "import rasplab, sys; print({'numpy', 'torch', 'lark', 'argparse'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+    code = "import rasplab, sys; print([m for m in sys.modules if m.startswith('rasplab')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['rasplab.base', 'rasplab.base.version', 'rasplab']\n"
     command = [sys.executable, "-m", "rasplab", "run", "sort", "cab"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == 'sort("cab") = [a, b, c] (strings)\n'

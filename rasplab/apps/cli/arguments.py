@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rasplab.base.errors import FileError, RaspValueError
-from rasplab.base.schema import NotJsonError, SchemaError, clipped, loads
+from rasplab.base.text import clipped
 from rasplab.program.values import Atom
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def _json_list(text: str) -> list[Atom] | None:
     """The list that `text` writes, or None where it is not a JSON list."""
     if not text.lstrip().startswith("["):
         return None
+    from rasplab.base.schema import NotJsonError, SchemaError, loads
+
     try:
         tokens = loads(text)
     except NotJsonError as error:

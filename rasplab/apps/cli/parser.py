@@ -24,14 +24,18 @@ from rasplab.apps.cli.arguments import count
 from rasplab.base.errors import RaspError
 from rasplab.base.limits import limit, names
 
+QUICK = ("run", "repl", "explain", "fmt", "equal")
+"""The commands of `language`: where one comes first, the other families are not loaded."""
+
 LAST = 99
 """The place in the help of a family that names none as `ORDER`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is returned."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = build_parser().parse_args(argv)
+        args = build_parser(words[:1]).parse_args(words)
         with limit(**dict(args.limit)):
             code = args.handler(args)
         sys.stdout.flush()
@@ -72,8 +76,8 @@ def _reader_gone() -> int:
     return 141
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Every command with its arguments."""
+def build_parser(first: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of every command; of a few, where the first word of the line is one of QUICK."""
     parser = argparse.ArgumentParser(
         prog="rasplab",
         description="Write RASP, compile it into transformer weights, compare trained models.",
@@ -88,19 +92,23 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"what a program may take: {', '.join(names())}",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for family in families():
+    for family in families(only="language" if set(first) & {*QUICK} else None):
         family.register(commands)
     return parser
 
 
-def families() -> list[ModuleType]:
-    """The modules beside this one that register commands, in the order of the help."""
+def families(only: str | None = None) -> list[ModuleType]:
+    """The modules beside this one that register commands, in the order of the help.
+
+    only  the name of a single one
+    """
     stems = sorted(
         file.removesuffix(".py")
         for folder in cli.__path__
         for file in os.listdir(folder)
         if file.endswith(".py") and file not in ("__init__.py", "parser.py")
     )
+    stems = [stem for stem in stems if only in (None, stem)]
     modules = [import_module(f"{cli.__name__}.{stem}") for stem in stems]
     registering = [module for module in modules if hasattr(module, "register")]
     return sorted(registering, key=lambda module: getattr(module, "ORDER", LAST))

@@ -9,7 +9,6 @@ from typing import Any
 
 from rasplab.base.errors import RaspError, RaspNameError, Span
 from rasplab.base.text import near_names
-from rasplab.lang.syntax.foreign_words import WORDS
 from rasplab.lang.syntax.vocabulary import RESERVED
 from rasplab.program.interpret.transcript_faults import with_transcript
 
@@ -82,6 +81,8 @@ class Scope:
         return names
 
     def _undefined(self, name: str, span: Span | None) -> RaspError:
+        from rasplab.lang.syntax.foreign_words import WORDS  # texts with faults only
+
         near = near_names(name, sorted(self.names()))
         hint = f"did you mean {' or '.join(near)}?" if near else f"define it first: {name} = ...;"
         hint = WORDS.get(name, hint)

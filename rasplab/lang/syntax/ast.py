@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from rasplab.base.errors import Source, Span
 from rasplab.program.values import Atom
 
+# Nodes are compared by identity: making `__eq__` for all of them took a tenth of `rasplab run`.
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal:
     """A number or a string."""
 
@@ -20,7 +22,7 @@ class Literal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Name:
     """A variable."""
 
@@ -28,7 +30,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ListOf:
     """A list: `[a, b]`."""
 
@@ -36,7 +38,7 @@ class ListOf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DictOf:
     """A dict: `{k: v, ...}`."""
 
@@ -44,7 +46,7 @@ class DictOf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ListFor:
     """A list comprehension: `[item for names in iterable]`."""
 
@@ -54,7 +56,7 @@ class ListFor:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DictFor:
     """A dict comprehension: `{key: value for names in iterable}`."""
 
@@ -65,7 +67,7 @@ class DictFor:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unary:
     """An operation on one operand: `not a`, `-a`, `+a`, `round(a)`, `indicator(a)`."""
 
@@ -74,7 +76,7 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Binary:
     """An operation on two operands: `left op right`, where `in` is one of the ops."""
 
@@ -84,7 +86,7 @@ class Binary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class IfElse:
     """A choice: `then if condition else other`."""
 
@@ -94,7 +96,7 @@ class IfElse:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Index:
     """One item, or the items at an s-op's values: `container[key]`."""
 
@@ -103,7 +105,7 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """A function's call, or an s-op or selector applied to an input: `function(arguments)`."""
 
@@ -112,7 +114,7 @@ class Call:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SelectForm:
     """A selector: `select(keys, queries, predicate)`."""
 
@@ -122,7 +124,7 @@ class SelectForm:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AggregateForm:
     """An aggregation: `aggregate(selector, values, default)`."""
 
@@ -132,7 +134,7 @@ class AggregateForm:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Form:
     """The forms on lists: `range(...)`, `zip(...)`, `len(...)`."""
 
@@ -159,7 +161,7 @@ Expr = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expression:
     """An expression as a statement: `e;`."""
 
@@ -167,7 +169,7 @@ class Expression:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Assign:
     """An assignment: `a, b = e1, e2;`."""
 
@@ -176,7 +178,7 @@ class Assign:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Define:
     """A function: `def name(parameters) { body return results; }`."""
 
@@ -187,7 +189,7 @@ class Define:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Loop:
     """A loop: `for names in iterable { body }`."""
 
@@ -197,7 +199,7 @@ class Loop:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Load:
     """The run of another file: `load "path";`."""
 
@@ -205,7 +207,7 @@ class Load:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Draw:
     """A picture of an s-op's computation: `draw(sop, tokens);`."""
 
@@ -214,7 +216,7 @@ class Draw:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SetExample:
     """A new example: `set [s-op|selector] example e`; `which` is "s-op", "selector" or "both"."""
 
@@ -223,7 +225,7 @@ class SetExample:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ShowExample:
     """The question for the example: `show [s-op|selector] example`."""
 
@@ -231,7 +233,7 @@ class ShowExample:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SwitchExamples:
     """Whether values are shown on the example: `[s-op|selector] examples on|off`."""
 
@@ -240,7 +242,7 @@ class SwitchExamples:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SwitchDisplay:
     """Whether s-ops are shown on two lines: `full seq display on|off`."""
 
@@ -248,7 +250,7 @@ class SwitchDisplay:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Leave:
     """The end of a session: `exit`, `quit`."""
 
@@ -261,7 +263,7 @@ COMMANDS = (SetExample, ShowExample, SwitchExamples, SwitchDisplay, Leave)
 """What controls a REPL or a notebook; a program that is loaded ignores it, except `exit`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Module:
     """A whole text: its statements and commands in order."""
 

@@ -13,7 +13,6 @@ from rasplab.base.errors import RaspSyntaxError, Source
 from rasplab.lang.syntax.actions import Token, build
 from rasplab.lang.syntax.ast import Module
 from rasplab.lang.syntax.grammar_tables import END, Tables, tables
-from rasplab.lang.syntax.syntax_errors import too_large_number, unexpected, unreadable
 
 MAX_DIGITS = 4000
 """Of a number in a text; Python itself refuses beyond 4300."""
@@ -49,6 +48,8 @@ def tokenize(source: Source, rules: Tables, comments: list[Token] | None = None)
     while offset < len(text):
         word = match(text, offset)
         if word is None:
+            from rasplab.lang.syntax.syntax_errors import unreadable  # texts with faults only
+
             raise unreadable(source, offset)
         if word.lastgroup not in ("SPACE", "COMMENT"):
             tokens.append(_token(source, word, rules))
@@ -66,6 +67,8 @@ def _token(source: Source, word: re.Match[str], rules: Tables) -> Token:
         terminal = rules.words.get(text, terminal)
     token = Token(terminal, text, word.start(), word.end())
     if terminal in ("INT", "FLOAT") and len(text) > MAX_DIGITS:
+        from rasplab.lang.syntax.syntax_errors import too_large_number
+
         raise too_large_number(source, token, MAX_DIGITS)
     return token
 
@@ -83,6 +86,8 @@ def _run(source: Source, tokens: list[Token], rules: Tables) -> list[Any]:
                 return values[0]
             step = rules.actions[states[-1]].get(token.type)
         if step is None:
+            from rasplab.lang.syntax.syntax_errors import unexpected
+
             raise unexpected(source, tokens, i, list(rules.actions[states[-1]]), rules.signs)
         states.append(step)
         values.append(token)

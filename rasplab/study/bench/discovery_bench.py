@@ -18,7 +18,6 @@ from rasplab.base.errors import FileError, RaspError, RaspValueError
 from rasplab.base.schema import (
     NotJsonError,
     SchemaError,
-    clipped,
     integer,
     loads,
     nullable,
@@ -28,6 +27,7 @@ from rasplab.base.schema import (
     string,
 )
 from rasplab.base.schema import number as finite_number
+from rasplab.base.text import clipped
 from rasplab.circuit.discovery.discover import METHODS as DISCOVERY_METHODS
 from rasplab.circuit.discovery.discover import discover
 from rasplab.circuit.discovery.edge_scores import EdgeScores

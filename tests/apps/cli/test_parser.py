@@ -1,5 +1,6 @@
 """The command line: what it prints, its JSON, its exit codes, and faults without a traceback."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -186,6 +187,32 @@ def test_run_does_not_import_torch(reverse):
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert python("-c", code, "run", reverse, "abc").stdout.splitlines()[-1] == "[]"
+
+
+def test_run_reads_no_more_modules_than_it_needs(reverse):
+    """What only faults, JSON and other families of commands need stays unread."""
+    code = (
+        "import sys; from rasplab.apps.cli.parser import main; assert main(sys.argv[1:]) == 0; "
+        "print(*sorted(m for m in sys.modules if m.startswith('rasplab.')))"
+    )
+    read = python("-c", code, "run", reverse, "abc").stdout.splitlines()[-1].split()
+    assert not {
+        "rasplab.base.schema",
+        "rasplab.apps.cli.study",
+        "rasplab.lang.syntax.syntax_errors",
+        "rasplab.lang.syntax.word_help",
+    } & {*read}
+    assert len(read) <= 45
+
+
+def test_quick_commands_are_those_of_their_family():
+    """QUICK names every command that `language` registers, so that each finds its parser."""
+    assert {*_commands(cli.build_parser(["run"]))} == {*cli.QUICK}
+    assert {*_commands(cli.build_parser(["train"]))} > {*cli.QUICK}
+
+
+def _commands(built: argparse.ArgumentParser) -> list[str]:
+    return list(next(a for a in built._actions if a.dest == "command").choices or ())
 
 
 def test_a_fault_in_a_fresh_process(reverse):
