@@ -180,6 +180,7 @@ class LensModel:
         parts = []
         for chunk in self._pieces(ids):
             _, cache = self.lens.run_with_cache(chunk, names_filter=lambda name: name in names)
+            # a layer's pattern is [batch, head, query, key]: layers become axis 1
             parts.append(torch.stack([cache[name] for name in names], 1).float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -201,6 +202,7 @@ class LensModel:
     def _pieces(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
         ids = _checked_ids(ids, len(self.domain.vocab))
         floats = BATCH_FLOATS.get(self.device.type, BATCH_FLOATS["cpu"])
+        # floats of one input: the widest activation of a position, at all its positions
         rows = max(1, floats // (widest(self.lens.cfg, ids.shape[1] + 1) * (ids.shape[1] + 1)))
         for start in range(0, len(ids), rows):
             yield self.lens_ids(ids[start : start + rows])
@@ -208,11 +210,12 @@ class LensModel:
     @torch.no_grad()
     def _chunks(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
         for piece in self._pieces(ids):
-            yield self.lens(piece)[:, 1:]
+            yield self.lens(piece)[:, 1:]  # without the output at BOS
 
 
 def _checked_ids(ids: Any, n_vocab: int) -> np.ndarray:
     """`ids` as an array [batch, pos] of vocabulary ids; RaspValueError where it is not one."""
+    # stands for what numpy makes no table of; it has one axis, so it is refused below
     array: np.ndarray = np.empty(0, object)
     with suppress(ValueError):  # rows of different lengths
         array = np.asarray(ids)
@@ -274,6 +277,7 @@ def output_names(program: Program) -> list[str]:
         known = [name for name, i in program.names if i == output]
         numbered = (f"{program.labels[output]} ({n})" for n in count(2))
         free = chain(known, [program.labels[output]], numbered)
+        # `numbered` never ends, so one is free
         names.append(next(name for name in free if name not in names))
     return names
 

@@ -203,6 +203,7 @@ def _require_sizes(path: Path, stored: dict, tensors: dict[str, Tensor]) -> None
     Asked before the model is built, so that no claim is allocated.
     """
     config, domain = stored["config"], stored["domain"]
+    # parameters are called layers.0.attn.q.weight and so on
     layers = {name.split(".")[1] for name in tensors if name.startswith("layers.")}
     claims = [
         ("layers", config["layers"], len(layers)),
@@ -301,6 +302,8 @@ def _rebuilt(stored: dict, header: dict, device: str) -> LensModel:
         **stored["config"],
         device=device,
     )
+    # the header is of the weights that were loaded; the record may
+    # be of another checkpoint, and gives only what it alone has
     if (header["trained"] is None) != (stored["trained"] is None):
         raise ValueError(f"only one of {WEIGHTS} and {RECORD} says how far training went")
     trained = header["trained"] and header["trained"] | {

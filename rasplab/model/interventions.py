@@ -82,6 +82,8 @@ def codes_with_operands(
     _, cache = model.lens.run_with_cache(
         model.lens_ids(sources), names_filter=lambda name: name in heads_at
     )
+    # RASP's position p is the model's p + 1, and BOS keeps place 0; indexing by two
+    # arrays [batch, 1] and [batch, pos] gives [batch, pos, head, d_head]
     places = torch.from_numpy(np.pad(rows + 1, ((0, 0), (1, 0)))).to(model.device)
     batch = torch.arange(len(ids), device=model.device)[:, None]
     hooks = [(name, _taking(group, cache[name][batch, places])) for name, group in heads_at.items()]
@@ -113,6 +115,7 @@ def value_norms(
     norms = []
     for layer in range(model.n_layers):
         v = cache[f"blocks.{layer}.attn.hook_v"]  # [batch, pos, head, d_head]
+        # torch's Linear holds [out, in]: [d_model, head * d_head] -> [head, d_head, d_model]
         w_o = weights[f"layers.{layer}.attn.o.weight"].T.reshape(*v.shape[2:], -1)
         norms.append(torch.einsum("bkhe,hed->bhkd", v, w_o).norm(dim=-1))
     return torch.stack(norms, 1).double().cpu().numpy()
@@ -145,8 +148,10 @@ def attending(
     """
     selector = np.asarray(selector, bool)
     width = selector.sum(-1)
+    # With `counts` BOS has weight 1 / (width + 1), which is how compiled models read a width off.
     bos = np.ones(width.shape, bool) if counts else width == 0
     pattern = np.zeros((*selector.shape[:-2], *np.add(selector.shape[-2:], 1)))
+    # rows that select nothing divide 0 by 1; all their weight is on BOS
     pattern[..., 1:, 1:] = selector / np.maximum(width + (bos & (width > 0)), 1)[..., None]
     pattern[..., 1:, 0] = bos / np.maximum(width + bos, 1)
     pattern[..., 0, 0] = 1

@@ -80,6 +80,7 @@ def _warn_below_certificate(compiled: Compiled, model: LensModel, dtype: str) ->
         measured = f"{report.mismatches} of {report.checked} inputs come out wrong in {dtype}"
     except RaspValueError as error:
         measured = error.message
+    # shown at the line that called `to_model`
     warnings.warn(start + measured, stacklevel=3)
 
 
@@ -132,6 +133,7 @@ def padded(weights: Weights) -> Weights:
     widths = weights.shape()
     if all(widths[name] for name in ("n_heads", "d_head", "d_mlp")):
         return weights
+    # a head of zero weights attends evenly and writes 0; so does a neuron: relu(0) = 0
     heads, d_head, d_mlp = (not widths[name] for name in ("n_heads", "d_head", "d_mlp"))
     missing = {
         **dict.fromkeys(("W_Q", "W_K", "W_V"), (0, heads, 0, d_head)),
@@ -142,6 +144,7 @@ def padded(weights: Weights) -> Weights:
         "W_out": (0, d_mlp, 0),
     }
     arrays = weights.arrays()
+    # (0, n) pads n zeros at the end of each axis; True counts as 1
     grown = {name: np.pad(arrays[name], [(0, int(n)) for n in m]) for name, m in missing.items()}
     return replace(weights, **grown)
 
@@ -162,6 +165,7 @@ def parameters_of(weights: Weights) -> dict[str, Float[np.ndarray, ...]]:
             named[f"{at}attn.{letter.lower()}.bias"] = getattr(weights, f"b_{letter}")[
                 layer
             ].reshape(-1)
+        # [head, d_head, d_model] -> [d_model, head * d_head]: heads are the slow axis of the input
         named[f"{at}attn.o.weight"] = weights.W_O[layer].reshape(-1, weights.W_O.shape[-1]).T
         named[f"{at}attn.o.bias"] = weights.b_O[layer]
         named[f"{at}mlp.fc_in.weight"] = weights.W_in[layer].T
@@ -239,7 +243,10 @@ def _require_size(
     """Raise RaspValueError for a model that is too large, before anything of it is allocated."""
     if layers > MAX_LAYERS:
         raise RaspValueError(f"a model of {layers:,} layers; it can have {MAX_LAYERS:,}")
+    # token and position embeddings, BOS in each, and the unembedding
     rows = len(domain.vocab) + 1 + domain.max_len + 1 + readout.width
+    # Q, K, V and O of all heads are d_model x d_model each; then the MLP's
+    # two matrices, and the patterns of one input. Floats of 4 bytes.
     per_layer = d_model * (4 * d_model + 2 * d_mlp) + heads * (domain.max_len + 1) ** 2
     size = 4 * (rows * d_model + layers * per_layer)
     if size > current().memory:

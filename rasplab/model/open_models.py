@@ -190,6 +190,8 @@ def _read_from(name: str, lens: Any) -> AnyModel:
     if bos is None or bos >= cfg.d_vocab:
         bos = 0
     causal = getattr(cfg, "attention_dir", "causal") == "causal"
+    # inputs never hold BOS where it is the first id;
+    # elsewhere it stays in the range, as one of many ids
     ids = range(bos == 0, cfg.d_vocab)
     return AnyModel(name, lens, bos, ids, cfg.n_ctx, causal)
 
@@ -222,6 +224,7 @@ def _impatient(local: bool) -> Iterator[None]:
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
+    # the library asks this at every request, so setting it now has an effect
     constants.HF_HUB_OFFLINE = before or not (local or _online())
     try:
         yield

@@ -187,6 +187,7 @@ def recipe_schema(value: Any, where: str) -> dict[str, Any]:
 
 def _at_least(value: Any, least: int | float) -> bool:
     """Whether `value` is a number of that kind (bool is not one), and at least `least`."""
+    # compared so that nan, for which every comparison is false, is refused
     kinds = (int,) if isinstance(least, int) else (int, float)
     return type(value) in kinds and least <= value < MAX_NUMBER
 

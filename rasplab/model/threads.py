@@ -24,6 +24,7 @@ times slower beside other work."""
 @contextmanager
 def few_threads(d_model: int) -> Iterator[int]:
     """Sets torch to one thread for a narrow model; yields how many batches to run at once."""
+    # a setting of the whole process: whoever nests calls gets back what the outer one set
     before = torch.get_num_threads()
     narrow = d_model <= NARROW
     torch.set_num_threads(1 if narrow else before)

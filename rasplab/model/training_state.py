@@ -108,6 +108,7 @@ def _put(file: Any, model: LensModel, optimizer: torch.optim.AdamW, step: int) -
     for name, parameter in plain_parameters(model.lens).items():
         parameter.copy_(file.get_tensor(f"weight.{name}"))
         moments = {m: file.get_tensor(f"{m}.{name}").to(parameter.device) for m in MOMENTS}
+        # as AdamW makes it on its first step: `step` is a float on the CPU
         optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
 
 

@@ -139,6 +139,8 @@ def verify(
     batches = all_ids(domain) if exhaustive else sampled_ids(domain, max_inputs, seed)
     with few_threads(model.lens.cfg.d_model) as workers:
         for batch in in_order(partial(_compared, model, semantics), batches, workers):
+            # inputs come shortest first, and `in_order` keeps that: an
+            # exhaustive check ends with a shortest counterexample
             first = first or batch.counterexample
             checked, mismatches = checked + batch.inputs, mismatches + batch.mismatches
             if progress:
@@ -177,6 +179,7 @@ def shrink(
             return shorter
     while len(counterexample.input) > 1:
         row = np.array(model.domain.encode(counterexample.input))
+        # every way to leave one token out, as one batch
         without = np.array([np.delete(row, i) for i in range(len(row))])
         shorter = _compared(model, semantics, without).counterexample
         if shorter is None:
@@ -204,6 +207,7 @@ def _compared(
     wrong = np.logical_not(np.stack(right).all(-1))  # [output, batch]
     first, rows = None, np.flatnonzero(wrong.any(0))
     if len(rows):
+        # the first output that is wrong on that input
         at = int(wrong[:, rows[0]].argmax())
         first = _counterexample(semantics, trace, tables[at], int(rows[0]), outputs[at])
     return _Compared(len(ids), len(rows), first)

@@ -24,6 +24,7 @@ def nearest_listed(values: tuple[Value, ...], numbers: Float[np.ndarray, "*batch
     ordered, listed = tuple(values[i] for i in order), floats[order]
     if len(ordered) == 1:
         return Column(np.zeros(numbers.shape, np.int64), ordered)
+    # the listed value above each number, clipped so that both neighbours exist at the ends
     above = np.clip(np.searchsorted(listed, numbers), 1, len(listed) - 1)
     nearer_below = numbers - listed[above - 1] <= listed[above] - numbers
     return Column(np.where(nearer_below, above - 1, above), ordered)
@@ -47,6 +48,7 @@ def nearest_fraction(
         nearer = distance < error * (1 - 1e-12) - 1e-18
         top, bottom = np.where(nearer, candidate, top), np.where(nearer, k, bottom)
         error = np.where(nearer, distance, error)
+    # a column (top, bottom) per number; equal fractions become one value
     pairs, codes = np.unique(np.stack([top.ravel(), bottom.ravel()]), axis=1, return_inverse=True)
     values = tuple(_number(Fraction(int(n), int(k)) * unit) for n, k in pairs.T)
     return Column(codes.reshape(numbers.shape), values)

@@ -71,6 +71,7 @@ def hidden_keys(real: Bool[Array, "*batch pos"], causal: bool) -> Bool[Array, "*
     real  False after the end of an input that is shorter than its row
     """
     lib = _library(real)
+    # row = query, column = key; the triangle above the diagonal is what comes after the query
     every = lib.ones_like(real[..., None] | real[..., None, :])
     return ~real[..., None, :] | (lib.triu(every, 1) & causal)
 
@@ -100,6 +101,7 @@ def attention(
     q = _by_head(q_in, w.W_Q[layer]) + w.b_Q[layer][:, None]
     k = _by_head(k_in, w.W_K[layer]) + w.b_K[layer][:, None]
     v = _by_head(v_in, w.W_V[layer]) + w.b_V[layer][:, None]
+    # [*batch, head, query, key]; `hidden` is the same for all heads
     pattern = _softmax(q @ k.swapaxes(-1, -2) / scale, hidden[..., None, :, :])
     return pattern @ v, pattern
 
@@ -151,6 +153,7 @@ def unembed(
 
 def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """max(x, 0); its gradient at 0 is 0."""
+    # torch.maximum would pass half of the gradient on at 0
     lib = _library(x)
     return lib.maximum(x, 0) if lib is np else lib.relu(x)
 
@@ -178,6 +181,7 @@ def _softmax(scores: Any, hidden: Any) -> Any:
     """Softmax over the last axis, 0 where `hidden`; no row may be hidden as a whole."""
     if not isinstance(scores, np.ndarray):
         return scores.masked_fill(hidden, float("-inf")).softmax(-1)
+    # minus the largest score, so that no exponential overflows
     scores = np.where(hidden, -np.inf, scores)
     exp = np.exp(scores - scores.max(-1, keepdims=True))
     return exp / exp.sum(-1, keepdims=True)

@@ -33,7 +33,7 @@ class Site:
                 return 2 * self.layer + 1
             case "mlp":
                 return 2 * self.layer + 2
-        return 1 << 30
+        return 1 << 30  # after the last layer of any model
 
     def _order(self) -> tuple[int, int, int]:
         return (self.time, KINDS.index(self.kind), self.head)
@@ -76,6 +76,7 @@ class Port:
             raise ValueError(f"{self.site} has no port {self.name!r}")
 
     def __lt__(self, other: Port) -> bool:
+        # by name, that is k, q, v: not the order of PORTS
         return (self.site, self.name) < (other.site, other.name)
 
     def __str__(self) -> str:

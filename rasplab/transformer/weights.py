@@ -65,6 +65,7 @@ class Weights(Generic[Array]):
 
         TransformerLens refuses a scale of 1 for d_head > 1.
         """
+        # log2 of the square root is half of log2; a head of width 0 counts as one of width 1
         return 2.0 ** max(1, round(log2(max(1, self.W_Q.shape[3])) / 2))
 
     @property
