@@ -29,6 +29,9 @@ def max_cells() -> int:
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 / golden ratio: its multiples are spread evenly, which is what a hash needs."""
 
+MAX_NUMBER = 2**63 - 1
+"""The largest number of an int64; numpy goes on from its negative without a word."""
+
 
 @dataclass(frozen=True)
 class ValueSet:
@@ -126,10 +129,15 @@ def map_columns(
     """
     if not columns:
         return Column(((),), np.zeros(row_count or 1, int))
-    # The codes of a row as the digits of one number: equal numbers are equal combinations.
-    combined = np.zeros(len(columns[0].codes), int)
+    # The codes of a row as the digits of one number: equal numbers are equal combinations. Where
+    # the number may outgrow 64 bits, the combinations so far are numbered anew, by row at most.
+    combined, bound = np.zeros(len(columns[0].codes), int), 1
     for column in columns:
+        if bound * len(column.values) > MAX_NUMBER:
+            combined = np.unique(combined, return_inverse=True)[1].reshape(-1)
+            bound = len(combined)
         combined = combined * len(column.values) + column.codes
+        bound *= len(column.values)
     _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
     values: list[Result] = []
     ids: dict[tuple, int] = {}
