@@ -49,6 +49,7 @@ def check_legality(value_sets: ValueSets) -> Legality:
     for ids in all_ids(domain) if small else sampled_ids(domain, DOUBTED_INPUTS, seed=0):
         trace = semantics.evaluate(ids)
         if trace.faults.any():
+            # argmax of bools: the first input with a fault
             tokens = [domain.vocab[k] for k in ids[trace.faults.argmax()]]
             _refuse_input(semantics, tokens, value_sets.doubts[0][0])
         _check_parts(value_sets, trace)

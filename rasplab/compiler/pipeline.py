@@ -39,6 +39,7 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     value_sets = checked(infer(program, domain))
     legality = check_legality(value_sets)
     if legality.total:
+        # some part fails where no output reads it: there it takes any value that it has elsewhere
         value_sets = checked(infer(program, domain, total=True))
     lowered = checked(_lowered(value_sets, basis))
     layout = checked(place(lowered))

@@ -192,6 +192,7 @@ def _sources(program: Program) -> list[tuple[str, str]]:
 
 def _json(compiled: Compiled) -> str:
     program, domain = compiled.program, compiled.domain
+    # each source once, in the order in which nodes first name it; spans refer to it by number
     sources = list(dict.fromkeys(s.source for s in program.spans if s))
     fields = {
         "format": FORMAT,

@@ -30,6 +30,7 @@ def rotated(compiled: Compiled, seed: int = 0) -> Compiled:
     Exact up to rounding; the certificate asks for float64, in which rounding stays harmless.
     """
     w, rng = compiled.weights, stream(seed, "rotation")
+    # with x' = x R, what writes to the stream gets R behind it, and what reads it R^T in front
     residual = _rotation(w.W_E.shape[1], rng)
     arrays = {name: residual.T @ getattr(w, name) for name in READS}
     arrays |= {name: getattr(w, name) @ residual for name in WRITES}
@@ -93,6 +94,7 @@ def with_decoys(compiled: Compiled, seed: int = 0) -> Compiled:
     arrays = wide | {name: np.concatenate([wide[name]] * 2, 1) for name in PER_HEAD if name in wide}
     for name in ("b_Q", "b_K", "b_V"):
         arrays[name] = np.concatenate([getattr(w, name)] * 2, 1)
+    # decoys write to the further dimensions only, where every array that reads has zeros
     arrays["W_O"][:, heads:, :, :d_model] = 0
     arrays["W_O"][:, heads:, :, d_model:] = rng.standard_normal((layers, heads, d_head, d_head))
     transform = "with_decoys", (seed,)
@@ -109,6 +111,8 @@ def _grown(array: np.ndarray, axis: int, by: int) -> np.ndarray:
 def _rotation(n: int, rng: np.random.Generator) -> np.ndarray:
     """A random orthogonal matrix."""
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    # with these signs the rotation is uniform (Haar);
+    # qr alone is not (Mezzadri 2007, math-ph/0609050)
     return q * np.sign(np.diag(r))
 
 

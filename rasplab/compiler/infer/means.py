@@ -155,6 +155,7 @@ class _Means(_Collector):
         every key that may be selected must be.
         """
         n, q = int(self.cells.length[cell]), int(self.cells.position[cell])
+        # the cells of shorter inputs come before: 1 + 2 + ... + (n - 1)
         start = n * (n - 1) // 2
         may, must = self.bounds.may[n][q], self.bounds.must[n][q]
         held = tuple(self.held[start + k] for k in np.flatnonzero(may))
@@ -175,6 +176,7 @@ class _Means(_Collector):
         sums: _SumSet = self.zero
         for k in range(1, high + 1):
             sums = sums.plus(held[k - 1] if exact else union)
+            # a row selects `low` keys at least; no key gives the default, not a mean
             if k >= max(low, 1):
                 values += self._quotients(sums, k)
             if len(values) > 2 * MAX_VALUES:
@@ -256,6 +258,7 @@ class _BitSet:
 
     def members(self) -> list[int]:
         """The numbers, ascending."""
+        # bit s is the s-th digit from the right
         return [s for s, bit in enumerate(reversed(bin(self.bits)[2:])) if bit == "1"]
 
 

@@ -51,6 +51,8 @@ class Range:
 
     def mean(self, count: int) -> Range:
         """The range of the mean of up to `count` such numbers."""
+        # x is a multiple of unit / k, k <= denominator, and so of unit / lcm(1 ..
+        # denominator); a sum of j of them too, and their mean of that by j
         return Range(self.low, self.high, self.unit / lcm(*range(1, self.denominator + 1)), count)
 
     def total(self, count: int) -> Range:
@@ -80,12 +82,14 @@ def recovered(number: Value | Fraction) -> Fraction:
     """The simple fraction that a float is the rounding of, or else the number as it is written."""
     if not isinstance(number, float):
         return decimal(number)
+    # two such fractions are at least 1e-12 apart, more than 4 ulp of numbers up to a thousand or so
     simple = Fraction(number).limit_denominator(MAX_DENOMINATOR)
     return simple if abs(float(simple) - number) <= 4 * ulp(number) else decimal(number)
 
 
 def common_unit(numbers: Sequence[Fraction]) -> Fraction:
     """The largest number that every one of `numbers` is a multiple of (1 if all are 0)."""
+    # over a common denominator q: gcd(a/q, b/q) = gcd(a, b) / q
     bottom = lcm(*(n.denominator for n in numbers)) if numbers else 1
     top = gcd(*(int(n * bottom) for n in numbers)) if numbers else 0
     return Fraction(top, bottom) if top else Fraction(1)

@@ -148,6 +148,7 @@ class Selectors:
         # What follows from permutations and distinct keys, and not from cells one by one.
         if any(self._keys_distinct(c) for c in conjuncts):
             high = np.minimum(high, 1)
+        # a causal row does not see all keys, so the one that it equals may be hidden
         if len(conjuncts) == 1 and self._onto(conjuncts[0]) and not tables.domain.causal:
             low = np.maximum(low, 1)
         return SelectorBounds(low, high, may, must)
@@ -162,6 +163,8 @@ class Selectors:
         key_leaves, keys = self.tuples(conjunct.keys)
         query_leaves, queries = self.tuples(conjunct.queries)
         table = self.table(conjunct, keys, queries)
+        # [kind, value] for keys and queries; [query kind,
+        # key value] after the product with the table
         key_kind, key_values = _kinds(cells_of(keys, tables.joint(key_leaves)))
         query_kind, query_values = _kinds(cells_of(queries, tables.joint(query_leaves)))
         hits = _pair_counts(
@@ -224,6 +227,7 @@ class Selectors:
         if len(integers) < len(queries.values):
             return False
         numbers = np.array(integers)
+        # [cell, query value]: a number that is no position of an input of that length
         outside = (numbers < 0)[None] | (numbers[None] >= self.tables.cells.length[:, None])
         return not (queries.cells & outside).any()
 

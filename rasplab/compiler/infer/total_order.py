@@ -39,6 +39,7 @@ def is_strict_order(tables: LeafTables, conjuncts: tuple[Conjunct, ...]) -> bool
     }
     if before[(0,) * len(nodes)]:
         return False  # not strict: a position selects itself
+    # signs that two different positions can have; reversing them swaps the two
     between = [s for s in before if all(s[at] for at in apart)]
     total = all(before[s] != before[_reversed(s)] for s in between)
     selected = [s for s in between if before[s]]
@@ -65,6 +66,7 @@ def _reversed(signs: Signs) -> Signs:
 
 def _composed(s: Signs, t: Signs) -> list[Signs]:
     """The signs that a and c can have where a and b have `s`, b and c have `t`."""
+    # a < b < c gives a < c; a = b or b = c passes the other sign on; a < b > c says nothing
     choices = [
         (a,) if a == b or not b else (b,) if not a else (-1, 0, 1)
         for a, b in zip(s, t, strict=True)

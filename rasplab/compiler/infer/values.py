@@ -76,4 +76,5 @@ def is_finite(value: Value) -> bool:
     """Whether a float holds the value, if it is a number."""
     if isinstance(value, int):
         return value.bit_length() < MAX_BITS
+    # in Python a root of a negative number is complex
     return not isinstance(value, complex) and (not isinstance(value, float) or isfinite(value))

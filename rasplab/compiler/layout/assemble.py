@@ -31,6 +31,7 @@ def assemble(layout: Layout, domain: Domain) -> Weights:
 
 def _check_memory(layout: Layout, domain: Domain) -> None:
     d, layers = layout.d_model, layout.n_layers
+    # W_Q, W_K, W_V and W_O; then W_in and W_out; then embeddings (BOS in both) and unembedding
     heads = 4 * layers * layout.n_heads * d * layout.d_head
     rows = len(domain.vocab) + domain.max_len + 2 + len(layout.read_out)
     count = heads + 2 * layers * d * layout.d_mlp + rows * d

@@ -69,6 +69,7 @@ def place(lowered: Lowered) -> Layout:
         tuple(placed_neurons),
         n_layers=max(layers, default=0) + 1,
         n_heads=max((i + 1 for _, i, _ in placed_heads), default=1),
+        # pairs of q and k, and values, share one width of the head
         d_head=max((max(len(h.pairs), len(h.outs)) for h in heads), default=1),
         d_mlp=max((i + 1 for _, i, _ in placed_neurons), default=1),
         read_out=tuple(_renumbered(form, ids) for form in lowered.logits),
@@ -80,6 +81,7 @@ def _needed(stream: ResidualStream, logits: Sequence[LinearForm]) -> set[int]:
     producers: dict[int, list[LinearForm]] = {}
     for head in stream.heads:
         for value, direction in head.outs:
+            # one head writes a direction of attention; many neurons add up to one of an MLP
             producers[direction] = [value, *(f for pair in head.pairs for f in pair)]
     for neuron in stream.neurons:
         for direction in neuron.outs:

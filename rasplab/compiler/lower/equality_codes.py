@@ -59,6 +59,7 @@ def _natural_codes(
     # Centred, so that squares are small; in units of the smallest distance, so 1 apart at least.
     codes = (numbers - (distinct[0] + distinct[-1]) / 2) / step
     a, b = codes[: len(keys.values)], codes[len(keys.values) :]
+    # codes are equal, up to rounding, or at least 1 apart
     equal = np.abs(a[:, None] - b[None]) < 1e-6
     limit = MAX_CODE if _are_halves(codes) else MAX_BROKEN_CODE
     if (equal != table).any() or np.abs(codes).max() > limit:

@@ -297,6 +297,7 @@ def _signed_sums(variables: list[Variable], targets: np.ndarray, ulp: float) -> 
     if len(variables) > MAX_SIGNED:
         return
     for scalars in _representations(variables):
+        # the first sign stays: reversing all of them only mirrors the points
         for signs in product((1.0, -1.0), repeat=len(variables) - 1):
             argument = _argument(variables, scalars, (1.0, *signs), targets, ulp)
             if argument:
@@ -305,6 +306,7 @@ def _signed_sums(variables: list[Variable], targets: np.ndarray, ulp: float) -> 
 
 def _representations(variables: list[Variable]) -> Iterator[tuple[Scalar, ...]]:
     if all(v.numeric for v in variables):
+        # first what attention gives, which is there early; then the numbers that neurons make of it
         yield tuple(v.numeric[0] for v in variables)
         if any(len(v.numeric) > 1 for v in variables):
             yield tuple(v.numeric[-1] for v in variables)
@@ -318,6 +320,7 @@ def _mixed_radix(variables: list[Variable], targets: np.ndarray, ulp: float) -> 
     its own, so this always determines the targets; the order decides how often they change.
     """
     places = range(len(variables))
+    # all 6 orders of three variables; of more, only the one given
     orders = permutations(places) if len(variables) <= 3 else [tuple(places)]
     for order in orders:
         for early in (False, True):

@@ -54,6 +54,8 @@ class Neurons:
         others = (fit.other,) if fit.other else ()
         stream.choose(node, "neurons", fit.described(s_error), *others)
         if self.silent_at_bos and len(fit.breaks):
+            # outside of all breaks on the side where no
+            # neuron is active, by more than any error there
             margin = 1 + 2 * stream.bos_error(form)
             outside = fit.breaks.min() - margin if fit.side == 1 else fit.breaks.max() + margin
             form = stream.at_bos(form, float(outside))

@@ -59,6 +59,7 @@ def _numbered(targets: np.ndarray) -> np.ndarray:
 
 def _combined(codes: Sequence[np.ndarray], count: int) -> np.ndarray:
     """A number from 0 per row, equal for rows of equal codes."""
+    # numbered anew after each code, so that the numbers stay below the count of rows
     context = np.zeros(count, int)
     for code in codes:
         _, context = np.unique(context * (int(code.max()) + 1) + code, return_inverse=True)
@@ -117,6 +118,7 @@ def _classes(
                 grown = min(most, 2 * len(members)) - len(members)
                 members = np.concatenate([members, np.full((grown, *shape), -1, np.int32)])
             if number < most:
+                # free is -1, below every number, so the maximum fills it in
                 np.maximum.at(members[number], where, what)
         classes[code] = known[behaviour]
     return classes
