@@ -77,6 +77,7 @@ def _check_bits(bits: int) -> None:
 def _times(a: Any, b: Any) -> Any:
     """a * b; refuses to repeat a string or list, or to make an int, beyond the limit."""
     if isinstance(a, int) and isinstance(b, int):
+        # a product has at most the bits of both factors, so it is refused before it is computed
         _check_bits(a.bit_length() + b.bit_length())
         return a * b
     for repeated, count in ((a, b), (b, a)):
@@ -103,6 +104,7 @@ def _modulo(a: Any, b: Any) -> Any:
 def _power(a: Any, b: Any) -> Any:
     """a ^ b; refuses an int beyond the limit, and a root that is no real number."""
     if isinstance(a, int) and isinstance(b, int) and b > 0 and abs(a) > 1:
+        # likewise a power, at most b times the bits of a
         _check_bits(a.bit_length() * b)
     result = a**b
     if isinstance(result, complex):

@@ -83,6 +83,7 @@ def _rows(sites: Sequence[Site]) -> dict[Site, int]:
 
 
 def _box_width(site: Site, label: str) -> float:
+    # estimated widths in pixels: of a character of the name in bold, and of one of the label
     return 18 + max(7.4 * len(str(site)), 6.4 * width(clip(label, LABEL_COLUMNS)), 38)
 
 
@@ -119,6 +120,7 @@ class _Drawing:
 
     def y(self, row: int) -> float:
         """The middle of a row."""
+        # y grows downwards, and row 0 is at the bottom
         return TOP + ROW_HEIGHT * (self.last_row - row) + ROW_HEIGHT / 2
 
     def row_names(self) -> list[str]:
@@ -136,6 +138,7 @@ class _Drawing:
         for item in (i for i in self.x if i.lane):
             x, low = self.x[item], self.y(item.row) + BOX_HEIGHT / 2
             start = self.top(before(item.key, item.row, self.row_of))
+            # a curve up to the row, then straight up through it
             path = curve(start, (x, low)) + f"V{low - BOX_HEIGHT:.1f}"
             parts.append(path_of(path, LIGHT["line"], str(item.key), "rl-line", 2.4))
         return parts

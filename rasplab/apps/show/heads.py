@@ -64,6 +64,7 @@ def grid_svg(
 
 def _cell(x: float, y: float, wide: float, cell: Cell) -> str:
     w, h = wide - 3, CELL_HEIGHT - 3
+    # half of full strength at most, on which the text is legible
     shade = min(1.0, max(0.0, 0.0 if isnan(cell.shade) else cell.shade)) * 0.5
     mark = f'<rect x="{x:.1f}" y="{y}" width="4" height="{h}" fill="{cell.mark}"/>'
     return (

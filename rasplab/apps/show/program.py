@@ -133,6 +133,7 @@ def _box(trace: Trace, i: int) -> Box:
         return Box(program.labels[i], note, texts)
     n = min(MAX_SHOWN, len(trace.tokens))
     bits = cast(Rows, trace.columns[i])  # an int per query, bit k for key k
+    # bit k of a query's row is key k
     rows = tuple(tuple(bool(row >> k & 1) for k in range(n)) for row in bits[:n])
     return Box(program.labels[i], note, _tokens(trace, TOKEN_COLUMNS), rows)
 
@@ -165,6 +166,7 @@ class _Page:
         n_rows = max(row_of.values()) + 1
         tall = [max(b.height for i, b in boxes.items() if row_of[i] == r) for r in range(n_rows)]
         self.height = TOP + sum(tall) + ROW_GAP * (n_rows - 1)
+        # the lower edge of each row, from the bottom up; y grows downwards
         self.low = [self.height - sum(tall[:r]) - ROW_GAP * r for r in range(n_rows)]
         self.tall = tall
 
@@ -195,6 +197,7 @@ class _Page:
         read = [k for k, operand in enumerate(operands(node)) if operand == src]
         parts = []
         for k in read:
+            # n ports evenly along the lower side, as a share of the width from its middle
             part = (k + 1) / (len(ports) + 1) - 0.5
             end = self.x[Item(user, row)] + part * self.boxes[user].width, self.low[row]
             colour = PORT_COLOURS.get(ports[k], LIGHT["line"])

@@ -93,6 +93,8 @@ def legend_of(entries: Sequence[tuple[str, str]], x: float, y: float) -> tuple[l
     for colour, words in entries:
         parts.append(f'<circle cx="{x:.1f}" cy="{y - 4:.0f}" r="4.5" fill="{colour}"/>')
         parts.append(text_at(x + 9, y, words, "soft", 11))
+        # an estimate, as no font is measured here: a character
+        # is some 0.55 of its size wide, 6 px at 11 px
         x += 28 + 6.0 * len(words)
     return parts, x
 
@@ -100,6 +102,8 @@ def legend_of(entries: Sequence[tuple[str, str]], x: float, y: float) -> tuple[l
 def curve(start: tuple[float, float], end: tuple[float, float]) -> str:
     """The path of a line from `start` up to `end`, upright at both."""
     (x0, y0), (x1, y1) = start, end
+    # a cubic Bezier curve whose control points lie straight above the start
+    # and below the end; y grows downwards, so the end has the smaller one
     bend = (y0 - y1) * 0.5
     return f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 - bend:.1f} {x1:.1f} {y1 + bend:.1f} {x1:.1f} {y1:.1f}"
 
@@ -122,5 +126,6 @@ def heat_cell(x: float, y: float, cell: float, value: float, note: str) -> str:
     if value >= 0.005:
         strength = f'fill="{LIGHT["heat"]}" fill-opacity="{min(1.0, value):.2f}"'
         ground += f'<rect class="rl-heat" {place} {strength}/>'
+    # nan is not equal to itself
     hidden = "" if value == value else ' visibility="hidden"'
     return f"<g{hidden}>{f'<title>{escape(note)}</title>' if note else ''}{ground}</g>"

@@ -176,7 +176,7 @@ def _dot(y: float, interval: Interval, colour: str, name: str) -> str:
     value, low, high = (DOTS_LEFT + DOTS_SCALE * v for v in interval)
     note = f"{name}: {interval[0]:.3f} [{interval[1]:.3f}, {interval[2]:.3f}]"
     return (
-        f"<g><title>{note}</title>"
+        f"<g><title>{escape(note)}</title>"
         f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" '
         f'stroke-width="2"/><circle cx="{value:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/></g>'
     )

@@ -147,6 +147,7 @@ def equal(
         if len(differ):
             tokens = [domain.vocab[t] for t in ids[differ[0]]]
             difference = _difference(a, b, tokens, domain, covered)
+            # those before it in the batch were equal, and are counted with it
             checked += int(differ[0]) + 1
             break
         checked, failing = checked + len(ids), failing + int(failed.sum())
@@ -208,6 +209,7 @@ def _values_differ(left: BatchTrace, right: BatchTrace, at: int) -> np.ndarray:
     output, other = left.program.outputs[at], right.program.outputs[at]
     if left.program.is_selector(output):
         unlike = left.selector(output) != right.selector(other)
+        # a selector that no input influences has a batch of 1
         return np.broadcast_to(unlike.any((-1, -2)), len(left.ids))
     codes, others = shared_codes(left[output], right[other])
     return (codes != others).any(-1)
@@ -216,6 +218,8 @@ def _values_differ(left: BatchTrace, right: BatchTrace, at: int) -> np.ndarray:
 def _difference(a: Program, b: Program, tokens: list, domain: Domain, covered: int) -> Difference:
     """The input, shortened token by token while the two still differ."""
     dropped = 0
+    # all inputs of up to `covered` tokens were compared before and are equal, so none of
+    # them is tried; after each token that can go, the search starts from the first one again
     while dropped < len(tokens) and len(tokens) > covered + 1:
         shorter = tokens[:dropped] + tokens[dropped + 1 :]
         if _differ(a, b, np.array([domain.encode(shorter)]), domain)[0].any():

@@ -147,6 +147,7 @@ def _is_step(nodes: Sequence[Node], fn: str, args: tuple[int, ...], indexes: lis
     step = right if indexes[left] else left
     match nodes[step]:
         case Constant(int() as steps) if type(steps) is int and steps in SMALL:
+            # number - index is no step: it runs against the positions
             return fn == "+" or step == right
     return False
 

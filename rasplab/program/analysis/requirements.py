@@ -139,6 +139,7 @@ def explain(program: Program, causal: bool = False) -> Explanation:
     groups: dict[tuple[int, int], list[int]] = {}
     for i, node in enumerate(nodes):
         if isinstance(node, Aggregate | SelectorWidth):
+            # one head per layer and selector: its pattern serves all that read through it
             groups.setdefault((depth[i], node.selector), []).append(i)
     heads = tuple(HeadNeed(n, s, tuple(readers)) for (n, s), readers in sorted(groups.items()))
     known = Kinds(nodes)
@@ -154,6 +155,7 @@ def depths(nodes: Sequence[Node]) -> list[int]:
     depth: list[int] = []
     for node in nodes:
         attends = isinstance(node, Aggregate | SelectorWidth)
+        # True counts as 1
         depth.append(attends + max([depth[a] for a in operands(node)], default=0))
     return depth
 

@@ -64,6 +64,7 @@ def distinct_codes(
         return distinct, inverse.reshape(codes.shape)
     present = np.zeros(size, bool)
     present[codes.ravel()] = True
+    # the rank of a code among those present is the count of present codes up to it, less 1
     return np.flatnonzero(present), (np.cumsum(present) - 1)[codes]
 
 

@@ -121,6 +121,7 @@ def _characters(rows: list, tokens: list) -> np.ndarray | None:
         distinct = set(tokens)
         if set(map(type, distinct)) != {str} or set(map(len, distinct)) != {1}:
             return None
+    # four bytes a character; "surrogatepass" since a str may hold half a surrogate pair
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
 
 
@@ -143,5 +144,6 @@ def _ranked(numbers: np.ndarray) -> tuple[np.ndarray, list[int]]:
 def _numbered(tokens: list, keys: list) -> tuple[Iterable[int], Iterable]:
     """A number for each token by its key, and the token that each number stands for."""
     codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
+    # reversed, so that of equal keys the first token is the one that stays
     vocab = dict(zip(reversed(keys), reversed(tokens), strict=True))
     return map(codes.__getitem__, keys), [vocab[key] for key in codes]

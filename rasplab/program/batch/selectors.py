@@ -78,6 +78,7 @@ def combined(
         return ~matrix, failed
     for other, also in others:
         if also is not None:
+            # failures of `other` count only where what came before has not decided the cell
             asked = also & matrix if fn == "and" else also & ~matrix
             failed = asked if failed is None else failed | asked
         matrix = matrix & other if fn == "and" else matrix | other
@@ -133,6 +134,7 @@ def aggregated(
     FAULT where a selected value is FAULT, or several are selected that have no mean.
     """
     width = width_of(selector)
+    # the first selected key; 0 where none is, which the default replaces
     first = selector.argmax(-1)
     batch, n_pos = max(len(first), len(column.codes)), first.shape[1]
     if len(column.codes) > 1:

@@ -153,6 +153,7 @@ class Room:
 
         Raises RaspValueError where the cells exceed the limit.
         """
+        # n rows of n bits, 64 to a cell; an aggregate makes means of such rows
         is_wide = isinstance(node, Select | Combine | Aggregate)
         self._add(self.n * self.n // 64 + self.n if is_wide else self.n, span)
 

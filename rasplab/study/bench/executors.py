@@ -115,6 +115,7 @@ def ray_cluster(
         return
     ray = _ray()
     started_here = not ray.is_initialized()
+    # taken from the end, so in the order given
     remaining, running = list(jobs[::-1]), []
     try:
         if started_here:

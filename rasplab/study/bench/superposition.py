@@ -24,6 +24,7 @@ from torch.nn.functional import mse_loss
 from rasplab.base.arguments import COMPILED, FLAG, SEED, takes, whole
 from rasplab.base.rng import stream
 from rasplab.compiler.compiled import Compiled
+from rasplab.compiler.transforms import READS, WRITES
 from rasplab.model.threads import few_threads
 from rasplab.program.inputs import even_ids
 from rasplab.program.semantics import Semantics
@@ -41,12 +42,6 @@ ACCURACY_INPUTS = 2000
 
 EPSILON = 1e-6
 """Added to the mean square of a state before dividing by it."""
-
-READS = ("W_Q", "W_K", "W_V", "W_in", "W_U")
-"""The weights that read the residual stream, which is their axis before the last."""
-
-WRITES = ("W_E", "W_pos", "W_O", "b_O", "W_out", "b_out")
-"""The weights that write to it, along their last axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +125,7 @@ def _scale(compiled: Compiled, rng: np.random.Generator) -> np.ndarray:
     largest = np.zeros(compiled.weights.W_E.shape[1])
     for ids in even_ids(compiled.domain, ACCURACY_INPUTS, rng):
         states = activations(compiled.weights, ids, compiled.domain.causal).stream
+        # [state, batch, pos, direction]
         largest = np.maximum(largest, np.abs(np.stack(states)).max((0, 1, 2)))
     return np.where(largest > 0, largest, 1.0)
 

@@ -74,6 +74,7 @@ def sweep_of(spec: dict, name: str = "the specification") -> Sweep:
     if fault:
         raise RaspValueError(f"{name} {fault}", hint="write: " + PARTS)
     grid: dict[str, list] = spec["grid"]
+    # without a grid the product is one empty combination
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     recipes = [
         _recipe(task, seed, spec["settings"] | combination, name)
@@ -81,6 +82,7 @@ def sweep_of(spec: dict, name: str = "the specification") -> Sweep:
         for combination in combinations
         for seed in spec["seeds"]
     ]
+    # recipes that come out equal, by a list with a value twice, are one run
     return Sweep(tuple({run_id(recipe): recipe for recipe in recipes}.values()))
 
 
@@ -264,6 +266,7 @@ def rebuild_index(folder: str | Path) -> Path:
     """Write index.sqlite anew from the records: one row per run, with its record as JSON."""
     path = writable(Path(folder)) / INDEX
     columns = ", ".join(COLUMNS)
+    # in memory first: the file is then replaced as a whole
     with closing(sqlite3.connect(":memory:")) as base, base:
         base.execute(f"create table runs (id primary key, {columns}, held_out, step, record)")
         for row in records(folder):

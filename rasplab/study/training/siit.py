@@ -233,6 +233,7 @@ def swapped_logits(
     hidden, n_heads, x = hidden_keys(real, causal), w.n_heads, embed(w, tokens)
     for layer in range(w.n_layers):
         first = layer * (n_heads + 1)  # heads, then the MLP
+        # fresh models of TransformerLens divide scores by sqrt(d_head)
         z, _ = self_attention(w, layer, x, hidden, w.W_Q.shape[-1] ** 0.5)
         written = head_outputs(w, layer, z)
         # written[:1] is variant 0: what the same site writes on the input to take from

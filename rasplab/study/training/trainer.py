@@ -173,6 +173,8 @@ class TrainingRun:
         self._losses: list[float] = []
         self._targets = targets_of(model, task.program, recipe.supervise)
         self._parameters = list(plain_parameters(model.lens).values())
+        # beta2 = 0.98 as in Vaswani et al. 2017: the
+        # second moment follows the gradients of 50 steps
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, betas=(0.9, 0.98)
         )
