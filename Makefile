@@ -34,11 +34,20 @@ bench-compiler: $(STAMP)  ## how small compiled models are, and how fast they co
 
 bench: bench-language bench-compiler
 
-fuzz: $(STAMP)          ## 20,000 generated and mutated programs: nothing but a RaspError leaves the language
-	$(BIN)/python tests/support/fuzz.py 20000 0
+# Programs take some 0.2 s of CPU time each: an hour for 20,000. Each part can be stopped and goes on where it was, as outcomes
+# stand in out/fuzz/, by commit. JOBS=N runs N processes.
+JOBS ?= 1
+FUZZ = $(BIN)/python experiments/differential.py --jobs $(JOBS) --file out/fuzz/$(shell git rev-parse --short HEAD 2>/dev/null)
 
-differential: $(STAMP)  ## 1,000 generated programs: compiled weights against the interpreter
-	$(BIN)/python experiments/differential.py 0 1000 compact
+fuzz: differential      ## 20,000 generated and mutated texts, wrong arguments for every function, and the programs of differential
+	$(BIN)/python tests/support/fuzz.py 20000 0
+	$(BIN)/python tests/support/misuse.py
+
+differential: $(STAMP)  ## 20,000 random programs, 5,000 of large integers, 5,000 graphs: interpreters, weights, certificates
+	mkdir -p out/fuzz
+	OMP_NUM_THREADS=1 $(FUZZ)-programs.jsonl --count 20000
+	OMP_NUM_THREADS=1 $(FUZZ)-large.jsonl --count 5000 --kind "large integers"
+	OMP_NUM_THREADS=1 $(FUZZ)-graphs.jsonl --count 5000 --kind graphs
 
 circuits: $(STAMP)      ## write the true circuits of the zoo anew
 	$(BIN)/python experiments/circuits.py

@@ -1,0 +1,125 @@
+"""Measured errors of a compiled model's read-out against its certificate, in exact rationals.
+
+The certificate is of the output that is nearest to losing it, so outputs are compared by share: the
+error over half the distance of the two closest values, as `Certificate.share` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from rasplab.program.values import is_number, value_key
+from rasplab.transformer.readout import Readout
+
+
+def exceeded(compiled: Any, output: int, logits: np.ndarray, expected: Sequence[Any]) -> str:
+    """How the error on one input exceeds the certificate; empty where it does not.
+
+    logits  [pos, logit] of that output
+    """
+    share = measured_share(compiled, output, logits, expected)
+    bound = Fraction(compiled.certificate.share)
+    if share <= bound:
+        return ""
+    return (
+        f"the error is {float(share / bound):.3g} times the certificate's, {compiled.certificate}"
+    )
+
+
+def measured_share(
+    compiled: Any, output: int, logits: np.ndarray, expected: Sequence[Any]
+) -> Fraction:
+    """The largest error on one input, over half the distance of the closest values."""
+    readouts: list[Readout] = [compiled.readout, *compiled.further]
+    readout, start = readouts[output], sum(r.width for r in readouts[:output])
+    rows = [[Fraction(float(x)) for x in row] for row in logits]
+    if readout.number:
+        gap = _gap_of_numbers(readout)
+        if gap is None:
+            return Fraction(0)
+        errors = [abs(row[0] - Fraction(v)) for row, v in zip(rows, expected, strict=True)]
+        return 2 * max(errors) / gap
+    if readout.width < 2:
+        return Fraction(0)
+    pairs = [(row, class_of(readout, v)) for row, v in zip(rows, expected, strict=True)]
+    shares = [
+        max(2 * _code_error(row, codes, c) / _smallest_gap(codes) for row, c in pairs)
+        for codes in nearest_codes(compiled, readout, start)
+    ]
+    if not shares:
+        return 2 * max(abs(x - (k == c)) for row, c in pairs for k, x in enumerate(row))
+    return min(shares)
+
+
+def _smallest_gap(codes: list[Fraction]) -> Fraction:
+    ordered = sorted(codes)
+    return min(b - a for a, b in zip(ordered, ordered[1:], strict=False))
+
+
+def _code_error(row: list[Fraction], codes: list[Fraction], c: int) -> Fraction:
+    """How far the read number is off: logits are 2xc - c^2 for each code c.
+
+    For the right code c and another d they differ by (c - d)^2 + 2 (c - d) (x - c).
+    """
+    errors = [
+        ((row[c] - row[d]) - (codes[c] - codes[d]) ** 2) / (2 * (codes[c] - codes[d]))
+        for d in range(len(codes))
+        if d != c
+    ]
+    return max(map(abs, errors))
+
+
+def _gap_of_numbers(readout: Readout) -> Fraction | None:
+    """The distance of the two closest numbers; None where there is but one."""
+    if readout.values is None:
+        return readout.unit / max(1, readout.denominator * (readout.denominator - 1))
+    numbers = sorted({Fraction(float(v)) for v in readout.classes if is_number(v)})
+    return min((b - a for a, b in zip(numbers, numbers[1:], strict=False)), default=None)
+
+
+def class_of(readout: Readout, value: Any) -> int:
+    """The class of a value: its own, or for a number that was merged the nearest one."""
+    keys = [value_key(v) for v in readout.classes]
+    if value_key(value) in keys:
+        return keys.index(value_key(value))
+    distances = [abs(Fraction(v) - Fraction(value)) for v in readout.classes if is_number(v)]
+    return distances.index(min(distances))
+
+
+def nearest_codes(compiled: Any, readout: Readout, start: int) -> list[list[Fraction]]:
+    """The codes c that logits 2xc - c^2 may have; none where a logit is 1 for its class, else 0.
+
+    Codes are the numbers themselves, or ranks, centred and scaled as the compiler does it; the
+    weights are multiples of the codes. Two codes are multiples of any other two: then both remain.
+    """
+    forms = compiled.read_out[start : start + readout.width]
+    directions = sorted({d for form in forms for d, _ in form.terms if d})
+    table = np.array([[dict(form.terms).get(d, 0.0) for d in directions] for form in forms])
+    values = readout.classes
+    options = [list(map(Fraction, range(len(values))))]
+    if all(map(is_number, values)):
+        numbers = [Fraction(float(v)) for v in values if is_number(v)]
+        order = sorted(range(len(values)), key=lambda k: values[k])
+        options = [numbers, [Fraction(order.index(k)) for k in range(len(values))]]
+    centred = [codes for option in options if (codes := _centred(option))]
+    return [c for c in centred if _is_multiple(table, np.array(list(map(float, c))))]
+
+
+def _centred(codes: list[Fraction]) -> list[Fraction] | None:
+    ordered, gap = sorted(codes), _smallest_gap(codes)
+    if not gap:
+        return None
+    middle = min(codes, key=lambda c: abs(c - (ordered[0] + ordered[-1]) / 2))
+    scale = 1 / min(gap, Fraction(1))
+    return [(c - middle) * scale for c in codes]
+
+
+def _is_multiple(table: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether every column of the table is a multiple of the codes."""
+    factors = codes @ table / (codes @ codes)
+    size = float(np.abs(table).max(initial=0))
+    return bool(np.abs(table - np.outer(codes, factors)).max(initial=0) <= 1e-9 * size)
