@@ -11,6 +11,11 @@ from jaxtyping import Float
 from rasplab.program.batch.columns import Column
 from rasplab.program.values import Value
 
+RELATIVE_GAIN, ABSOLUTE_GAIN = 1e-12, 1e-18
+"""A fraction with a larger denominator has to be nearer than the one before by more than this.
+
+A smaller gain is rounding error: the same fraction, seen through another division."""
+
 
 def row_values(table: Column, row: int) -> list[Value]:
     """The values of one input, on which no value is a fault: logits decode to none."""
@@ -44,8 +49,7 @@ def nearest_fraction(
     for k in range(2, denominator + 1):
         candidate = np.rint(scaled * k)
         distance = np.abs(scaled - candidate / k)
-        # a gain below rounding error is the same fraction seen through another division
-        nearer = distance < error * (1 - 1e-12) - 1e-18
+        nearer = distance < error * (1 - RELATIVE_GAIN) - ABSOLUTE_GAIN
         top, bottom = np.where(nearer, candidate, top), np.where(nearer, k, bottom)
         error = np.where(nearer, distance, error)
     # a column (top, bottom) per number; equal fractions become one value

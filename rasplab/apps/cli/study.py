@@ -103,7 +103,7 @@ def train_model(args: Namespace) -> int:
         )
         lengths = _accuracies(model)
     trained = model.trained
-    assert trained and model.recipe
+    assert trained is not None
     if args.json:
         print_json(
             task=args.task,
@@ -113,13 +113,20 @@ def train_model(args: Namespace) -> int:
             out=out,
             by_length=lengths,
         )
-        return 0
+    else:
+        _print_trained(args.task, model, lengths, out)
+    return 0
+
+
+def _print_trained(task: str, model: LensModel, lengths: dict[int, float], out: str) -> None:
+    """Print the accuracies of a trained model, and where it was written."""
+    trained = model.trained
+    assert trained and model.recipe
     accuracy = f"{trained.held_out:.2%} of held-out positions right"
-    print(f"{args.task}: {accuracy} after {trained.step} steps")
+    print(f"{task}: {accuracy} after {trained.step} steps")
     for title, accuracies in _by_reach(lengths, model.recipe.trained_lengths).items():
         print(f"{title}: {', '.join(f'{n} {right:.2%}' for n, right in accuracies.items())}")
-    print(f"written to {out}; compare it with: rasplab match {out} {args.task}")
-    return 0
+    print(f"written to {out}; compare it with: rasplab match {out} {task}")
 
 
 def _recipe_changes(args: Namespace) -> dict[str, Any]:

@@ -67,18 +67,7 @@ def curves(
     Raises RaspValueError where patching everything does no damage, or the scores are of another
     model.
     """
-    metric = metric or ("mse" if scores.metric == "mse" else "kl")
-    experiment = experiment_for(
-        model,
-        METHODS["exact"],
-        pairs,
-        scores.ablation,
-        None if metric == "kl" else metric,
-        scores.granularity,
-        scores.seed,
-    )
-    if experiment.edge_model.digest != scores.model:
-        raise RaspValueError("the scores are of another model: their digests differ")
+    experiment = _experiment(model, scores, pairs, metric)
     full = experiment.full_damage
     if full < MIN_FULL_DAMAGE:
         raise RaspValueError(
@@ -101,6 +90,26 @@ def curves(
         tuple(without.tolist()),
         tuple(_minimality(experiment, row, full) for row in circuits),
     )
+
+
+def _experiment(
+    model: Any, scores: EdgeScores, pairs: Pairs | None, metric: str | None
+) -> PatchExperiment:
+    """Exact patching of the units of `scores`; the arguments are those of `curves`."""
+    metric = metric or ("mse" if scores.metric == "mse" else "kl")
+    experiment = experiment_for(
+        model,
+        METHODS["exact"],
+        pairs,
+        scores.ablation,
+        # None lets the method choose: kl, or mse for a single number
+        None if metric == "kl" else metric,
+        scores.granularity,
+        scores.seed,
+    )
+    if experiment.edge_model.digest != scores.model:
+        raise RaspValueError("the scores are of another model: their digests differ")
+    return experiment
 
 
 def _minimality(experiment: PatchExperiment, circuit: torch.Tensor, full: float) -> float:

@@ -215,10 +215,11 @@ def _learned(
             torch.nn.utils.clip_grad_norm_([projection], 1.0)
             adam.step()
             schedule.step()
-            if step % EVAL_INTERVAL == 0:
-                loss = even.mean_loss(fixed, projection)
-                if loss < least:
-                    best, least = projection.detach().clone(), loss
+            if step % EVAL_INTERVAL:
+                continue
+            loss = even.mean_loss(fixed, projection)
+            if loss < least:
+                best, least = projection.detach().clone(), loss
     return best.double().numpy(), least
 
 

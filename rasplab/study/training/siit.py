@@ -262,12 +262,13 @@ def train_siit(
     with few_threads(model.lens.cfg.d_model):
         weights = _leaves(model)
         for step, loss in _training_steps(recipe, weights, model, circuit, training):
-            if step % EVAL_INTERVAL == 0 or step == recipe.steps:
-                measured = measure(weights, model, circuit, held_out)
-                if report:
-                    report(step, loss, measured)
-                if measured.good and measured.surplus >= ENOUGH_SURPLUS:
-                    break
+            if step % EVAL_INTERVAL and step != recipe.steps:
+                continue
+            measured = measure(weights, model, circuit, held_out)
+            if report:
+                report(step, loss, measured)
+            if measured.good and measured.surplus >= ENOUGH_SURPLUS:
+                break
     assert measured is not None, "the last step is measured"
     _store(model, weights)
     return replace(model, trained=Trained(step, measured.behaviour, 0.0)), measured
@@ -316,12 +317,8 @@ def _training_steps(
         return torch.randint(n, (recipe.batch,), generator=generator)
 
     for step in range(1, recipe.steps + 1):
-        # The same clean inputs three times (no swap, one in the circuit, one outside), after the
-        # corrupted inputs that the swaps take from.
         rows, node, other = draw(len(training.pairs)), draw(len(circuit)), draw(len(outside))
-        none = torch.full_like(rows, -1)
-        swaps = torch.stack([none, none, inside[node], outside[other]])
-        logits = _logits(weights, model, training.pairs, rows, swaps)[1:]
+        logits = _variants(weights, model, training.pairs, rows, inside[node], outside[other])
         plain, counted = training.answers[rows], training.pairs.counted[rows]
         expected = (plain, training.swapped[node, rows], plain)
         losses = [
@@ -335,6 +332,25 @@ def _training_steps(
         optimizer.step()
         schedule.step()
         yield step, loss.item()
+
+
+def _variants(
+    w: Weights[Tensor],
+    model: LensModel,
+    pairs: Pairs,
+    rows: Tensor,
+    inside: Tensor,
+    outside: Tensor,
+) -> Tensor:
+    """Logits [variant, batch, pos, class] of the same clean inputs three times.
+
+    rows             which pairs [batch]
+    inside, outside  the site that is swapped in the second and in the third variant [batch]
+    """
+    none = torch.full_like(rows, -1)
+    # the first row is of the corrupted inputs, which the swaps take from
+    swaps = torch.stack([none, none, inside, outside])
+    return _logits(w, model, pairs, rows, swaps)[1:]
 
 
 def _logits(
