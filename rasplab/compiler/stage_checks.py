@@ -53,9 +53,10 @@ def check_value_sets(value_sets: ValueSets) -> None:
             _require(value_sets.ranges[i].low <= value_sets.ranges[i].high, f"{label!r} is empty")
         else:
             listed = value_sets.sets[i]
-            shape = (value_sets.cells.count, len(listed.values))
-            _require(listed.cells.shape == shape, f"{label!r} has a table of the wrong shape")
-            covered = bool(listed.cells.any(1).all()) or bool(value_sets.doubts)
+            fits = listed.allowed.shape[1] == len(listed.values)
+            fits &= listed.kind.shape == (value_sets.cells.count,)
+            _require(fits, f"{label!r} has a table of the wrong shape")
+            covered = bool(listed.allowed.any(1).all()) or bool(value_sets.doubts)
             _require(covered, f"{label!r} has no value in some cell")
 
 

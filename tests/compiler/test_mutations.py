@@ -226,7 +226,7 @@ MUTATIONS = {
     "values lost": wrapped(
         value_sets.ValueSets,
         "_set_of",
-        lambda s, *_: replace(s, values=s.values[:2], cells=s.cells[:, :2]),
+        lambda s, *_: replace(s, values=s.values[:2], allowed=s.allowed[:, :2]),
     ),
     "layers in the wrong order": wrapped(
         place,

@@ -38,15 +38,28 @@ class ValueSet:
     """The values a node can take.
 
     values       distinct under typed_key
-    cells        whether the node can take that value there
+    allowed      whether the node can take that value in cells of that kind
+    kind         the kind of each cell
     distinct     no two positions of one input hold the same value
     permutation  the values over an input are 0 .. n-1 in some order
     """
 
     values: tuple[Value, ...]
-    cells: Bool[np.ndarray, "cell value"]
+    allowed: Bool[np.ndarray, "kind value"]
+    kind: Int[np.ndarray, " cell"]
     distinct: bool = False
     permutation: bool = False
+
+    @classmethod
+    def of_cells(cls, values: tuple[Value, ...], cells: Bool[np.ndarray, "cell value"]) -> ValueSet:
+        """The set of a table of what each cell allows; cells of equal rows are of one kind."""
+        first, kind = unique_rows(cells)
+        return cls(values, cells[first], kind)
+
+    @property
+    def cells(self) -> Bool[np.ndarray, "cell value"]:
+        """Whether the node can take that value in that cell; made anew at every call."""
+        return self.allowed[self.kind]
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,23 @@ class Joint:
 
 def cells_of(column: Column, joint: Joint) -> Bool[np.ndarray, "cell value"]:
     """Which values of a column over the rows of `joint` can occur in which cell."""
+    return values_by_pattern(column, joint)[joint.cell_pattern]
+
+
+def kinds_of(
+    column: Column, joint: Joint
+) -> tuple[Int[np.ndarray, " cell"], Bool[np.ndarray, "kind value"]]:
+    """Cells that allow the same values of a column are of one kind: each cell's, and its values."""
+    by_pattern = values_by_pattern(column, joint)
+    first, kind = unique_rows(by_pattern)
+    return kind[joint.cell_pattern], by_pattern[first]
+
+
+def values_by_pattern(column: Column, joint: Joint) -> Bool[np.ndarray, "pattern value"]:
+    """Which values of a column over the rows of `joint` can occur in cells of which pattern."""
     by_pattern = np.zeros((joint.cell_pattern.max() + 1, len(column.values)), bool)
     by_pattern[joint.patterns, column.codes[joint.rows]] = True
-    return by_pattern[joint.cell_pattern]
+    return by_pattern
 
 
 class Cells:

@@ -24,7 +24,6 @@ from rasplab.compiler.infer.columns import (
     map_columns,
     max_cells,
     total,
-    unique_rows,
 )
 from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.values import (
@@ -81,11 +80,11 @@ class LeafTables:
         self.ill_kinded = self.partial = False
         self._joints: dict[tuple[int, ...], Joint] = {}
         self._columns: dict[tuple[int, tuple[int, ...]], Column] = {}
-        everywhere = np.ones((self.cells.count, len(domain.vocab)), bool)
-        positions = np.eye(domain.max_len, dtype=bool)[self.cells.position]
+        longest, anything = domain.max_len, np.ones((1, len(domain.vocab)), bool)
+        position, places = self.cells.position, tuple(range(longest))
         self.sets: dict[int, ValueSet] = {
-            TOKEN: ValueSet(tuple(domain.vocab), everywhere),
-            POSITION: ValueSet(tuple(range(domain.max_len)), positions, True, True),
+            TOKEN: ValueSet(tuple(domain.vocab), anything, np.zeros(self.cells.count, int)),
+            POSITION: ValueSet(places, np.eye(longest, dtype=bool), position, True, True),
         }
 
     def value_count(self, leaf: int) -> int:
@@ -121,23 +120,34 @@ class LeafTables:
         # Cells that allow the same values of all leaves (a pattern) give the same combinations, so
         # the product is taken once per pattern, leaf by leaf; equal combinations are merged after
         # each leaf, which keeps the table at the size of its result.
-        cells = [self.sets[leaf].cells for leaf in leaves]
-        first, pattern = unique_rows(
-            np.concatenate([*cells, np.zeros((self.cells.count, 1), bool)], axis=1)
-        )
+        first, pattern = self._patterns(leaves)
         codes = np.zeros((1, 0), int)
         rows, patterns = np.zeros(len(first), int), np.arange(len(first))
-        for c in cells:
-            allowed = c[first]
-            if int(allowed.sum(1)[patterns].sum()) > current().memory // BYTES_A_PAIR:
+        for leaf in leaves:
+            allowed, kind = self.sets[leaf].allowed, self.sets[leaf].kind[first]
+            count = allowed.shape[1]
+            pairs = int(allowed.sum(1)[kind[patterns]].sum())
+            if pairs > current().memory // BYTES_A_PAIR:
                 raise TooLarge
-            pair, value = np.nonzero(allowed[patterns])
-            met, rows = np.unique(rows[pair] * c.shape[1] + value, return_inverse=True)
+            # Listing many pairs takes long: first see how many combinations they come to.
+            if pairs > most and _combination_count(rows, kind[patterns], allowed) > most:
+                raise TooLarge
+            pair, value = np.nonzero(allowed[kind[patterns]])
+            met, rows = np.unique(rows[pair] * count + value, return_inverse=True)
             if len(met) > most:
                 raise TooLarge
             rows, patterns = rows.reshape(-1), patterns[pair]
-            codes = np.column_stack([codes[met // c.shape[1]], met % c.shape[1]])
+            codes = np.column_stack([codes[met // count], met % count])
         return Joint(leaves, codes, rows, patterns, pattern)
+
+    def _patterns(self, leaves: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """The first cell of each pattern of allowed leaf values, and the pattern of each cell."""
+        pattern = np.zeros(self.cells.count, int)
+        for leaf in leaves:
+            known = self.sets[leaf]
+            pattern = pattern * len(known.allowed) + known.kind
+            pattern = np.unique(pattern, return_inverse=True)[1].reshape(-1)
+        return np.unique(pattern, return_index=True)[1], pattern
 
     # --- s-ops over them --------------------------------------------------------------------------
 
@@ -221,6 +231,16 @@ class LeafTables:
         if i in self.sets and all(is_number(v) for v in self.sets[i].values):
             return {i: Fraction(1)}, Fraction(0)
         return None
+
+
+def _combination_count(rows: np.ndarray, kinds: np.ndarray, allowed: np.ndarray) -> int:
+    """How many (row, value) occur where each row, at each place, allows the values of a kind.
+
+    rows, kinds  by place; allowed: bool [kind, value]
+    """
+    row, kind = np.divmod(np.unique(rows * len(allowed) + kinds), len(allowed))
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    return int(np.logical_or.reduceat(allowed[kind], starts, axis=0).sum())
 
 
 class TooLarge(Exception):

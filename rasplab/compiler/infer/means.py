@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rasplab.compiler.infer.columns import ValueSet, unique_rows
+from rasplab.compiler.infer.columns import ValueSet
 from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.ranges import Range, common_unit, recovered
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
@@ -76,9 +76,8 @@ class _Collector:
 
     def _reachable(self) -> np.ndarray:
         """The values that a key can hold which the cell may select: bool [cell, value]."""
-        first, kind = unique_rows(self.operand.cells)
-        held = self.operand.cells[first].astype(np.float32)
-        one_hot = np.eye(len(first), dtype=np.float32)
+        held, kind = self.operand.allowed.astype(np.float32), self.operand.kind
+        one_hot = np.eye(len(held), dtype=np.float32)
         rows = []
         for n in range(1, self.cells.max_len + 1):
             # kinds [query, kind of key cell], then kinds @ held: counts of ways, of which only the
@@ -91,7 +90,7 @@ class _Collector:
         """The ValueSet gathered, without values that occur nowhere."""
         occurring = [c for c, cells in enumerate(self.columns) if cells.any()]
         cells = np.column_stack([self.columns[c] for c in occurring])
-        return ValueSet(tuple(self.values[c] for c in occurring), cells)
+        return ValueSet.of_cells(tuple(self.values[c] for c in occurring), cells)
 
 
 class _Means(_Collector):

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from rasplab.base.errors import CompileError
-from rasplab.compiler.infer.columns import Column, cells_of, component, map_columns, unique_rows
+from rasplab.compiler.infer.columns import Column, cells_of, component, kinds_of, map_columns
 from rasplab.compiler.infer.leaf_tables import LeafTables, max_rows
 from rasplab.compiler.infer.normal_form import Conjunct, Literal
 from rasplab.compiler.infer.values import Fault, Result, call_or_fault
@@ -135,15 +135,14 @@ class Selectors:
         tables = self.tables
         parts = [self._conjunct_bounds(c) for c in conjuncts]
         may, must, lows, highs = {}, {}, [], []
-        for n in range(1, tables.cells.max_len + 1):
-            visible = np.tri(n, dtype=bool) if tables.domain.causal else np.ones((n, n), bool)
-            may[n], must[n] = visible, visible.copy()
-            for part in parts:
-                may[n] &= part[n][0]
-                must[n] &= part[n][1]
+        longest = tables.cells.max_len
+        visible = np.tri(longest, dtype=bool) | (not tables.domain.causal)
+        for n in range(1, longest + 1):
+            may[n] = np.logical_and.reduce([visible[:n, :n], *(part[n][0] for part in parts)])
+            must[n] = np.logical_and.reduce([visible[:n, :n], *(part[n][1] for part in parts)])
             # As many keys as must be selected at least, as may be at most.
-            lows.append(must[n].sum(1))
-            highs.append(may[n].sum(1))
+            lows.append(must[n].view(np.int8).sum(1, dtype=np.int32))
+            highs.append(may[n].view(np.int8).sum(1, dtype=np.int32))
         low, high = np.concatenate(lows), np.concatenate(highs)
         # What follows from permutations and distinct keys, and not from cells one by one.
         if any(self._keys_distinct(c) for c in conjuncts):
@@ -156,29 +155,23 @@ class Selectors:
     def _conjunct_bounds(self, conjunct: Conjunct) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """(may, must) of one conjunct, by length: bool [query, key].
 
-        A key may be selected if some of its values meets one of the query's ("hits" > 0), and must
-        be if no pair of their values misses. Cells with equal sets of values are counted once.
+        A key may be selected if some pair of a value of its and one of the query's hits, and must
+        be if no such pair misses. Cells with equal sets of values are looked at once.
         """
         tables = self.tables
         key_leaves, keys = self.tuples(conjunct.keys)
         query_leaves, queries = self.tuples(conjunct.queries)
         table = self.table(conjunct, keys, queries)
-        # [kind, value] for keys and queries; [query kind,
-        # key value] after the product with the table
-        key_kind, key_values = _kinds(cells_of(keys, tables.joint(key_leaves)))
-        query_kind, query_values = _kinds(cells_of(queries, tables.joint(query_leaves)))
-        hits = _pair_counts(
-            query_values @ table.T.astype(np.float32), query_kind, key_values, key_kind
-        )
-        misses = _pair_counts(
-            query_values @ (~table).T.astype(np.float32), query_kind, key_values, key_kind
-        )
+        key_kinds = kinds_of(keys, tables.joint(key_leaves))
+        query_kinds = kinds_of(queries, tables.joint(query_leaves))
+        hits = _some_pair(table.T, query_kinds, key_kinds)
+        misses = _some_pair(~table.T, query_kinds, key_kinds)
         self_may, self_must = self._self_selection(conjunct)
         bounds = {}
         for n in range(1, tables.cells.max_len + 1):
             # Off the diagonal, key and query are taken as independent: bounds, not exact sets.
             cells = tables.cells.of_length(n)
-            may, must = hits(cells) > 0, misses(cells) == 0
+            may, must = hits(cells), ~misses(cells)
             np.fill_diagonal(may, may.diagonal() & self_may[cells])
             np.fill_diagonal(must, must.diagonal() | self_must[cells])
             bounds[n] = (may, must)
@@ -226,10 +219,11 @@ class Selectors:
         integers = [int(v) for v in queries.values if is_number(v) and v == int(v)]
         if len(integers) < len(queries.values):
             return False
-        numbers = np.array(integers)
-        # [cell, query value]: a number that is no position of an input of that length
-        outside = (numbers < 0)[None] | (numbers[None] >= self.tables.cells.length[:, None])
-        return not (queries.cells & outside).any()
+        # [kind of cell]: the least and the largest position that is asked for
+        lowest = np.where(queries.allowed, integers, self.tables.cells.max_len).min(1)
+        highest = np.where(queries.allowed, integers, -1).max(1)
+        inside = highest[queries.kind] < self.tables.cells.length
+        return bool(lowest.min() >= 0 and inside.all())
 
 
 def _is_equality(literal: Literal) -> bool:
@@ -256,24 +250,25 @@ def _rank_table(
     return np.asarray(table != literal.negated)
 
 
-def _kinds(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells with the same values are of one kind: the kind of each, and the values of each kind."""
-    first, kind = unique_rows(cells)
-    return kind, cells[first].astype(np.float32)
+Kinds = tuple[np.ndarray, np.ndarray]
+"""The kind of every cell, and the values of every kind, as `kinds_of` gives them."""
 
 
-def _pair_counts(
-    hits: np.ndarray, query_kind: np.ndarray, key_values: np.ndarray, key_kind: np.ndarray
-) -> Callable[[slice], np.ndarray]:
-    """A function from a slice of cells to [query cell, key cell]: how many value pairs count.
+def _some_pair(table: np.ndarray, queries: Kinds, keys: Kinds) -> Callable[[slice], np.ndarray]:
+    """A function from a slice of cells to bool [query cell, key cell]: some pair is in the table.
 
-    hits  [query kind, key value]: with how many values of the query the key value counts
+    table  bool [query value, key value]
     All pairs of kinds are multiplied out at once if they fit into MAX_KIND_PAIRS, else by slice.
+    Products count pairs, of which only the sign matters, so that float32 is exact enough.
     """
-    if len(hits) * len(key_values) <= MAX_KIND_PAIRS:
-        by_kind = hits @ key_values.T
-        return lambda cells: by_kind[np.ix_(query_kind[cells], key_kind[cells])]
-    return lambda cells: hits[query_kind[cells]] @ key_values[key_kind[cells]].T
+    query_kind, key_kind = queries[0], keys[0]
+    key_values = keys[1].T.astype(np.float32)
+    counts = queries[1].astype(np.float32) @ table.astype(np.float32)
+    if len(counts) * key_values.shape[1] <= MAX_KIND_PAIRS:
+        by_kind = counts @ key_values > 0
+        # Rows, then columns: four times as fast as both in one step.
+        return lambda cells: by_kind.take(query_kind[cells], 0).take(key_kind[cells], 1)
+    return lambda cells: counts[query_kind[cells]] @ key_values[:, key_kind[cells]] > 0
 
 
 def _tuple_or_fault(values: Sequence[Result]) -> Result:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import way_out
-from rasplab.compiler.infer.columns import Column, ValueSet, cells_of, total
+from rasplab.compiler.infer.columns import Column, ValueSet, total, unique_rows, values_by_pattern
 from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
 from rasplab.compiler.infer.means import mean_values, shows_kinds, sum_values
 from rasplab.compiler.infer.normal_form import normal_and
@@ -139,9 +139,12 @@ class ValueSets(LeafTables):
             self._refuse_fault(i, column)
         if not valid:  # no output reads it on any input that is not refused
             column, valid = total(column), {0: 0}
-        cells = cells_of(column, self.joint(self.leaf_sets[i]))[:, list(valid)]
-        cells[~cells.any(1), 0] = True  # where it always fails, some value: no output reads it
-        return ValueSet(tuple(valid.values()), cells, self._stays_distinct(i, column))
+        joint = self.joint(self.leaf_sets[i])
+        allowed = values_by_pattern(column, joint)[:, list(valid)]
+        allowed[~allowed.any(1), 0] = True  # where it always fails, some value: no output reads it
+        first, kind = unique_rows(allowed)
+        distinct = self._stays_distinct(i, column)
+        return ValueSet(tuple(valid.values()), allowed[first], kind[joint.cell_pattern], distinct)
 
     def _refuse_fault(self, i: int, column: Column) -> NoReturn:
         fault = column.values[0]
@@ -170,15 +173,12 @@ class ValueSets(LeafTables):
 
     def _uniform(self, leaf: int) -> bool:
         """Whether the leaf holds one value all over an input, given its length."""
-        cells = self.sets[leaf].cells
-        if not (cells.sum(1) == 1).all():
+        known = self.sets[leaf]
+        if not (known.allowed.sum(1) == 1).all():
             return False
-        codes = cells.argmax(1)
-        return bool(
-            (codes == codes[self.cells.count - self.cells.max_len :][self.cells.length - 1]).all()
-        ) or all(
-            len(set(codes[self.cells.of_length(n)])) == 1 for n in range(1, self.cells.max_len + 1)
-        )
+        # At every position what is at the first one of inputs of that length.
+        first = self.cells.length * (self.cells.length - 1) // 2
+        return bool((known.kind == known.kind[first]).all())
 
     def _range_of(self, i: int) -> Range:
         """The range of a linear expression over ranges; anything else is refused."""
@@ -200,14 +200,18 @@ class ValueSets(LeafTables):
         if not self.domain.causal and is_strict_order(self, conjuncts):
             # The widths of a strict total order are the ranks: 0 .. n-1, each once. In a causal
             # model a position compares itself with earlier ones only, and ranks can repeat.
-            cells = np.arange(top)[None] < self.cells.length[:, None]
-            return ValueSet(tuple(range(top)), cells, True, True)
+            ranks = np.tri(top, dtype=bool)  # [length - 1, rank]
+            return ValueSet(tuple(range(top)), ranks, self.cells.length - 1, True, True)
         bounds = self.selectors.bounds(conjuncts)
-        numbers = np.arange(int(bounds.high.max()) + 1)
         # Every width between the bounds is allowed: a superset of those that occur.
-        cells = (numbers >= bounds.low[:, None]) & (numbers <= bounds.high[:, None])
-        occurring = np.nonzero(cells.any(0))[0]
-        return ValueSet(tuple(int(v) for v in occurring), cells[:, occurring])
+        pairs = bounds.low * (top + 1) + bounds.high
+        _, first, kind = np.unique(pairs, return_index=True, return_inverse=True)
+        numbers = np.arange(int(bounds.high.max()) + 1)
+        low, high = bounds.low[first, None], bounds.high[first, None]
+        allowed = (numbers >= low) & (numbers <= high)
+        occurring = np.nonzero(allowed.any(0))[0]
+        values = tuple(int(v) for v in occurring)
+        return ValueSet(values, allowed[:, occurring], kind.reshape(-1))
 
     def _aggregate(self, i: int, node: Aggregate) -> None:
         bounds = self.selectors.bounds(normal_and(self.program, node.selector))

@@ -54,9 +54,9 @@ def _values_text(value_sets: ValueSets, node: int) -> str:
     if node in value_sets.ranges:
         numbers = value_sets.ranges[node]
         return f"{float(numbers.low):.6g} to {float(numbers.high):.6g}, too many to list"
-    values, cells = value_sets.sets[node].values, value_sets.sets[node].cells
+    values, allowed = value_sets.sets[node].values, value_sets.sets[node].allowed
     shown = ", ".join(map(repr, values[:MAX_SHOWN])) + (", ..." if len(values) > MAX_SHOWN else "")
-    most = int(cells.sum(1).max())
+    most = int(allowed.sum(1).max())
     return f"{len(values)} values, at most {most} at one length and position: {shown}"
 
 

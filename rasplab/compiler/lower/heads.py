@@ -24,6 +24,7 @@ import numpy as np
 
 from rasplab.compiler.infer.normal_form import Conjunct, conjunction, normal_and, normal_or
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
+from rasplab.compiler.infer.values import as_number
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
 from rasplab.compiler.lower.residual import TOKEN_FLAG, Direction, Head, LinearForm, after
 from rasplab.compiler.lower.scores import Pair, Scores, SelectorScores
@@ -212,6 +213,7 @@ class Attention:
         values of size E would leave a rotated residual stream no digits for the others.
         """
         total, error = LinearForm(), 0.0
+        parts: list[LinearForm] = []
         for (sign, conjuncts), top in zip(terms, most, strict=True):
             weight = float(np.exp(np.ceil(np.log(max(top, 1) / max(self.stream.ulp, FINE_WIDTH)))))
             head = self._counting_head(leaf, selector, conjuncts, weight)
@@ -222,7 +224,12 @@ class Attention:
             direction = Direction(label, leaf, "head", head.time, 0.0, float(top), term_error)
             form = self._count_output(head, AT_TOKENS.scaled(weight), direction)
             total = total + form.scaled(float(sign))
+            parts.append(form)
             error += term_error
+        if all(sign > 0 for sign, _ in terms):
+            # No two terms select the same key, so that the parts add up to a width.
+            widths = map(as_number, self.value_sets.sets[leaf].values)
+            self.stream.mark_shares(parts, max(widths))
         return CountedWidth(total, error, linear=True)
 
     def total(self, leaf: int, selector: int, value: LinearForm) -> LinearForm:

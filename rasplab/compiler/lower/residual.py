@@ -148,6 +148,19 @@ class Neuron:
     outs: dict[int, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What is known of a direction that is a part of a whole.
+
+    group  the first direction of the parts; const: a part is its direction plus this, at least 0
+    total  bound on the sum of all parts
+    """
+
+    group: int
+    total: float
+    const: float
+
+
 class ResidualStream:
     """The directions, heads and neurons made so far, with bounds on forms over them.
 
@@ -162,8 +175,8 @@ class ResidualStream:
         self.neurons: list[Neuron] = []
         self.choices: list[Choice] = []
         self._neuron_ids: dict[tuple, int] = {}
-        # direction -> (the first direction of its one-hot group, the constant of its form)
-        self._one_hot: dict[int, tuple[int, float]] = {}
+        self._shares: dict[int, _Share] = {}
+        self._units: dict[int, float] = {}  # what `_table_unit` found, by direction
 
     def add(self, direction: Direction) -> int:
         """Append a direction; its id."""
@@ -198,33 +211,32 @@ class ResidualStream:
         """The value of a form at BOS."""
         return form.const + sum(c * self.directions[d].bos for d, c in form.terms)
 
-    def mark_one_hot(self, hot: list[LinearForm]) -> None:
-        """Record that at every token one of these forms is 1 and the others are 0.
+    def mark_shares(self, forms: list[LinearForm], total: float) -> None:
+        """Record that at every token these forms are at least 0, and add up to `total` at most.
 
-        Each form is a direction plus a constant. `size` then bounds combinations of them better.
+        Each form is a direction plus a constant. `size` then bounds combinations of them better:
+        of a one-hot code, whose total is 1, and of the parts of a sum.
         """
-        for form in hot:
-            if len(form.terms) == 1:
-                self._one_hot[form.terms[0][0]] = (hot[0].terms[0][0], form.const)
+        members = {form.terms[0][0]: form.const for form in forms if len(form.terms) == 1}
+        fresh = [d for d in members if d not in self._shares]
+        self._shares |= {d: _Share(fresh[0], total, members[d]) for d in fresh}
 
     def size(self, form: LinearForm) -> float:
-        """Bound on the absolute value of a form at tokens.
+        """Bound on the absolute value of a form, and on the sum of its terms' sizes, at tokens.
 
-        Directions of one one-hot group are never nonzero together: the group adds its largest
-        coefficient, not their sum. Each direction is its one-hot form minus a constant, and these
-        constants add up separately.
+        Directions that share a total add their largest coefficient times it at most. Each is its
+        share minus a constant, and these constants add up separately.
         """
-        total = abs(form.const)
+        size = abs(form.const)
         peaks: dict[int, float] = {}
-        shifts: dict[int, float] = {}
         for d, c in form.terms:
-            if d not in self._one_hot:
-                total += abs(c) * self.directions[d].size
+            share = self._shares.get(d)
+            if share is None:
+                size += abs(c) * self.directions[d].size
                 continue
-            group, const = self._one_hot[d]
-            peaks[group] = max(peaks.get(group, 0.0), abs(c))
-            shifts[group] = shifts.get(group, 0.0) + c * const
-        return total + sum(peaks.values()) + sum(map(abs, shifts.values()))
+            peaks[share.group] = max(peaks.get(share.group, 0.0), abs(c) * share.total)
+            size += abs(c * share.const)
+        return size + sum(peaks.values())
 
     def error(self, form: LinearForm) -> float:
         """Bound on the numerical error of a form at tokens."""
@@ -251,16 +263,29 @@ class ResidualStream:
 
         That is so for embedded whole multiples of a unit, where all sums are below 1 / ulp units.
         """
-        if self.error(form) or any(self.directions[d].time for d, _ in form.terms):
+        if form.error or any(self.directions[d].error for d, _ in form.terms):
             return False
-        tables = [[c * x for x in self.directions[d].table] for d, c in form.terms]
-        factors = [c for _, c in form.terms]
-        numbers = np.array([x for table in (*tables, factors, [form.const]) for x in table])
-        whole = numbers * UNITS
-        if np.abs(whole).max() > 2**52 or (whole != np.rint(whole)).any():
+        if any(self.directions[d].time for d, _ in form.terms):
             return False
-        unit = int(np.gcd.reduce(whole.astype(np.int64))) / UNITS
+        # The multiples of c that a table adds have the unit c times that of the table.
+        steps = [c * self._table_unit(d) for d, c in form.terms]
+        wholes = np.abs([*steps, *(c for _, c in form.terms), form.const]) * UNITS
+        if wholes.max() > 2**52 or (wholes != np.rint(wholes)).any():
+            return False
+        unit = int(np.gcd.reduce(wholes.astype(np.int64))) / UNITS
         return not unit or self.size(form) * self.ulp < unit
+
+    def _table_unit(self, direction: int) -> float:
+        """The largest number that all of an embedded table are multiples of; nan if below 1/UNITS.
+
+        0 for a table of zeros.
+        """
+        if direction not in self._units:
+            wholes = np.abs(self.directions[direction].table) * UNITS
+            whole = wholes.max(initial=0) <= 2**52 and not (wholes != np.rint(wholes)).any()
+            unit = int(np.gcd.reduce(wholes.astype(np.int64))) / UNITS if whole else np.nan
+            self._units[direction] = unit
+        return self._units[direction]
 
     def at_bos(self, form: LinearForm, value: float) -> LinearForm:
         """A form equal to `form` at tokens, and to `value` at BOS."""

@@ -225,7 +225,7 @@ class Lowering(FormSource):
         if leaf not in self.one_hots:
             forms = self._new_features(leaf, np.eye(self.value_sets.value_count(leaf)), None)
             self.one_hots[leaf] = forms
-            self.stream.mark_one_hot(forms)
+            self.stream.mark_shares(forms, 1.0)
 
     def _new_features(self, leaf: int, tables: np.ndarray, node: int | None) -> list[LinearForm]:
         if leaf < 0:

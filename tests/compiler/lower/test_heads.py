@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.compiled import every_input, mismatches, outputs
-from support.graphs import graph, reverse
+from support.graphs import graph, reverse, sort
 
 import rasplab
 from rasplab.compiler.pipeline import compile_program
@@ -20,6 +20,16 @@ def test_pattern_is_the_selector_normalised():
     assert outputs(compiled, ids[0]) == ["a", "b", "b", "a"]
     assert compiled.heads[layer, head].startswith("select(indices")
     assert len(spec.pairs) <= w.W_Q.shape[-1]
+
+
+def test_a_sum_of_parts_is_as_large_as_the_whole():
+    """Two heads that never count the same key, each up to 64: their sum is 64, not 128, in size.
+
+    With 128 the error of the neurons on the sum would be too large for float32.
+    """
+    compiled = compile_program(graph(sort), Domain(tuple(range(64)), 64))
+    assert compiled.certificate.dtype == "float32"
+    assert mismatches(compiled, compiled.domain.sample(200, 1)) == []
 
 
 SELECTORS = {
