@@ -138,6 +138,7 @@ class LensModel:
         """The decoded values of every output: the main one first, then the further ones."""
         logits, start, tables = self.logits(ids), 0, []
         for readout in (self.readout, *self.further):
+            # the logits of the outputs stand one behind the other, in the program's order
             part = logits[..., start : start + readout.width]
             tables.append(readout.table([_finite(part)]))
             start += readout.width

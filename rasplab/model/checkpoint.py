@@ -64,6 +64,7 @@ def save_model(model: LensModel, folder: str | Path, force: bool = False) -> Pat
     folder = Path(folder)
     require_place(folder, model.recipe, force)
     tensors = {
+        # safetensors takes no views with gaps
         name: p.detach().cpu().contiguous()
         for name, p in sorted(plain_parameters(model.lens).items())
     }

@@ -220,6 +220,7 @@ def fresh_model(
         n_heads=heads,
         d_model=d_model,
         d_head=d_model // heads,
+        # TransformerLens asks for a width of the MLP even where there is none
         d_mlp=max(1, d_mlp),
         attn_only=not d_mlp,
         d_vocab=len(domain.vocab) + 1,

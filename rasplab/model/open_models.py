@@ -138,6 +138,8 @@ def _reason(name: str, error: BaseException) -> str:
     )
 
     missing = f"there is no model {name}: no such folder, and huggingface.co"
+    # the libraries wrap each other's errors: what is behind
+    # one says more than it does; a chain may end in a circle
     causes, at = [], error
     while at is not None and at not in causes:
         causes, at = [*causes, at], at.__cause__ or at.__context__

@@ -216,6 +216,7 @@ class Program(ProgramDoors):
         """A sha256 of nodes and outputs, independent of names, spans and history."""
         order = canonical_order(self.nodes, *self.outputs)
         ids = {old: new for new, old in enumerate(order)}
+        # digests stand in saved models: another text here would make all of those differ
         keys = [node_key(renumbered(self.nodes[old], ids)) for old in order]
         keys += [("also", ids[i]) for i in self.also]
         return hashlib.sha256(repr(keys).encode()).hexdigest()

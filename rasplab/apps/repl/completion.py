@@ -67,6 +67,7 @@ def completions(session: Session, before: str) -> tuple[str, list[str]]:
     loaded = re.fullmatch(r'\s*load\s+"([^"]*)', line)
     if loaded:
         return loaded[1], sorted(name for name in _files() if name.startswith(loaded[1]))
+    # with whole strings taken out, a quote that is left opens one, and a # begins a comment
     if re.sub(r'"[^"]*"', "", line).count('"') or "#" in re.sub(r'"[^"]*"', "", line):
         return "", []
     word = line[len(line.rstrip(WORD_CHARACTERS)) :]
@@ -97,6 +98,7 @@ def _called(before: str) -> str | None:
     """The name before the innermost bracket that is still open."""
     depth = 0
     for i in reversed(range(len(before))):
+        # backwards: an opening bracket that no later one closes makes the depth negative
         depth += (before[i] == ")") - (before[i] == "(")
         if depth < 0:
             word = re.search(r"([A-Za-z_]\w*)\s*$", before[:i])

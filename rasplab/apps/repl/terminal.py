@@ -96,6 +96,7 @@ class Terminal:
         first, *rest = render(error).split("\n")
         if not self.colour:
             return "\n".join([first, *rest])
+        # the line of carets is the one that has nothing else
         rest = [f"{RED}{line}{PLAIN}" if set(line) <= set(" \t^") else line for line in rest]
         return "\n".join([f"{RED}{first}{PLAIN}", *rest])
 

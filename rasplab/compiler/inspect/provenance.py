@@ -83,6 +83,7 @@ class _Explanation:
 
     def _writers(self, node: int, at: int) -> str:
         """The sites that write the s-op, and the residual directions that hold it there."""
+        # positions of the run count BOS: token `at` is at `at + 1`
         layout, stream = self.compiled.layout, self.run.stream[-1][0, at + 1]
         held = [
             f"{direction.label} = {_short(stream[k])} by {layout.writers[k]}"

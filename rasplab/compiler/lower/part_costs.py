@@ -74,6 +74,8 @@ class PartCosts:
         ready = self.feature_time(values) if carries else self.number_time(values)
         time = after(max(ready, self._operands_time(selector)), 1)
         self._heads[i] = self._numbers[i] = time
+        # a head carries any function of single values; of a
+        # mean it carries the number, and others take neurons
         self._features[i] = time if carries else after(time, 0)
 
     def _visit_sum(self, i: int, aggregate: int) -> None:

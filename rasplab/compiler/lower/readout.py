@@ -94,6 +94,7 @@ class _Classes:
 
     def ranked(self) -> _Classes:
         """The same classes with their ranks as codes."""
+        # the order of the order: where each code stands among all
         ranks = np.argsort(np.argsort(self.codes, kind="stable"), kind="stable").astype(float)
         return _Classes(self.values, ranks, self.members, 0.0)
 

@@ -307,6 +307,7 @@ class Lowering(FormSource):
         node = self.program.nodes[self.value_sets.sums.aggregates.get(leaf, leaf)]
         assert isinstance(node, Aggregate)
         if leaf in self.value_sets.sums.aggregates:
+            # the head weighs BOS many times a key, so what neurons give there has to be exactly 0
             self.neurons.silent_at_bos = True
             value = self.scalar(node.values)
             self.neurons.silent_at_bos = False

@@ -206,6 +206,7 @@ def random_sequences(
     fixed distance serves all; the odd ones are random over few tokens.
     """
     pool = rng.choice(known, min(MAX_DISTINCT_TOKENS, len(known)), replace=False)
+    # a random permutation of the pool for each sequence
     order = rng.random((count, len(pool))).argsort(1)
     longest = max(2, min(len(pool), length // 2))
     period = rng.integers(2, longest + 1, (count, 1))
@@ -251,6 +252,7 @@ def _estimates(
     # row 0 takes each sequence once: the estimate itself; the others are bootstrap samples
     draws = bootstrap_counts(len(overlap), BOOTSTRAP_SAMPLES, rng)
     draws = np.concatenate([np.ones((1, len(overlap))), draws])
+    # a ratio of sums over sequences; the bound keeps 0 / 0 from being nan
     similar = (draws @ overlap) / np.maximum(draws @ rows, 1e-9)[:, None]
     chance = (draws @ wrong_overlap) / np.maximum(draws @ wrong_rows, 1e-9)[:, None]
     score = corrected(similar, chance)

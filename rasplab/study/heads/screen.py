@@ -267,6 +267,7 @@ class PatternGroup:
 
 def _shares(written: np.ndarray) -> np.ndarray:
     """Rows rescaled to sum 1; rows of zeros stay 0."""
+    # the bound only keeps 0 / 0 from being nan
     return written / np.maximum(written.sum(-1, keepdims=True), 1e-30)
 
 
@@ -348,6 +349,7 @@ def assignment(score: Float[np.ndarray, "head selector"]) -> list[tuple[int, int
     graph = networkx.Graph()
     for i, j in np.ndindex(*score.shape):
         graph.add_edge(("head", i), ("selector", j), weight=float(score[i, j]))
+    # maxcardinality: a selector gets a head even where all of its scores are 0 or below
     pairs = networkx.max_weight_matching(graph, maxcardinality=True)
     ordered = [sorted(pair) for pair in pairs]  # "head" sorts before "selector"
     return sorted(((i, j) for (_, i), (_, j) in ordered), key=lambda pair: pair[1])

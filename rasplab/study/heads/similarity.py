@@ -117,6 +117,7 @@ def corrected(
     0 where chance is 1: every control equals the selector (it selects everything), and similarity
     is no evidence.
     """
+    # the form of Cohen's kappa: agreement beyond chance, as a share of what is left beyond it
     room = 1 - chance
     return np.where(room < MIN_ROOM, 0.0, (similar - chance) / np.maximum(room, MIN_ROOM))
 
@@ -127,6 +128,7 @@ def without_bos(
     """Patterns without BOS's column (key 0), rows rescaled to sum 1; rows all on BOS become 0."""
     keys = patterns[..., 1:]
     total = keys.sum(-1, keepdims=True)
+    # a row with less than 1e-6 beside BOS is on BOS up to rounding of float32
     return np.where(total > 1e-6, keys / np.maximum(total, 1e-6), 0)
 
 

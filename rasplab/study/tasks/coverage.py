@@ -55,7 +55,7 @@ class Coverage:
 def coverage(task: Task, examples: Examples) -> Coverage:
     """What `examples` of a task cover."""
     lengths, sizes = np.unique(examples.lengths, return_counts=True)
-    answered = examples.answers >= 0
+    answered = examples.answers >= 0  # IGNORED is negative
     counts = np.bincount(examples.answers[answered], minlength=len(task.classes))
     columns = zip(examples.answers.T, answered.T, strict=True)
     return Coverage(
