@@ -106,11 +106,21 @@ def _require_same_program(folder: Path, compiled: Compiled) -> None:
         return  # what cannot be read is replaced
     names = [source for source, _ in stored["sources"]]
     given = [source for source, _ in _sources(compiled.program)]
-    if names[-1:] != given[-1:]:
-        was, now = (f"of {n[-1]}" if n else "without a text" for n in (names, given))
-        raise FileError(
-            f"{folder} holds the compiled model {was}, which one {now} does not replace", hint=FORCE
-        )
+    # A program's own text may stand before or after what it loads, and may load more than before:
+    # it is the same one where all sources of either are among those of the other.
+    nested = set(names) <= set(given) or set(given) <= set(names)
+    if nested and bool(names) == bool(given):
+        return
+    was, now = _described(names, given), _described(given, names)
+    raise FileError(
+        f"{folder} holds the compiled model {was}, which one {now} does not replace", hint=FORCE
+    )
+
+
+def _described(names: list[str], others: list[str]) -> str:
+    """A program by the last of its sources that another does not have."""
+    own_names = [name for name in names if name not in others]
+    return f"of {own_names[-1]}" if own_names else "without a text"
 
 
 @takes(folder=PATH)

@@ -126,6 +126,22 @@ def test_a_folder_of_another_kind_or_program_is_not_overwritten(compiled, tmp_pa
     assert rasplab.load_compiled(tmp_path).program.digest == other.program.digest
 
 
+def test_a_program_that_loads_the_same_library_is_another_program(tmp_path):
+    """Two texts whose last nodes come from one library; the same text may load it later on."""
+    (tmp_path / "lib.rasp").write_text("def thrice(x) { return x * 3; }\n")
+    for name, text in (("a", "thrice(indices + 1)"), ("b", "thrice(indices + 2)")):
+        (tmp_path / f"{name}.rasp").write_text(f'load "lib";\nr = {text};\n')
+    first, other = (
+        rasplab.compile(rasplab.load(tmp_path / f"{name}.rasp"), "ab", 2) for name in "ab"
+    )
+    first.save(tmp_path / "out")
+    with pytest.raises(FileError, match=r"of a\.rasp, which one of b\.rasp"):
+        other.save(tmp_path / "out")
+    (tmp_path / "a.rasp").write_text("r = indices;\n")
+    rasplab.compile(rasplab.load(tmp_path / "a.rasp"), "ab", 2).save(tmp_path / "out")
+    first.save(tmp_path / "out")
+
+
 def test_a_damaged_record_is_one_file_error(tmp_path):
     """Every entry of compiled.json replaced by values of other types and sizes, and nonsense texts.
 

@@ -318,7 +318,8 @@ def _training_steps(
 
     for step in range(1, recipe.steps + 1):
         rows, node, other = draw(len(training.pairs)), draw(len(circuit)), draw(len(outside))
-        logits = _variants(weights, model, training.pairs, rows, inside[node], outside[other])
+        swapped = torch.stack([inside[node], outside[other]])
+        logits = _variants(weights, model, training.pairs, rows, swapped)
         plain, counted = training.answers[rows], training.pairs.counted[rows]
         expected = (plain, training.swapped[node, rows], plain)
         losses = [
@@ -335,22 +336,14 @@ def _training_steps(
 
 
 def _variants(
-    w: Weights[Tensor],
-    model: LensModel,
-    pairs: Pairs,
-    rows: Tensor,
-    inside: Tensor,
-    outside: Tensor,
+    w: Weights[Tensor], model: LensModel, pairs: Pairs, rows: Tensor, swapped: Tensor
 ) -> Tensor:
-    """Logits [variant, batch, pos, class] of the same clean inputs three times.
+    """Logits [variant, batch, pos, class] of the same clean inputs: plain, then under each swap.
 
-    rows             which pairs [batch]
-    inside, outside  the site that is swapped in the second and in the third variant [batch]
+    swapped  the site that each row swaps [variant - 1, batch]
     """
-    none = torch.full_like(rows, -1)
-    # the first row is of the corrupted inputs, which the swaps take from
-    swaps = torch.stack([none, none, inside, outside])
-    return _logits(w, model, pairs, rows, swaps)[1:]
+    none = torch.full_like(rows, -1)  # of the corrupted inputs, which come first, and the plain run
+    return _logits(w, model, pairs, rows, torch.stack([none, none, *swapped]))[1:]
 
 
 def _logits(
