@@ -207,6 +207,7 @@ def _json(compiled: Compiled) -> str:
     fields = {
         "format": FORMAT,
         "digest": program.digest,
+        # slots are in the order of the fields, which NODE_FIELDS describes
         "nodes": [[type(n).__name__, *(getattr(n, f) for f in n.__slots__)] for n in program.nodes],
         "output": program.output,
         **({"also": list(program.also)} if program.also else {}),

@@ -64,6 +64,7 @@ def check_lowered(lowered: Lowered) -> None:
     """After lower: whatever is read was written before, by one site; the certificate holds."""
     stream = lowered.stream
     _check_directions(stream.directions, stream.heads, stream.neurons)
+    # logits read the stream after everything was written
     _check_reads(stream.directions, lowered.logits, None)
     width = sum(readout.width for readout in lowered.readouts)
     _require(len(lowered.logits) == width, f"{len(lowered.logits)} logits for {width} classes")
@@ -122,6 +123,7 @@ def _check_directions(
     directions: Sequence[Direction], heads: Iterable[Head], neurons: Iterable[Neuron]
 ) -> None:
     """Each direction is written by its site, at its time; each part reads what stands before."""
+    # of heads only: several neurons add up to one direction
     written: set[int] = set()
     for head in heads:
         _require(head.time % 2 == 1, f"head {head.label!r} is not at a half layer of heads")

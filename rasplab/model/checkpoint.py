@@ -174,6 +174,7 @@ def _record(model: LensModel) -> dict[str, Any]:
 
 def _history(trained: Trained) -> dict[str, Any]:
     """Seconds, and the curve in few digits."""
+    # few digits: the file is read by people too, and the curve only drawn
     curve = [[step, float(f"{loss:.4g}"), round(share, 4)] for step, loss, share in trained.curve]
     return {"seconds": round(trained.seconds, 1), "curve": curve}
 

@@ -260,6 +260,7 @@ def recipe(task: str, **changes: object) -> Recipe:
         if isinstance(pairs, list | tuple):
             pairs = tuple(tuple(p) if isinstance(p, list) else p for p in pairs)
         given["supervise"] = pairs
+    # None means the task's default, so no norm needs a word of its own
     if given.get("norm") == "none":
         given["norm"] = None
     return replace(base, **(defaults | given))

@@ -60,6 +60,7 @@ def value_key(value: Any) -> tuple:
     if isinstance(value, tuple):
         return ("tuple", *(value_key(v) for v in value))
     if is_number(value):
+        # nan is not equal to itself, so a key of its own stands for it
         return ("number", value if value == value else "nan")
     return (type(value).__name__, value)
 
@@ -98,6 +99,7 @@ def plain(value: Any) -> Any:
     """A token as Python's own value: numpy's scalars become ints, floats, bools and strings."""
     if isinstance(value, str):
         return str(value)
+    # numpy's arrays have `item` too, but also a length; they are left for the caller to refuse
     return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
 
 
@@ -148,7 +150,9 @@ def _float_source(value: float) -> str:
         return f"({infinite} - {infinite})"
     sign = "-" if math.copysign(1, value) < 0 else ""
     if math.isinf(value):
+        # the text of 1e308 times 10 is inf; inf - inf is nan
         return f"{sign}(1{'0' * 308}.0 * 10)"
+    # repr is the shortest text that reads back as the same float; Decimal keeps its digits
     digits = format(abs(Decimal(repr(value))), "f")
     return f"{sign}{digits}" if "." in digits else f"{sign}{digits}.0"
 

@@ -104,6 +104,7 @@ def kinds_of(
 def values_by_pattern(column: Column, joint: Joint) -> Bool[np.ndarray, "pattern value"]:
     """Which values of a column over the rows of `joint` can occur in cells of which pattern."""
     by_pattern = np.zeros((joint.cell_pattern.max() + 1, len(column.values)), bool)
+    # cells of one pattern allow the same combinations, so values are noted once a pattern
     by_pattern[joint.patterns, column.codes[joint.rows]] = True
     return by_pattern
 

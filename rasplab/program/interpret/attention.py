@@ -77,6 +77,7 @@ def _aggregate_valid(rows: Rows, values: list, default: Value, span: Span | None
     """The aggregate where the selector or the values hold Faults: a row that reads one fails."""
     faulty = sum(1 << k for k, v in enumerate(values) if isinstance(v, Fault))
     safe = [
+        # rows that read a Fault are taken as empty here, and get their Fault at the end
         0 if row & faulty or bits else row
         for row, bits in zip(rows, failed_bits(rows), strict=True)
     ]
@@ -106,6 +107,7 @@ def _means(several: set[int], values: list, span: Span | None) -> dict[int, Any]
     try:
         return means(several, values)
     except OverflowError as fault:
+        # which row's mean overflows is found by trying each alone
         if len(several) == 1:
             return dict.fromkeys(several, Fault(partial(_too_large_mean, str(fault), span)))
     return {row: _means({row}, values, span)[row] for row in several}

@@ -171,6 +171,7 @@ def run_bench(
     with path.open("a+", encoding="utf-8") as file:
         _end_cut_line(path, file)
         for done, case in enumerate(cases, 1):
+            # cases come model by model, so each model is built once
             if subject is None or subject.name != (case.program, case.variant):
                 subject = Subject(case.program, case.variant, seed)
             row = known.get((case.key, seed, subject.digest))
@@ -260,6 +261,8 @@ class Subject:
             if ablation == STRUCTURAL:
                 self._truths[ablation] = truth_of(self.circuit, STRUCTURAL, self.granularity)
             else:
+                # on the pairs that the methods see: an edge that
+                # matters on others only cannot be found here
                 units = effective_units(self.model, self.pairs, ablation, self.granularity)
                 self._truths[ablation] = Truth(units, ablation, self.granularity)
         return self._truths[ablation]
