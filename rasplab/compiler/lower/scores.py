@@ -68,6 +68,7 @@ class SelectorScores:
         # Values that are selected alike need no telling apart: one class each.
         small = table[np.ix_(first_of(key_class), first_of(query_class))]
         if small.all():
+            # selects everything: without any pair all keys score 0, which is the level
             return Scores((), LinearForm())
         table_width = min((~small.all(1)).sum(), (~small.all(0)).sum())
         codes = equality_codes(conjunct, keys, queries, small, key_class, query_class)
@@ -139,5 +140,6 @@ class SelectorScores:
         tables = [query_codes, query_codes**2] if need_level else [query_codes]
         queries = self._operand_forms(conjunct.queries, np.column_stack(tables))
         level = queries[1].scaled(gap) if need_level else LinearForm()
+        # 2 gap a times b, and -gap times b^2
         pairs = ((queries[0].scaled(2 * gap), keys[0]), (LinearForm((), -gap), keys[1]))
         return Scores(pairs, level, code_rounding(key_codes, query_codes, gap, self.stream.ulp))

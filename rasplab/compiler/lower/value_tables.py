@@ -57,6 +57,8 @@ def single_leaf(
         return Split(float(known[0]), (), (), float(np.ptp(known)))
     for at in range(codes.shape[1]):
         table = np.full(codes[:, at].max() + 1, np.nan)
+        # of rows with one code the last one stays; whether
+        # the others agree with it is measured next
         table[codes[care, at]] = known
         missed = float(np.abs(table[codes[care, at]] - known).max())
         if missed <= limit:
@@ -134,6 +136,8 @@ def affine_map(
     feature, target = feature[care], target[care]
     if np.isnan(feature).any():
         return None
+    # the line through both ends of the feature: the widest
+    # spread, and so the least rounding of the slope
     low, high = int(feature.argmin()), int(feature.argmax())
     spread = feature[high] - feature[low]
     size = float(np.abs(feature).max())

@@ -63,6 +63,8 @@ class Kinds:
         if fn in ("+", "*", "%"):
             if all(k in NUMBERS for k in kinds):
                 return "number"
+            # + joins strings, * repeats one, and % formats
+            # one: a string among the operands gives a string
             return "str" if "str" in kinds else None
         return None
 

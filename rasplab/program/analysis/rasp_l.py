@@ -167,6 +167,8 @@ def selects_at_most_one(nodes: Sequence[Node], selector: int) -> bool:
     """Whether each query selects one key at most, as far as positions tell."""
     match nodes[selector]:
         case Select(keys, _, "=="):
+            # keys of the form index + c differ at every
+            # position, so at most one of them equals a query
             return position(nodes, keys) is not None
         case Combine("and", parts):
             return any(selects_at_most_one(nodes, part) for part in parts)

@@ -121,6 +121,7 @@ def attention_loss(
     for target, rows in zip(targets, expected, strict=True):
         # query 0 is BOS, which no selector speaks of
         attended = patterns[target.head.layer][:, target.head.head, 1:]
+        # rows of queries that exist sum to 1, so the sum of all is their number: a mean over these
         total = total - (rows * torch.log(attended + EPSILON)).sum() / rows.sum()
     return total / len(targets)
 
