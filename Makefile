@@ -3,7 +3,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .PHONY: demo check test coverage docs test-browser bench bench-language bench-compiler bench-circuits fuzz differential circuits realistic \
-	reproduce reproduce-quick trained calibrate lab clean
+	reproduce reproduce-quick seeds trained calibrate lab clean
 
 demo: $(STAMP)          ## the whole way once: text -> weights -> checked -> compared with a trained model
 	$(BIN)/rasplab demo
@@ -63,6 +63,9 @@ reproduce: $(STAMP)     ## accuracy at the programs' sizes and below, 3 seeds (s
 
 reproduce-quick: $(STAMP)  ## a smaller table, in a minute or two
 	$(BIN)/python experiments/reproduce.py quick
+
+seeds: $(STAMP)         ## verdicts and atlases over three seeds of training (some 6 minutes; resumable)
+	$(BIN)/python experiments/seeds.py
 
 trained: $(STAMP)       ## train the models of circuits/trained/ that are not there (about half an hour)
 	$(BIN)/python experiments/train_zoo.py

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import seeds_pages
-from tables import absent, page, source, table
+from tables import absent, conditions, page, source, table
 
 Rows = list[dict[str, Any]]
 
@@ -31,24 +31,6 @@ def bench_page(path: Path, title: str, command: str, parts_of: Any) -> str:
     if path.stem == "discovery":
         parts += seeds_pages.seconds(path.with_name("seeds.json"))
     return page(title, *parts)
-
-
-def conditions(data: dict[str, Any]) -> str:
-    """Machine, versions and settings, as a list."""
-    measured = data["conditions"]
-    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
-    machine = f"{measured['processor']}, {measured['cores']} cores"
-    settings = [
-        f"{k.replace('_', ' ')}: {v:,}"
-        for k, v in data.items()
-        if not hasattr(v, "keys") and not isinstance(v, list)
-    ]
-    lines = [
-        f"{machine}, load average {measured['load_average']}",
-        f"Python {measured['python']}, {versions}",
-        *settings,
-    ]
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def size(data: dict[str, Any]) -> list[str]:

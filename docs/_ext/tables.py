@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 Cell = object
 
@@ -47,3 +48,21 @@ def source(path: str, command: str) -> str:
 def percent(share: float) -> str:
     """A share with two decimals."""
     return f"{share:.2%}"
+
+
+def conditions(data: dict[str, Any]) -> str:
+    """Machine, versions and settings, as a list."""
+    measured = data["conditions"]
+    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
+    machine = f"{measured['processor']}, {measured['cores']} cores"
+    settings = [
+        f"{k.replace('_', ' ')}: {v:,}"
+        for k, v in data.items()
+        if not hasattr(v, "keys") and not isinstance(v, list)
+    ]
+    lines = [
+        f"{machine}, load average {measured['load_average']}",
+        f"Python {measured['python']}, {versions}",
+        *settings,
+    ]
+    return "\n".join(f"- {line}" for line in lines)
