@@ -8,6 +8,7 @@ from rasplab.base.errors import CompileError, RaspError
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import parse
 from rasplab.lang.session import Session
+from rasplab.model.verify import verify
 from rasplab.program.batch.many import evaluate_many
 from rasplab.program.domain import make_domain
 from rasplab.program.interpret.exact import evaluate
@@ -28,6 +29,20 @@ GUARDED = [
         "r = selector_width(select(indices, 0, >) and select(1 / indices, 0.5, ==));",
         "abc",
         [1, 1, 1],
+    ),
+    ('r = aggregate(full_s, tokens) if length == 1 else "-";', "ab", ["-", "-"]),
+    (
+        "before = select(indices, indices, <);"
+        'r = aggregate(before, tokens == "a", False) if indices == 1 else True;',
+        "abc",
+        [True, True, True],
+    ),
+    (
+        'before = aggregate(select(indices, indices - 1, ==), tokens, "^");'
+        "same = select(before, tokens, ==) and select(indices, indices, <=);"
+        'r = aggregate(same, tokens, "?") if selector_width(same) == 1 else "?";',
+        "abcab",
+        ["?", "?", "?", "b", "c"],
     ),
     (
         "def safe(a, b) { q = a / b; return q if b != 0 else 0; } r = safe(1, indices);",
@@ -53,6 +68,21 @@ def test_guarded_programs_compile(text, tokens, values):
     model = compile_program(program, domain).to_model("cpu")
     for ids in domain.inputs():
         assert model.run(list(ids)) == pytest.approx(evaluate(program, list(ids)).output)
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_guarded_means_of_strings_compile(basis, causal):
+    """Where several strings are selected and nothing reads the mean, a head takes the last one."""
+    program = parse(
+        'a = select(tokens, "a", ==); v = aggregate(a, tokens + "%s" % indices, "none");'
+        'r = v if selector_width(a) <= 1 else "several";'
+    )
+    compiled = compile_program(program, make_domain("abc", 5, causal), basis)
+    report = verify(compiled.to_model("cpu"))
+    assert report.exhaustive and report.mismatches == 0
+    labels = [head.label for _, _, head in compiled.layout.heads]
+    assert any(label.startswith("last of ") for label in labels)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +114,6 @@ def test_what_an_output_reads_is_refused(text, tokens, reason):
 @pytest.mark.parametrize(
     ("text", "vocab", "reason"),
     [
-        (
-            'd = aggregate(full_s, tokens, "-"); r = d if length == 1 else "-";',
-            "ab",
-            "takes the mean of values that are not numbers",
-        ),
         ("x = 10 ^ 400 * indices;", "ab", "numbers on an input that no float holds"),
         (
             "x = 10.0 ^ 300 * 10 ^ (20 * tokens_int); r = x > 1;",
@@ -98,7 +123,7 @@ def test_what_an_output_reads_is_refused(text, tokens, reason):
     ],
 )
 def test_parts_that_no_model_computes_are_refused(text, vocab, reason):
-    """A mean of strings, an infinite number: legal where nothing reads it, but not in weights."""
+    """An infinite number is legal where nothing reads it, but not in weights."""
     with pytest.raises(CompileError, match=reason):
         compile_program(parse(text), make_domain(vocab, 2))
 

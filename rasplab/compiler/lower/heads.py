@@ -12,6 +12,9 @@ the last place: the number itself, ready for sums, without neurons.
 Every head has one pair for BOS: its key is 1 at BOS only; its query gives BOS its score at tokens,
 and a high one at BOS itself, so that BOS attends to BOS alone and holds known values.
 
+A mean of values that are not numbers does not exist. Where an input has one that no output reads,
+the head takes the value of the latest selected key instead, see `_with_latest`.
+
 Read `Attention.carry` and `Attention.width` first, then `_head`, then scores.py.
 """
 
@@ -24,7 +27,7 @@ import numpy as np
 
 from rasplab.compiler.infer.normal_form import Conjunct, conjunction, normal_and, normal_or
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
-from rasplab.compiler.infer.values import as_number
+from rasplab.compiler.infer.values import POSITION, as_number
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
 from rasplab.compiler.lower.residual import TOKEN_FLAG, Direction, Head, LinearForm, after
 from rasplab.compiler.lower.scores import Pair, Scores, SelectorScores
@@ -65,7 +68,7 @@ class Attention:
     def __init__(self, source: FormSource):
         self.source, self.value_sets = source, source.value_sets
         self.stream, self.program = source.stream, source.value_sets.program
-        self._heads: dict[tuple[tuple[Conjunct, ...], float, int], Head] = {}
+        self._heads: dict[tuple[tuple[Conjunct, ...], float, int, bool], Head] = {}
         self._scores = SelectorScores(source)
         self._widths: dict[int, CountedWidth] = {}
         self.score_gap = SCORE_GAP[self.stream.dtype]
@@ -97,9 +100,11 @@ class Attention:
         node = self.program.nodes[leaf]
         assert isinstance(node, Aggregate)
         conjuncts = normal_and(self.program, node.selector)
+        latest = self.value_sets.total and leaf in self.value_sets.unaveraged
         results = []
         for form, default, label in zip(forms, defaults, labels, strict=True):
-            head = self._head(conjuncts, node.selector, 0.0, ready=self.stream.time(form))
+            ready = self.stream.time(form)
+            head = self._head(conjuncts, node.selector, 0.0, ready, latest)
             value = self.stream.at_bos(form, default)
             results.append(self._value_output(head, leaf, value, default, label))
         return results
@@ -284,29 +289,52 @@ class Attention:
     # --- both -------------------------------------------------------------------------------------
 
     def _head(
-        self, conjuncts: tuple[Conjunct, ...], selector: int, bos_weight: float, ready: int
+        self,
+        conjuncts: tuple[Conjunct, ...],
+        selector: int,
+        bos_weight: float,
+        ready: int,
+        latest: bool = False,
     ) -> Head:
         """The head of a selector, made once; it counts where BOS has a weight.
 
-        ready  the half layer in which the values that it carries are written
+        ready   the half layer in which the values that it carries are written
+        latest  attend to the last of the selected keys alone
         """
         may_be_empty = bool((self.value_sets.selectors.bounds(conjuncts).low == 0).any())
-        need_level = bool(bos_weight) or may_be_empty
+        need_level = bool(bos_weight) or may_be_empty or latest
         gap = self.count_gap if bos_weight else self.score_gap
-        scores = self._scores.joined(conjuncts, need_level, gap)
+        if latest:
+            scores = self._with_latest(conjuncts, gap)
+        else:
+            scores = self._scores.joined(conjuncts, need_level, gap)
         read = (*(form for pair in scores.pairs for form in pair), scores.level)
         time = after(max(ready, self.stream.time(*read)), 1)
-        key = (conjuncts, bos_weight, time)
+        key = (conjuncts, bos_weight, time, latest)
         if key not in self._heads:
             at_bos = self.stream.at_bos
             pairs = [(at_bos(q, 0.0), at_bos(k, 0.0)) for q, k in scores.pairs]
             pairs.append((self._bos_query(scores, bos_weight, need_level), AT_BOS))
             error = self._score_error(pairs) + scores.rounding
-            label = self.program.labels[selector]
+            label = f"{'last of ' * latest}{self.program.labels[selector]}"
             head = Head(label, [], selector, time, bos_weight, pairs, error)
             self._heads[key] = head
             self.stream.heads.append(head)
         return self._heads[key]
+
+    def _with_latest(self, conjuncts: tuple[Conjunct, ...], gap: float) -> Scores:
+        """Scores by which a selected key is a gap above every earlier one.
+
+        With n positions and a gap of n * gap between selected and other keys, position p adds
+        gap * (p - (n-1)), from -gap * (n-1) to 0. A selected key is then at least at the level less
+        gap * (n-1), which is the new level, and every other key a gap below that.
+        """
+        n = self.value_sets.domain.max_len
+        scores = self._scores.joined(conjuncts, True, gap * n)
+        lateness = gap * (np.arange(n, dtype=float)[:, None] - (n - 1))
+        (key,) = self.source.forms((POSITION,), lateness)
+        pairs = (*scores.pairs, (LinearForm((), 1.0), key))
+        return Scores(pairs, scores.level.plus(-gap * (n - 1)), scores.rounding)
 
     def _bos_query(self, scores: Scores, bos_weight: float, need_level: bool) -> LinearForm:
         """The score of BOS: relative to the level of the row, and a whole gap at BOS itself."""
