@@ -116,7 +116,7 @@ class Attention:
             if known == value:
                 return LinearForm.of(direction)
         size = max(self.stream.size(value), abs(bos))
-        leak = self.value_sets.domain.max_len * float(np.exp(-self.score_gap / 2))
+        leak = self._leak(head, self.score_gap / 2)
         # A row that selects nothing gives the value at BOS, with the error that it has there.
         bos_error = self.stream.bos_error(value)
         error = max(self.stream.error(value), bos_error) + size * (self._blur(head, leaf) + leak)
@@ -136,6 +136,14 @@ class Attention:
         if head.error > self.score_gap / 8:
             return 1.0
         return self.stream.ulp + (0.0 if self.takes_no_mean(leaf) else 2 * head.error)
+
+    def _leak(self, head: Head, distance: float) -> float:
+        """What all keys take together whose scores lie `distance` below, as a share.
+
+        Scores off by e bring two of them nearer by 2e.
+        """
+        nearer = min(0.0, 2 * head.error - distance)  # 0: they take as much as what is selected
+        return self.value_sets.domain.max_len * float(np.exp(nearer))
 
     # --- heads that count -------------------------------------------------------------------------
 
@@ -197,7 +205,7 @@ class Attention:
         2e u(1-u), and 1/u by 2e w. u(1-u) is at most 1/4, which bounds the error of the direction.
         """
         head = self._counting_head(leaf, selector, conjuncts, 1.0)
-        leak = self.value_sets.domain.max_len * float(np.exp(-self.count_gap))
+        leak = self._leak(head, self.count_gap)
         # u(1-u) <= u = 1/(1+most) at the largest width, where 1/u is steepest.
         steepest = 2 * (head.error + 4 * self.stream.ulp + leak) / (1 + most)
         anywhere = head.error / 2 + 4 * self.stream.ulp + leak
@@ -223,7 +231,7 @@ class Attention:
             weight = float(np.exp(np.ceil(np.log(max(top, 1) / max(self.stream.ulp, FINE_WIDTH)))))
             head = self._counting_head(leaf, selector, conjuncts, weight)
             rounding = 2 * head.error + 8 * self.stream.ulp
-            leak = self.value_sets.domain.max_len * float(np.exp(-self.count_gap))
+            leak = self._leak(head, self.count_gap)
             term_error = top * rounding + top**2 / weight + leak
             label = self._term_label(leaf, sign, len(terms))
             direction = Direction(label, leaf, "head", head.time, 0.0, float(top), term_error)
@@ -256,7 +264,7 @@ class Attention:
         head = self._head(conjuncts, selector, weight, ready=self.stream.time(value))
         if leaf not in head.nodes:
             head.nodes.append(leaf)
-        leak = self.value_sets.domain.max_len * float(np.exp(-self.count_gap))
+        leak = self._leak(head, self.count_gap)
         rounding = 2 * head.error + 8 * self.stream.ulp + most / weight
         error = most * (self.stream.error(value) + size * rounding)
         error += size * leak + weight * at_bos
