@@ -49,6 +49,18 @@ CASES = {
         [1000000, 999999, -1000000],
         2,
     ),
+    "squares beyond float32": (
+        "m = aggregate(select(tokens_asis, tokens_asis, !=), tokens_asis // 0.5);"
+        "r = aggregate(select(indices, indices - 1, ==), m) - m;",
+        [10**20, 10**20 + 1],
+        4,
+    ),
+    "numbers beyond float32": (
+        "r = 10^40 * tokens_int + 10^39 * indices;",
+        [1, 2],
+        3,
+    ),
+    "squares beyond float64": ("r = 10^200 * tokens_int;", [1, 2, 7], 2),
     "tiny numbers": ("r = tokens_asis * 0.000000000001;", [1, 2, 3000], 2),
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rasplab.compiler.lower.readout import WIDE
 from rasplab.program.values import is_number, value_key
 from rasplab.transformer.readout import Readout
 
@@ -110,11 +111,13 @@ def nearest_codes(compiled: Any, readout: Readout, start: int) -> list[list[Frac
 
 
 def _centred(codes: list[Fraction]) -> list[Fraction] | None:
-    ordered, gap = sorted(codes), _smallest_gap(codes)
+    gap = _smallest_gap(codes)
     if not gap:
         return None
-    middle = min(codes, key=lambda c: abs(c - (ordered[0] + ordered[-1]) / 2))
-    scale = 1 / min(gap, Fraction(1))
+    floats = np.array(list(map(float, codes)))  # a tie between two is decided by rounding
+    middle = codes[np.abs(floats - (floats.min() + floats.max()) / 2).argmin()]
+    wide = np.abs(floats).max() > WIDE
+    scale = 1 / (gap if wide else min(gap, Fraction(1)))
     return [(c - middle) * scale for c in codes]
 
 

@@ -58,13 +58,17 @@ def lower(value_sets: ValueSets, basis: str) -> Lowered:
         worst = max(range(len(outcomes)), key=lambda k: outcomes[k].certificate.share)
         certificate, output = outcomes[worst].certificate, program.outputs[worst]
         attempt = f"{dtype}{'' if allow_shares else ', widths without 1/(1+w)'}: {certificate}"
-        if certificate.holds:
+        logits = tuple(form for outcome in outcomes for form in outcome.logits)
+        fits = not lowering.stream.overflows(logits)
+        if certificate.holds and fits:
             lowering.stream.choose(output, "precision", attempt, *(text for text, _, _ in failures))
-            logits = tuple(form for outcome in outcomes for form in outcome.logits)
             readouts = tuple(outcome.readout for outcome in outcomes)
             return Lowered(lowering.stream, logits, readouts, certificate)
+        attempt += "" if fits else f", numbers too large for {dtype}"
         failures.append((attempt, output, certificate))
     _, output, certificate = failures[-1]
+    if certificate.holds:
+        raise OverflowError("numbers too large for float64")
     raise CompileError(
         f"values of {program.labels[output]!r} lie {certificate.gap:.1g} apart; "
         f"the model is exact to {certificate.error:.1g} in float64",

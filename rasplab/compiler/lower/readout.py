@@ -22,6 +22,9 @@ SAME_NUMBER = 1e-12
 Relative to MIN_SCALE at least, as where values are compared, a thousand times coarser.
 """
 
+WIDE = 1e12
+"""Codes larger than this are scaled down before they are squared, where they are far apart."""
+
 MAX_RANKS = {"float32": 128, "float64": 2000}
 """More values than this are not read out by their ranks, by dtype.
 
@@ -154,12 +157,14 @@ def _by_nearest_code(lowering: Lowering, output: int, classes: _Classes) -> Outp
     """Logits 2xc - c^2 for each code c, largest for the code nearest to x.
 
     They are x^2 - (x-c)^2 without the term x^2, which all share. Codes are taken from a code in
-    their middle, which keeps the squares small, and scaled so that neighbours are at least 1 apart.
+    their middle, which keeps the squares small, and scaled so that neighbours are at least 1 apart,
+    or just 1 where the squares of larger codes might overflow.
     """
     form = lowering.node_forms(output, (classes.members @ classes.codes)[:, None])[0]
     codes, gap = classes.codes, classes.gap
-    scale = 1.0 / min(gap, 1.0) if gap else 1.0
-    middle = codes[np.abs(codes - (codes.min() + codes.max()) / 2).argmin()]
+    wide = float(np.abs(codes).max(initial=0)) > WIDE
+    scale = 1.0 / (gap if wide else min(gap, 1.0)) if gap else 1.0
+    middle = codes[np.abs(codes - (codes.min() / 2 + codes.max() / 2)).argmin()]
     centred = form.plus(-float(middle)).scaled(scale)
     codes = (codes - middle) * scale
     logits = _nearest_code(centred, codes)
@@ -168,7 +173,7 @@ def _by_nearest_code(lowering: Lowering, output: int, classes: _Classes) -> Outp
     # are c^2 in size at most, and |c - d| is at least scale * gap.
     largest = float(np.abs(codes).max(initial=0))
     size = 2 * largest * lowering.stream.size(centred) + largest**2
-    rounding = lowering.stream.ulp * size / (scale**2 * gap) if gap else 0.0
+    rounding = lowering.stream.ulp * size / scale / (scale * gap) if gap else 0.0
     certificate = _certificate(lowering, [form], gap, classes.spread + rounding, classes.merged)
     return OutputLogits(logits, Readout(classes.values), certificate)
 

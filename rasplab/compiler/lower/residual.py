@@ -8,6 +8,7 @@ the certificate of a model is made of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +27,9 @@ UNITS = 1024
 
 FEW = 8
 """Roundings of float64 that a short computation may add up to."""
+
+LARGEST = {dtype: float(np.finfo(dtype).max) / 16 for dtype in ROUNDING}
+"""No weight and no activation may be larger, by dtype; a sixteenth leaves room for partial sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +258,8 @@ class ResidualStream:
     def embedded(self, label: str, site: str, table: Float[np.ndarray, " value"]) -> int:
         """Append a direction of the embedding; its error is the rounding of the table itself."""
         numbers = tuple(float(x) for x in table)
-        rounded = table.astype(self.dtype).astype(float)
+        with np.errstate(over="ignore"):  # then the error is infinite
+            rounded = table.astype(self.dtype).astype(float)
         error = float(np.abs(rounded - table).max(initial=0))
         size = float(np.abs(table).max(initial=0))
         return self.add(Direction(label, None, site, 0, 0.0, size, error, table=numbers))
@@ -287,6 +292,21 @@ class ResidualStream:
             unit = int(np.gcd.reduce(wholes.astype(np.int64))) / UNITS if whole else np.nan
             self._units[direction] = unit
         return self._units[direction]
+
+    def overflows(self, logits: Iterable[LinearForm]) -> bool:
+        """Whether `dtype` may not hold a weight or an activation: rounding bounds none of that."""
+        sizes = [max(d.size, abs(d.bos)) for d in self.directions]
+        sizes += [self.size(form) for form in logits]
+        sizes += [size for neuron in self.neurons for size in self._neuron_sizes(neuron)]
+        for head in self.heads:
+            sizes += [self.size(q) * self.size(k) for q, k in head.pairs]
+            sizes += [abs(c) for form, _ in head.outs for _, c in form.terms]
+        return not max(sizes, default=0.0) <= LARGEST[self.dtype]
+
+    def _neuron_sizes(self, neuron: Neuron) -> tuple[float, float]:
+        """The largest activation of a neuron or term in it, and the largest that it writes."""
+        top = max(self.size(neuron.pre), max((abs(c) for _, c in neuron.pre.terms), default=0.0))
+        return top, top * max(map(abs, neuron.outs.values()), default=0.0)
 
     def at_bos(self, form: LinearForm, value: float) -> LinearForm:
         """A form equal to `form` at tokens, and to `value` at BOS."""
