@@ -84,9 +84,10 @@ def _gap_of_numbers(readout: Readout) -> Fraction | None:
 
 def class_of(readout: Readout, value: Any) -> int:
     """The class of a value: its own, or for a number that was merged the nearest one."""
-    keys = [value_key(v) for v in readout.classes]
-    if value_key(value) in keys:
-        return keys.index(value_key(value))
+    key = value_key(value)
+    for k, listed in enumerate(readout.classes):
+        if value_key(listed) == key:
+            return k
     distances = [abs(Fraction(v) - Fraction(value)) for v in readout.classes if is_number(v)]
     return distances.index(min(distances))
 
@@ -98,8 +99,7 @@ def nearest_codes(compiled: Any, readout: Readout, start: int) -> list[list[Frac
     weights are multiples of the codes. Two codes are multiples of any other two: then both remain.
     """
     forms = compiled.read_out[start : start + readout.width]
-    directions = sorted({d for form in forms for d, _ in form.terms if d})
-    table = np.array([[dict(form.terms).get(d, 0.0) for d in directions] for form in forms])
+    table = _coefficients(forms)
     values = readout.classes
     options = [list(map(Fraction, range(len(values))))]
     if all(map(is_number, values)):
@@ -108,6 +108,17 @@ def nearest_codes(compiled: Any, readout: Readout, start: int) -> list[list[Frac
         options = [numbers, [Fraction(order.index(k)) for k in range(len(values))]]
     centred = [codes for option in options if (codes := _centred(option))]
     return [c for c in centred if _is_multiple(table, np.array(list(map(float, c))))]
+
+
+def _coefficients(forms: Sequence[Any]) -> np.ndarray:
+    """The coefficients [form, direction] of all directions but that of constants, which is 0."""
+    places = {d: k for k, d in enumerate(sorted({d for form in forms for d, _ in form.terms if d}))}
+    table = np.zeros((len(forms), len(places)))
+    for row, form in enumerate(forms):
+        for d, c in form.terms:
+            if d:
+                table[row, places[d]] = c
+    return table
 
 
 def _centred(codes: list[Fraction]) -> list[Fraction] | None:
