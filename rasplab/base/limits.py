@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
+
+from rasplab.base.errors import RaspValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,16 @@ def names() -> tuple[str, ...]:
     return tuple(field.name for field in fields(Limits))
 
 
+MAX_FRAMES = 1 << 30
+"""The highest recursion limit that Python accepts."""
+
+FRAMES_PER_NODE = 30
+"""An upper bound on the frames in which anything goes from a node to one that it reads."""
+
+MAX_CHAIN = 10_000
+"""The longest chain of nodes, each reading the one before, that is followed by recursion."""
+
+
 class limit:
     """Set limits: `rasplab.limit(tokens=100_000)` from now on; under `with`, until its end.
 
@@ -81,6 +95,35 @@ def _shown(bound: object) -> str:
 def way_out(name: str) -> str:
     """The hint of an error that a limit causes."""
     return f"to allow more: rasplab --limit {name}=N ..., or rasplab.limit({name}=N) in Python"
+
+
+@contextmanager
+def deep_recursion(frames: int) -> Iterator[None]:
+    """Let Python's calls nest up to `frames` deep.
+
+    They live on the heap where Python calls Python; recursion through C functions (sort, map,
+    generators in sum or any) takes the C stack, which cannot grow: none may recurse under this.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, min(frames, MAX_FRAMES)))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@contextmanager
+def deep_nodes(count: int) -> Iterator[None]:
+    """Let Python's calls nest as deep as the `count` nodes of a program can.
+
+    Raises RaspValueError where more than MAX_CHAIN of them read one another.
+    """
+    try:
+        with deep_recursion(1_000 + FRAMES_PER_NODE * min(count, MAX_CHAIN)):
+            yield
+    except RecursionError:
+        message = f"more than {MAX_CHAIN:,} s-ops or selectors read one another in a chain"
+        raise RaspValueError(message, hint="compute the program in parts") from None
 
 
 def _let_python_write(bits: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rasplab.base.errors import CompileError
+from rasplab.base.limits import deep_nodes
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.infer.value_sets import ValueSets, infer
 from rasplab.compiler.layout.assemble import assemble
@@ -34,8 +35,13 @@ def compile_program(program: Program, domain: Domain, basis: str = "compact") ->
     Raises CompileError, with the place, for a program that has no exact model there; ValueError for
     an unknown basis.
     """
-    start = time.perf_counter()
     _check_request(program, basis)
+    with deep_nodes(len(program.nodes)):
+        return _compiled(program, domain, basis)
+
+
+def _compiled(program: Program, domain: Domain, basis: str) -> Compiled:
+    start = time.perf_counter()
     value_sets = checked(infer(program, domain))
     legality = check_legality(value_sets)
     if legality.total:

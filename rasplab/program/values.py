@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rasplab.base.text import clip, lined_up, pad, width
@@ -53,6 +53,27 @@ def typed_key(value: Any) -> tuple:
     if isinstance(value, tuple):
         return ("tuple", *(typed_key(v) for v in value))
     return (type(value).__name__, repr(value))
+
+
+MAX_SAME_HASH = 1_000
+"""Different keys of one hash that a dict or a set may hold."""
+
+
+def is_crowded(keys: Iterable[Any]) -> bool:
+    """Whether more than MAX_SAME_HASH different keys have one hash.
+
+    A dict or set of n such keys compares all pairs. Numbers whose hash is their own are distinct
+    by it, and hashes of strings are drawn at each start of Python: so only numbers from 2**61 - 1
+    on, and fractions, can be crowded.
+    """
+    buckets: dict[int, set[Any]] = {}
+    for key in keys:
+        if isinstance(key, int | float) and (code := hash(key)) != key:
+            bucket = buckets.setdefault(code, set())
+            bucket.add(key)
+            if len(bucket) > MAX_SAME_HASH:
+                return True
+    return False
 
 
 def value_key(value: Any) -> tuple:

@@ -123,7 +123,11 @@ def _add_explain(commands: Commands) -> None:
     parser = add_command(commands, "explain", explain_program, about)
     add_file(parser)
     parser.add_argument(
-        "--output", metavar="NAME", help="the name to explain (default: the last s-op assigned)"
+        "--output",
+        metavar="NAME",
+        action="append",
+        dest="outputs",
+        help="the name to explain (default: the last s-op assigned); again for further names",
     )
     parser.add_argument("--causal", action="store_true", help="no selector looks to the right")
     add_json(parser)
@@ -135,7 +139,7 @@ def explain_program(args: Namespace) -> int:
     from rasplab.program.analysis.rasp_l import is_raspl
 
     path = program_path(args.file)
-    program = load(path, output=args.output)
+    program = load(path, output=args.outputs)
     entry = zoo_entry(path)
     causal = args.causal or bool(entry and entry.domain.causal)
     explanation, verdict = program.explain(causal), is_raspl(program, causal)

@@ -49,12 +49,12 @@ class Conjunct:
 
 def normal_and(program: Program, selector: int) -> tuple[Conjunct, ...]:
     """The selector as one `and` of conjuncts."""
-    return _conjuncts(_clauses(program, selector, negated=False, outer="and"))
+    return _conjuncts(_Clauses(program, "and").of(selector))
 
 
 def normal_or(program: Program, selector: int) -> tuple[tuple[Conjunct, ...], ...]:
     """The selector as an `or` of terms, each an `and` of conjuncts."""
-    terms = _clauses(program, selector, negated=False, outer="or")
+    terms = _Clauses(program, "or").of(selector)
     return tuple(_conjuncts([(literal,) for literal in term]) for term in terms)
 
 
@@ -63,23 +63,36 @@ def conjunction(a: tuple[Conjunct, ...], b: tuple[Conjunct, ...]) -> tuple[Conju
     return _conjuncts([clause for conjunct in (*a, *b) for clause in conjunct.clauses])
 
 
-def _clauses(program: Program, selector: int, negated: bool, outer: str) -> list[Clause]:
-    """The clauses of a selector, joined by `outer`; negations are pushed down to the literals.
+class _Clauses:
+    """The clauses of selectors, joined by `outer`; negations are pushed down to the literals.
 
-    Inside a clause the literals are joined by the other connective. By De Morgan a negated `and` is
-    an `or` of negations, so the node's function is compared with `outer` under `negated`.
+    Inside a clause the literals are joined by the other connective.
     """
-    match program.nodes[selector]:
-        case Select(keys, queries, predicate):
-            return [(Literal(keys, queries, predicate, negated),)]
-        case Combine("not", (inner,)):
-            return _clauses(program, inner, not negated, outer)
-        case Combine(fn, parts):
-            lists = [_clauses(program, part, negated, outer) for part in parts]
-            if (fn == outer) != negated:
-                return _distinct([clause for clauses in lists for clause in clauses])
-            return _multiply(program, selector, lists)
-    raise AssertionError(f"node {selector} is not a selector")
+
+    def __init__(self, program: Program, outer: str):
+        self.program, self.outer = program, outer
+        self.known: dict[tuple[int, bool], list[Clause]] = {}
+
+    def of(self, selector: int, negated: bool = False) -> list[Clause]:
+        """The clauses of a selector, or of its negation."""
+        # a selector that several read is a chain that doubles where it is not remembered
+        if (selector, negated) not in self.known:
+            self.known[selector, negated] = self._made(selector, negated)
+        return self.known[selector, negated]
+
+    def _made(self, selector: int, negated: bool) -> list[Clause]:
+        match self.program.nodes[selector]:
+            case Select(keys, queries, predicate):
+                return [(Literal(keys, queries, predicate, negated),)]
+            case Combine("not", (inner,)):
+                return self.of(inner, not negated)
+            case Combine(fn, parts):
+                lists = [self.of(part, negated) for part in parts]
+                # by De Morgan a negated `and` is an `or` of negations
+                if (fn == self.outer) != negated:
+                    return _distinct([clause for clauses in lists for clause in clauses])
+                return _multiply(self.program, selector, lists)
+        raise AssertionError(f"node {selector} is not a selector")
 
 
 def _multiply(program: Program, selector: int, lists: list[list[Clause]]) -> list[Clause]:

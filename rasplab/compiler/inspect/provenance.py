@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from rasplab.compiler.compiled import Compiled
 from rasplab.program.graph import Aggregate, Constant, Map, Select, SelectorWidth, operands
 from rasplab.program.semantics import Semantics
-from rasplab.program.values import Atom, same_value
+from rasplab.program.values import Atom, Value, same_value
 from rasplab.transformer.forward import activations
 from rasplab.transformer.sites import Site
 
@@ -20,8 +21,12 @@ MAX_POSITIONS, MAX_DIRECTIONS = 8, 2
 """Selected positions, and directions of an s-op, that a line shows."""
 
 
+Part: TypeAlias = str | tuple[int, int, int]
+"""A line of the text; or an s-op, a position and a depth, whose lines are yet to be made."""
+
+
 def explain(compiled: Compiled, tokens: Sequence[Atom], position: int) -> str:
-    """The tree of s-ops behind the output at `position`, from 0, each where it is read.
+    """The tree of s-ops behind each output at `position`, from 0, each where it is read.
 
     A line gives the interpreter's value, the sites that make it, and what the weights hold there.
     Raises ValueError for a position outside the input, RaspValueError for an input outside the
@@ -47,22 +52,42 @@ class _Explanation:
         self.explained: set[tuple[int, int]] = set()
 
     def text(self, position: int) -> str:
-        """The headline, and the tree below it."""
-        output, readout = self.program.output, self.compiled.readout
-        result = readout.decode(self.run.logits[0, 1:, : readout.width])[position]
+        """For every output the headline, and the tree below it."""
+        lines, logits = [], self.run.logits[0, 1 + position]
+        readouts = (self.compiled.readout, *self.compiled.further)
+        for output, readout in zip(self.program.outputs, readouts, strict=True):
+            result = readout.decode(logits[None, : readout.width])[0]
+            logits = logits[readout.width :]  # those of the next output follow
+            lines += [self._headline(output, position, result), *self._tree(output, position)]
+        return "\n".join(lines)
+
+    def _headline(self, output: int, position: int, result: Value) -> str:
         expected = self.trace.values[output][position]
         label = self.program.labels[output]
         head = f"{label} at position {position} of {self._input_text()} is {result!r}"
-        if not same_value(expected, result):
-            head += f"; the interpreter says {expected!r}"
-        return "\n".join([head, *self._node(output, position, 1)])
+        if same_value(expected, result):
+            return head
+        return f"{head}; the interpreter says {expected!r}"
 
     def _input_text(self) -> str:
         letters = [t for t in self.tokens if isinstance(t, str) and len(t) == 1]
         return repr("".join(letters) if len(letters) == len(self.tokens) else self.tokens)
 
-    def _node(self, node: int, at: int, depth: int) -> list[str]:
-        """The lines of an s-op at position `at`, and of what it reads; each only once."""
+    def _tree(self, output: int, position: int) -> list[str]:
+        """The lines of an s-op and of everything that it reads."""
+        # a stack of its own: programs are deeper than Python's recursion allows
+        lines: list[str] = []
+        parts: list[Part] = [(output, position, 1)]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, str):
+                lines.append(part)
+            else:
+                parts += reversed(self._node(*part))
+        return lines
+
+    def _node(self, node: int, at: int, depth: int) -> list[Part]:
+        """The line of an s-op at position `at`, and what it reads; each only once."""
         value, label = self.trace.values[node][at], self.program.labels[node]
         line = f"{'  ' * depth}{label} = {value!r} at {at}{self._writers(node, at)}"
         if (node, at) in self.explained:
@@ -78,7 +103,7 @@ class _Explanation:
                 return [line, *self._selection(node, selector, at, keys, depth + 1)]
             case Map(_, args):
                 read = [a for a in args if not isinstance(self.program.nodes[a], Constant)]
-                return [line, *(text for a in read for text in self._node(a, at, depth + 1))]
+                return [line, *((a, at, depth + 1) for a in read)]
         return [line]
 
     def _writers(self, node: int, at: int) -> str:
@@ -117,16 +142,25 @@ class _Explanation:
 
     def _selects(self, selector: int) -> list[Select]:
         """The `select`s that a selector combines."""
-        node = self.program.nodes[selector]
-        if isinstance(node, Select):
-            return [node]
-        return [select for part in operands(node) for select in self._selects(part)]
+        selects: list[Select] = []
+        stack, seen = [selector], set[int]()
+        while stack:
+            i = stack.pop()
+            node = self.program.nodes[i]
+            if i in seen:
+                continue
+            seen.add(i)
+            if isinstance(node, Select):
+                selects.append(node)
+            else:
+                stack += reversed(operands(node))
+        return selects
 
-    def _values_at(self, values: int, keys: np.ndarray, depth: int) -> list[str]:
-        lines = [text for k in keys[:MAX_KEYS] for text in self._node(values, int(k), depth)]
+    def _values_at(self, values: int, keys: np.ndarray, depth: int) -> list[Part]:
+        parts: list[Part] = [(values, int(k), depth) for k in keys[:MAX_KEYS]]
         if len(keys) > MAX_KEYS:
-            lines.append(f"{'  ' * depth}... and {len(keys) - MAX_KEYS} more positions")
-        return lines
+            parts.append(f"{'  ' * depth}... and {len(keys) - MAX_KEYS} more positions")
+        return parts
 
 
 def _positions_text(keys: np.ndarray) -> str:

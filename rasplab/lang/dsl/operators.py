@@ -28,7 +28,7 @@ from rasplab.lang.printing.unparse import is_assignable
 from rasplab.lang.syntax import ast as s
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
-from rasplab.program.values import Atom, source_text
+from rasplab.program.values import MAX_SAME_HASH, Atom, is_crowded, source_text
 from rasplab.program.zoo import PACKAGE
 
 COMPARISONS: dict[Any, str] = {
@@ -216,6 +216,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v, depth + 1) for v in value]
     if isinstance(value, dict):
+        if is_crowded(value):
+            raise ValueError(f"more than {MAX_SAME_HASH:,} keys of the dict have one hash")
         return {_plain(k): _plain(v, depth + 1) for k, v in value.items()}
     kinds = "an s-op, selector, number, string, bool, list or dict"
     raise TypeError(f"an operand is {kinds}, not {shown(value)}")

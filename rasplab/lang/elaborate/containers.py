@@ -7,7 +7,7 @@ constant. `name` is how the text writes the container: it becomes part of the no
 from __future__ import annotations
 
 from rasplab.base.errors import RaspTypeError, RaspValueError, Span
-from rasplab.lang.elaborate.operators import Operators, Spans, frozen
+from rasplab.lang.elaborate.operators import Operators, Spans, frozen, searchable
 from rasplab.lang.elaborate.values import (
     Applied,
     NamedNode,
@@ -158,6 +158,7 @@ def _sop_in(
             '"[s-op] in X" expects X to be list of atoms, but got list with values: '
             + describe(container),
         )
+    searchable(container, spans[1])
     values = SOp(make.builder.add(Constant(tuple(container)), spans[1]))
     return make.map("in", [item, values], f"{item.name} in {name}", span)
 

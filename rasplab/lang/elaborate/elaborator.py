@@ -8,14 +8,12 @@ kinds are checked. Expressions are in `expressions`, the operations on values in
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
-from rasplab.base.limits import current, way_out
+from rasplab.base.limits import current, deep_recursion, way_out
 from rasplab.lang.elaborate.example_check import ExampleCheck
 from rasplab.lang.elaborate.expressions import Expressions
 from rasplab.lang.elaborate.operators import shallow
@@ -42,9 +40,6 @@ from rasplab.program.interpret.transcript_faults import with_transcript
 STEPS_PER_CALL = 5
 """Steps that a call of a function counts, beside those of the expressions in it."""
 
-MAX_FRAMES = 1 << 30
-"""The highest recursion limit that Python accepts."""
-
 ASSIGNABLE = frozenset(
     {"tokens", "constant", "chr", "where", "abs", "sign", "floor", "ceil", "sum"}
     | {"largest", "smallest"}
@@ -67,19 +62,6 @@ class Result:
         """The kind of the value: "s-op", "selector", "function" or "value"."""
         word = kind(self.value)
         return word if word in ("s-op", "selector", "function") else "value"
-
-
-@contextmanager
-def deep_recursion(calls: int) -> Iterator[None]:
-    """Let Python recurse as deep as `calls` nested RASP calls need."""
-    # Since Python 3.11 a call from Python to Python takes a frame on the heap; only recursion
-    # through C functions (sort, map, generators in sum or any) still takes the C stack.
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, min(calls * FRAMES_PER_CALL, MAX_FRAMES)))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 class Elaborator(Expressions):
@@ -139,7 +121,7 @@ class Elaborator(Expressions):
             self.limits = current()
             self.steps = self.steps if self.check is None else 0
         self.nesting += 1
-        with deep_recursion(self.limits.calls):
+        with deep_recursion(self.limits.calls * FRAMES_PER_CALL):
             try:
                 return execute(part, scope)
             except RaspError as fault:

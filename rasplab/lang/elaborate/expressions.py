@@ -19,6 +19,7 @@ from rasplab.lang.elaborate.operators import (
     Operators,
     int_range,
     list_length,
+    searchable,
     shallow,
     zipped,
 )
@@ -153,11 +154,15 @@ class Expressions:
         return key
 
     def _dict(self, expr: s.DictOf, scope: Scope) -> dict[Any, Value]:
-        items = {}
+        items = []
         for key_expr, value_expr in expr.pairs:
             key = self._key(key_expr, scope)
-            items[key] = self.value(value_expr, scope)
-        return shallow(items, self._span(expr))
+            items.append((key, self.value(value_expr, scope)))
+        return self._dict_of(items, expr)
+
+    def _dict_of(self, items: list[tuple[Value, Value]], expr: s.Expr) -> dict[Any, Value]:
+        searchable([key for key, _ in items], self._span(expr))
+        return shallow(dict(items), self._span(expr))
 
     def _turns(self, expr: s.ListFor | s.DictFor, word: str, scope: Scope) -> Iterator[Scope]:
         """The scopes of a comprehension, one for each item; `word` is "list" or "dict"."""
@@ -188,11 +193,11 @@ class Expressions:
         return shallow(items, self._span(expr))
 
     def _dict_for(self, expr: s.DictFor, scope: Scope) -> dict[Any, Value]:
-        items = {}
+        items = []
         for inner in self._turns(expr, "dict", scope):
             key = self._key(expr.key, inner)
-            items[key] = self.value(expr.value, inner)
-        return shallow(items, self._span(expr))
+            items.append((key, self.value(expr.value, inner)))
+        return self._dict_of(items, expr)
 
     def _unary(self, expr: s.Unary, scope: Scope) -> Value:
         operand = self.value(expr.operand, scope)

@@ -8,7 +8,7 @@ conformance tests hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from rasplab.base.errors import RaspError, RaspTypeError, RaspValueError, Span
@@ -42,6 +42,7 @@ from rasplab.program.graph import (
 from rasplab.program.interpret.elementwise import elementwise_fault
 from rasplab.program.interpret.exact import ILLEGAL
 from rasplab.program.interpret.transcript_faults import with_transcript
+from rasplab.program.values import MAX_SAME_HASH, is_crowded
 
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 """A comparison -> the one with its sides exchanged."""
@@ -304,6 +305,16 @@ def shallow(value: Container, span: Span) -> Container:
             if isinstance(v, list | dict)
         ]
     return value
+
+
+def searchable(keys: Iterable[Value], span: Span) -> None:
+    """Refuse keys of a dict, or items after `in`, that would all be compared with each other.
+
+    Raises RaspValueError where too many have one hash.
+    """
+    if is_crowded(keys):
+        message = f"more than {MAX_SAME_HASH:,} keys are equal modulo 2^61 - 1: too slow to look up"
+        raise RaspValueError(message, span, "use smaller numbers, or strings, as keys")
 
 
 def int_range(values: list[Value], span: Span) -> list[int]:

@@ -93,8 +93,9 @@ def is_raspl(program: Program, causal: bool = False) -> Verdict:
 def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
     nodes, labels, kinds = program.nodes, program.labels, Kinds(program.nodes)
     early, indexes = causal_nodes(nodes, causal), _indexes(nodes)
+    shifts = _shifts(nodes, indexes)
     used = {node.selector for node in nodes if isinstance(node, Aggregate | SelectorWidth)}
-    used |= {program.output} if program.is_selector(program.output) else set()
+    used |= {*filter(program.is_selector, program.outputs)}
     for i in used:
         if not early[i]:
             yield i, f"{labels[i]} may look at keys after its query"
@@ -104,6 +105,8 @@ def _breaches(program: Program, causal: bool) -> Iterator[tuple[int, str]]:
                 yield from ((i, reason) for reason in _not_small(value))
             case Map(fn, args):
                 yield from ((i, reason) for reason in _map_breach(nodes, fn, args, indexes, labels))
+                if shifts[i] not in SMALL:
+                    yield i, f"{labels[i]} shifts an index by {shifts[i]} in all"
             case Aggregate(selector, values, _) if kinds.of(values) not in ("str", "bool"):
                 if not selects_at_most_one(nodes, selector):
                     yield i, f"{labels[i]} may be the mean of several numbers, a fraction"
@@ -139,6 +142,20 @@ def _map_breach(
         yield "`/` makes fractions"
 
 
+def _shifts(nodes: Sequence[Node], indexes: list[bool]) -> list[int]:
+    """By how much each node that is an index and a number of steps is shifted, in all."""
+    # (indices - 1) - 1 is the same program as indices - 2, and so are 2 x 100 steps as 200
+    shifts = [0] * len(nodes)
+    for i, node in enumerate(nodes):
+        if isinstance(node, Map) and _is_step(nodes, node.fn, node.args, indexes):
+            left, right = node.args
+            index, step = (left, right) if indexes[left] else (right, left)
+            steps = nodes[step]
+            assert isinstance(steps, Constant) and isinstance(steps.value, int)
+            shifts[i] = shifts[index] + (steps.value if node.fn == "+" else -steps.value)
+    return shifts
+
+
 def _is_step(nodes: Sequence[Node], fn: str, args: tuple[int, ...], indexes: list[bool]) -> bool:
     """Whether it is an index and a small whole number: that many steps by + 1 or - 1."""
     if fn not in ("+", "-"):
@@ -165,11 +182,13 @@ def _not_small(value: Any) -> Iterator[str]:
 
 def selects_at_most_one(nodes: Sequence[Node], selector: int) -> bool:
     """Whether each query selects one key at most, as far as positions tell."""
-    match nodes[selector]:
-        case Select(keys, _, "=="):
-            # keys of the form index + c differ at every
-            # position, so at most one of them equals a query
-            return position(nodes, keys) is not None
-        case Combine("and", parts):
-            return any(selects_at_most_one(nodes, part) for part in parts)
+    stack, seen = [selector], {selector}
+    while stack:
+        match nodes[stack.pop()]:
+            case Select(keys, _, "==") if position(nodes, keys) is not None:
+                # keys of the form index + c differ at every position
+                return True
+            case Combine("and", parts):
+                stack += {*parts} - seen
+                seen |= {*parts}
     return False

@@ -61,8 +61,8 @@ class Explanation:
 
     @property
     def layers(self) -> int:
-        """Layers needed: the attention depth of the output."""
-        return self.depth[self.program.output]
+        """Layers needed: the attention depth of the deepest output."""
+        return max(self.depth[i] for i in self.program.outputs)
 
     @cached_property
     def heads_per_layer(self) -> tuple[int, ...]:
@@ -71,11 +71,12 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain values; nodes in order, heads by their labels."""
-        labels = self.program.labels
+        labels, outputs = self.program.labels, self.program.outputs
+        further = {"outputs": [labels[i] for i in outputs]} if len(outputs) > 1 else {}
         return {
             "layers": self.layers,
             "heads_per_layer": list(self.heads_per_layer),
-            "causal": self.causal[self.program.output],
+            "causal": all(self.causal[i] for i in outputs),
             "heads": [
                 {
                     "layer": h.layer,
@@ -86,6 +87,7 @@ class Explanation:
             ],
             "nodes": [self._row(i) for i in range(len(labels))],
             "output": labels[self.program.output],
+            **further,
         }
 
     def _row(self, i: int) -> dict[str, Any]:
@@ -116,14 +118,13 @@ class Explanation:
         return "\n\n".join(parts)
 
     def _summary(self) -> str:
-        counts = self.heads_per_layer
-        name = self.program.labels[self.program.output]
-        what = f"{name}: {self.kind[self.program.output]}"
+        counts, outputs = self.heads_per_layer, self.program.outputs
+        what = ", ".join(f"{self.program.labels[i]}: {self.kind[i]}" for i in outputs)
         if not counts:
             return f"{what}; no attention"
         layers = f"{len(counts)} layer{'s' * (len(counts) > 1)}"
         heads = ", ".join(map(str, counts))
-        causal = "causal" if self.causal[self.program.output] else "not causal"
+        causal = "causal" if all(self.causal[i] for i in outputs) else "not causal"
         return f"{what}; {layers}, heads per layer {heads}; {causal}"
 
 
@@ -169,41 +170,50 @@ def causal_nodes(nodes: Sequence[Node], masked: bool = False) -> tuple[bool, ...
     masked  selectors are masked to keys up to their query
     """
     causal: list[bool] = []
+    early: dict[int, Early] = {}
     for i, node in enumerate(nodes):
-        known = all(causal[a] for a in operands(node))
-        if isinstance(node, Select | Combine):
-            # a part of an `and` may select later keys if another excludes them, but the s-ops that
-            # the parts compare have to be causal
-            known = all(causal[a] for a in _compared(nodes, i))
-            known = known and (masked or selects_no_later_key(nodes, i))
-        causal.append(known)
+        match node:
+            case Select():
+                # a part of an `and` may select later keys if another excludes them, but the s-ops
+                # that the parts compare have to be causal: `compared` is about these alone
+                early[i] = _select_early(nodes, node, causal[node.keys] and causal[node.queries])
+            case Combine(fn, parts):
+                early[i] = _combined_early(fn, [early[part] for part in parts])
+            case _:
+                causal.append(all(causal[a] for a in operands(node)))
+                continue
+        causal.append(early[i].compared and (masked or early[i].selected))
     return tuple(causal)
 
 
-def _compared(nodes: Sequence[Node], selector: int) -> set[int]:
-    """The s-ops that a selector compares."""
-    compared: set[int] = set()
-    stack = [selector]
-    while stack:
-        match nodes[stack.pop()]:
-            case Combine(_, parts):
-                stack += parts
-            case Select(keys, queries, _):
-                compared |= {keys, queries}
-    return compared
+@dataclass(frozen=True, slots=True)
+class Early:
+    """What is known of a selector.
+
+    selected  no query selects a key after it
+    negated   the same of `not` of the selector
+    compared  the s-ops that its parts compare are causal
+    """
+
+    selected: bool
+    negated: bool
+    compared: bool
 
 
-def selects_no_later_key(nodes: Sequence[Node], selector: int, negated: bool = False) -> bool:
-    """Whether comparisons of positions show that no query selects a key after it."""
-    match nodes[selector]:
-        case Select(keys, queries, predicate):
-            return _is_early(nodes, keys, queries, NEGATED[predicate] if negated else predicate)
-        case Combine("not", (inner,)):
-            return selects_no_later_key(nodes, inner, not negated)
-        case Combine(fn, parts):
-            enough = any if (fn == "and") != negated else all
-            return enough([selects_no_later_key(nodes, part, negated) for part in parts])
-    raise AssertionError(f"node {selector} is no selector")
+def _select_early(nodes: Sequence[Node], node: Select, compared: bool) -> Early:
+    keys, queries = node.keys, node.queries
+    selected = _is_early(nodes, keys, queries, node.predicate)
+    return Early(selected, _is_early(nodes, keys, queries, NEGATED[node.predicate]), compared)
+
+
+def _combined_early(fn: str, parts: list[Early]) -> Early:
+    compared = all(part.compared for part in parts)
+    if fn == "not":
+        return Early(parts[0].negated, parts[0].selected, compared)
+    # an `and` is early where one part is; its negation is the `or` of the negated parts
+    one, every = (any, all) if fn == "and" else (all, any)
+    selected = one([part.selected for part in parts])
+    return Early(selected, every([part.negated for part in parts]), compared)
 
 
 def _is_early(nodes: Sequence[Node], keys: int, queries: int, predicate: str) -> bool:
@@ -212,30 +222,37 @@ def _is_early(nodes: Sequence[Node], keys: int, queries: int, predicate: str) ->
     Decided where the key is its position plus a number, and the query is that or a number.
     """
     key, query = position(nodes, keys), position(nodes, queries)
-    if key is None:
+    if query is None:
+        query = constant(nodes, queries)
+    if key is None or query is None:
         return False
-    if query is not None:
-        lead = query - key  # the test is: k predicate q + lead
-    else:
-        number = constant(nodes, queries)
-        if number is None:
-            return False
-        lead = number - key  # the test is: k predicate lead; the least query, q = 0, decides
+    try:
+        # The test is: k predicate q + lead; of a number k predicate lead, decided by q = 0.
+        lead = query - key
+    except OverflowError:  # of an int that no float holds and a float
+        return False
     return {"==": lead <= 0, "<": lead <= 1, "<=": lead < 1}.get(predicate, False)
 
 
 def position(nodes: Sequence[Node], i: int) -> float | None:
     """The number c where node i is `indices + c`; None where it is not known to be that."""
-    match nodes[i]:
-        case Indices():
-            return 0
-        case Map("+" | "-" as sign, (left, right)):
-            place, number = position(nodes, left), constant(nodes, right)
-            if sign == "+" and place is None:
-                place, number = position(nodes, right), constant(nodes, left)
-            if place is not None and number is not None:
-                return place + number if sign == "+" else place - number
-    return None
+    signed: list[float] = []
+    while not isinstance(nodes[i], Indices):
+        match nodes[i]:
+            case Map("+" | "-" as sign, (left, right)):
+                number = constant(nodes, right)
+                if number is None and sign == "+":
+                    left, number = right, constant(nodes, left)
+                if number is None:
+                    return None
+                signed.append(number if sign == "+" else -number)
+                i = left
+            case _:
+                return None
+    try:
+        return sum(reversed(signed))  # in the order of the program, as floats round
+    except OverflowError:  # of an int that no float holds and a float
+        return None
 
 
 def constant(nodes: Sequence[Node], i: int) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Integer
 
+from rasplab.base.limits import deep_nodes
 from rasplab.program.batch.cells import (
     FAULT,
     ILLEGAL,
@@ -86,7 +87,8 @@ class BatchTrace:
         """A selector, by id or by name; a batch of 1 where every input has the same."""
         i = self.program.id_of(node) if isinstance(node, str) else node
         again = _Evaluation(self.program, self.ids, self.vocab, self.causal, self.columns)
-        return again.selector(i)
+        with deep_nodes(len(self.program.nodes)):
+            return again.selector(i)
 
     def raise_first_fault(self) -> None:
         """Raise what the interpreter raises on the first input in `faults`, if there is one."""
@@ -130,7 +132,8 @@ def evaluate_batch(
         chunk = slice(start, start + rows)
         cut = {node: selector[chunk] for node, selector in reads.items()}
         evaluation = _Evaluation(program, ids[chunk], tuple(vocab), causal, {}, cut)
-        evaluation.run()
+        with deep_nodes(len(program.nodes)):
+            evaluation.run()
         parts.append(evaluation)
     # a column's values differ from chunk to chunk; stacking renames the codes
     columns = {i: stacked([p.columns[i] for p in parts]) for i in parts[0].columns}

@@ -69,7 +69,7 @@ def map_columns(fn: str, args: list[list], span: Span | None) -> list[Value]:
 
 def _map_each(fn: str, args: list[list], span: Span | None) -> list[Value]:
     """The function position by position: a Fault where it fails, or reads one."""
-    apply, values, length = FUNCTIONS[fn].apply, [], 0
+    apply, values, length = _lookup_of(fn, args), [], 0
     for i, operands in enumerate(zip(*args, strict=True)):
         value = first_fault(read_operands(fn, operands))
         if value is None:
@@ -87,20 +87,21 @@ def _map_each(fn: str, args: list[list], span: Span | None) -> list[Value]:
 
 
 def _quick(fn: str, args: list[list]) -> Callable:
-    """FUNCTIONS[fn] for these columns, bounded in length where it makes text.
-
-    A container that is the same at every position is turned into a set or dict once.
-    """
-    apply = FUNCTIONS[fn].apply
+    """FUNCTIONS[fn] for these columns, bounded in length where it makes text."""
     if fn in TEXT_FNS and any(isinstance(a[0], str | tuple) for a in args):
-        return _bounded_text(apply)
+        return _bounded_text(FUNCTIONS[fn].apply)
+    return _lookup_of(fn, args)
+
+
+def _lookup_of(fn: str, args: list[list]) -> Callable:
+    """FUNCTIONS[fn]; a container that is the same everywhere is made a set or dict only once."""
     if fn == "in" and _is_constant(args[1]):
         members = frozenset(args[1][0])
         return lambda item, _: item in members
     if fn == "lookup" and _is_constant(args[0]):
         table = dict(args[0][0])
         return lambda _, key: table[key]
-    return apply
+    return FUNCTIONS[fn].apply
 
 
 def _is_constant(containers: list) -> bool:

@@ -80,6 +80,14 @@ def test_explain_tells_what_the_interpreter_says(name):
         assert first.endswith(f"is {value!r}") or float(first.split()[-1]) == pytest.approx(value)
 
 
+def test_explain_takes_every_output():
+    """A headline and a tree for each output, in their order."""
+    program = rasplab.parse("a = indices + 1; b = tokens;", output=["b", "a"])
+    text = rasplab.compile(program, "xy", 3).explain("xyx", 2)
+    heads = [line for line in text.splitlines() if not line.startswith(" ")]
+    assert heads == ["b at position 2 of 'xyx' is 'x'", "a at position 2 of 'xyx' is 3"]
+
+
 def test_explain_refuses_what_is_outside(reverse, capsys):
     """A position or token outside is one clear message."""
     with pytest.raises(ValueError, match="positions 0 to 2"):

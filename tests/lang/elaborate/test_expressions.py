@@ -7,9 +7,11 @@ import time
 import pytest
 from support.texts import output_of
 
+from rasplab.base.errors import RaspValueError
 from rasplab.lang.loading import load, parse
 from rasplab.lang.session import Session
 from rasplab.program.graph import SelectorWidth
+from rasplab.program.interpret.exact import evaluate
 from rasplab.program.zoo import shipped
 
 
@@ -99,3 +101,34 @@ def test_long_texts_are_fast():
     assert min(taken) < 0.2
     Session().run(f"x = {' + '.join(f'indices * {i}' for i in range(10_000))};")
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "d = {i * (2^61 - 1): i for i in range(100000)}; x = d[indices];",
+        "d = [i * (2^61 - 1) for i in range(100000)]; x = indices in d;",
+        f"d = {dict.fromkeys([i * (2**61 - 1) for i in range(1002)], 1)}; x = d[indices];",
+    ],
+    ids=["comprehension", "in", "dict"],
+)
+def test_keys_of_one_hash_are_refused(text):
+    """Python compares each with all others: 100,000 of them would take an hour."""
+    with pytest.raises(RaspValueError, match="more than 1,000 keys are equal modulo 2"):
+        parse(text)
+
+
+def test_equal_keys_and_lists_of_one_hash_are_taken():
+    """A key that is written again is one key, and a list is not looked up by value."""
+    text = "d = {0 * i: i for i in range(5000)}; x = d[0 * indices];"
+    assert evaluate(parse(text), "ab").output == [4999, 4999]
+    text = "d = [i * (2^61 - 1) for i in range(5000)]; x = d[indices];"
+    assert evaluate(parse(text), "ab").output == [0, 2**61 - 1]
+
+
+def test_a_large_table_is_built_once_where_positions_fail():
+    """10,000 positions, of which all but one read a key that is missing behind a guard."""
+    text = "d = {i: i for i in range(50000)}; x = d[0 - indices] if indices < 1 else 1;"
+    start = time.process_time()
+    assert evaluate(parse(text), "a" * 5000).output[:3] == [0, 1, 1]
+    assert time.process_time() - start < 8

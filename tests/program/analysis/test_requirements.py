@@ -10,9 +10,11 @@ import pytest
 from support.generate import random_program
 
 import rasplab
+from rasplab import dsl
 from rasplab.apps.cli import parser as cli
 from rasplab.lang.loading import load, parse
 from rasplab.program import zoo
+from rasplab.program.analysis.rasp_l import is_raspl
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
 
@@ -216,3 +218,47 @@ def test_json(capsys):
     assert report["output"] == "induction" and report["is_raspl"] is False
     assert {"label", "names", "kind", "depth", "causal", "place"} == report["nodes"][0].keys()
     assert report["breaches"][0]["place"].startswith("induction.rasp:")
+
+
+def test_several_outputs(tmp_path, capsys):
+    """Layers of the deepest, causal where all are; each output with its kind."""
+    path = tmp_path / "two.rasp"
+    path.write_text("a = indices + 1;\nb = aggregate(select(indices, 0, ==), tokens);\n")
+    assert cli.main(["explain", str(path), "--output", "a", "--output", "b"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "a: number, b: any; 1 layer, heads per layer 1; causal"
+    )
+    assert cli.main(["explain", str(path), "--output", "a", "--output", "b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"] == ["a", "b"]
+
+
+def test_shifts_of_an_index_count_in_all():
+    """RASP-L by meaning: steps add up, so two shifts by 100 are one by 200."""
+
+    def verdict(shifted: str) -> bool:
+        return bool(is_raspl(parse(f"x = aggregate(select(indices, {shifted}, ==), tokens);")))
+
+    assert verdict("(indices - 1) - 1") and verdict("indices - 2") and verdict("1 + indices - 3")
+    assert not verdict("indices - 200") and not verdict("indices - 100 - 100")
+
+
+def test_every_output_counts_for_raspl():
+    """A selector among the outputs that looks ahead is a breach, first or not."""
+    text = "a = indices; s = select(tokens, tokens, ==);"
+    assert not is_raspl(parse(text, output=["a", "s"]))
+    assert not is_raspl(parse(text, output=["s", "a"]))
+
+
+def test_analysis_is_linear_in_what_several_nodes_read():
+    """A sum of a value with itself, 60 times, is looked into once, and so is a selector."""
+    total, selector = dsl.indices, dsl.select(dsl.tokens, dsl.tokens)
+    for _ in range(60):
+        total, selector = total + total, selector & (selector | selector)
+    program = dsl.program(dsl.selector_width(dsl.select(total, total, "<=") & selector))
+    assert program.explain().layers == 1 and not is_raspl(program)
+
+
+def test_positions_beyond_floats_are_not_known():
+    """An int that no float holds is not added to a float: the selector may look ahead."""
+    program = parse("x = selector_width(select(indices + 10^400 + 0.5, indices - 0.5, ==));")
+    assert not program.explain().causal[program.output]
