@@ -104,7 +104,7 @@ def nearest_codes(compiled: Any, readout: Readout, start: int) -> list[list[Frac
     options = [list(map(Fraction, range(len(values))))]
     if all(map(is_number, values)):
         numbers = [Fraction(float(v)) for v in values if is_number(v)]
-        order = sorted(range(len(values)), key=lambda k: values[k])
+        order = sorted(range(len(values)), key=lambda k: numbers[k])  # as listed, where one float
         options = [numbers, [Fraction(order.index(k)) for k in range(len(values))]]
     centred = [codes for option in options if (codes := _centred(option))]
     return [c for c in centred if _is_multiple(table, np.array(list(map(float, c))))]
