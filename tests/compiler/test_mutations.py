@@ -79,7 +79,7 @@ def defined(module) -> set[str]:
 
 
 def special() -> list:
-    """A rank, values too many to list, a guard, and a joint table too large to keep whole."""
+    """Ranks, values too many to list, a guard, and a joint table too large to keep whole."""
     means = """
         before = select(indices, indices, <=);
         mean = aggregate(before, tokens_int);
@@ -94,11 +94,18 @@ def special() -> list:
         tie = select(tokens, tokens, ==) and select(indices, indices, <);
         rank = selector_width(select(tokens, tokens, <) or tie);
     """
+    counts = """
+        count = selector_width(select(tokens, tokens, ==));
+        tie = select(count, count, ==) and select(indices, indices, <);
+        rank = selector_width(select(count, count, <) or tie);
+        rarest_first = aggregate(select(rank, indices, ==), tokens);
+    """
     total = "r = round(length * aggregate(full_s, tokens_int * 10 ^ (length - 1 - indices)));"
     return [
         (rasplab.parse(total), Domain(tuple(range(10)), 4)),
         (rasplab.parse("r = length * aggregate(full_s, tokens_int);"), Domain((0, 1), 3)),
         (rasplab.parse(order), Domain(tuple("abc"), 5)),
+        (rasplab.parse(counts), Domain(("a", "b"), 56)),
         (rasplab.parse("r = tokens_int;"), Domain((10**12, 10**12 + 1), 2)),
         (rasplab.parse("r = 1 / tokens_int if tokens_int > 0 else 0;"), Domain((0, 1, 2), 2)),
         (rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);'), Domain((0, 1), 3)),

@@ -54,6 +54,15 @@ class FormSource(ABC):
         """Forms that take targets on the rows of joint(leaves)."""
 
     @abstractmethod
+    def direct_forms(
+        self,
+        leaves: tuple[int, ...],
+        targets: Float[np.ndarray, "row target"],
+        node: int | None = None,
+    ) -> list[LinearForm] | None:
+        """Forms of functions of one leaf by neurons on the number of its head, if it has one."""
+
+    @abstractmethod
     def leaf_forms(
         self, leaf: int, tables: Float[np.ndarray, "value target"], node: int | None = None
     ) -> Sequence[LinearForm]:

@@ -30,18 +30,9 @@ from rasplab.compiler.infer.selector_bounds import SelectorBounds
 from rasplab.compiler.infer.values import POSITION, as_number
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
 from rasplab.compiler.lower.residual import TOKEN_FLAG, Direction, Head, LinearForm, after
-from rasplab.compiler.lower.scores import Pair, Scores, SelectorScores
+from rasplab.compiler.lower.scores import COUNT_GAP, SCORE_GAP, Pair, Scores, SelectorScores
 from rasplab.program.graph import Aggregate, SelectorWidth
 from rasplab.program.values import is_number
-
-SCORE_GAP = {"float32": 40.0, "float64": 80.0}
-"""Selected minus unselected score, by dtype; exp(-gap/2) a key leaks to or from BOS."""
-
-COUNT_GAP = {"float32": 20.0, "float64": 40.0}
-"""The same in a head that counts, where BOS does not stand in the middle of the gap.
-
-Half the size, as errors of scores grow with it and move widths more than values.
-"""
 
 MAX_TERMS = 3
 """An `or` of more terms than this is not counted term by term."""

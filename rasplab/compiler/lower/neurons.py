@@ -16,7 +16,7 @@ from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.lower import piecewise_linear
 from rasplab.compiler.lower.piecewise_linear import PiecewiseLinear, active_sums
 from rasplab.compiler.lower.residual import Direction, LinearForm, ResidualStream, after
-from rasplab.compiler.lower.value_tables import grouped
+from rasplab.compiler.lower.value_tables import Groups, grouped
 
 
 class Neurons:
@@ -43,13 +43,8 @@ class Neurons:
         error    bound on the error of the form, if not that of its directions
         Raises CompileError where points that differ by rounding only have different targets.
         """
-        stream, size = self.stream, self.stream.size(form)
-        groups = grouped(points, targets, size)
-        if groups is None:
-            self._refuse_close(node)
-        s_error = (stream.error(form) if error is None else error) + groups.spread
-        # The argument is off by the errors of its directions; rounding of its sum is in the fit's.
-        fit = piecewise_linear.fit(groups.points, groups.targets, s_error, stream.ulp, size)
+        stream = self.stream
+        groups, fit, s_error = self._fit(form, points, targets, node, error)
         time = after(stream.time(form), 0)
         others = (fit.other,) if fit.other else ()
         stream.choose(node, "neurons", fit.described(s_error), *others)
@@ -80,6 +75,24 @@ class Neurons:
             LinearForm(((d, 1.0),), float(c), float(missed))
             for d, c, missed in zip(outs, fit.const, groups.missed, strict=True)
         ]
+
+    def _fit(
+        self,
+        form: LinearForm,
+        points: np.ndarray,
+        targets: np.ndarray,
+        node: int | None,
+        error: float | None,
+    ) -> tuple[Groups, PiecewiseLinear, float]:
+        """The rows by point, the fit, and the error of the form at the points."""
+        size = self.stream.size(form)
+        groups = grouped(points, targets, size)
+        if groups is None:
+            self._refuse_close(node)
+        s_error = (self.stream.error(form) if error is None else error) + groups.spread
+        # The argument is off by the errors of its directions; rounding of its sum is in the fit's.
+        fit = piecewise_linear.fit(groups.points, groups.targets, s_error, self.stream.ulp, size)
+        return groups, fit, s_error
 
     def _refuse_close(self, node: int | None) -> NoReturn:
         label = (

@@ -79,7 +79,8 @@ def fit(
     ulp      relative rounding of the arithmetic
     size     bound on the terms that the argument is a sum of, where they exceed it
     Plateaus are taken where they cost no more neurons, or where lines would pass on more than
-    RESOLUTION roundings of the smallest step of a target.
+    RESOLUTION roundings of the smallest step of a target, and more than plateaus add: their ramps
+    are steep, and what many of them round may exceed the error that they take away.
     """
     targets = np.column_stack([_interpolated(points, t) for t in targets.T])
     at = _Points(points, targets, max(size, float(np.abs(points).max())), ulp)
@@ -87,7 +88,8 @@ def fit(
     plateaus = _plateaus(at)
     if plateaus is None:
         return lines
-    coarse = lines.error(s_error) > RESOLUTION * ulp * _smallest_step(at)
+    passed_on, added = lines.error(s_error), plateaus.error(s_error)
+    coarse = passed_on > max(RESOLUTION * ulp * _smallest_step(at), added)
     if coarse or len(plateaus.breaks) <= len(lines.breaks):
         return replace(plateaus, other=lines.described(s_error))
     return replace(lines, other=plateaus.described(s_error))

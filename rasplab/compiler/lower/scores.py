@@ -20,6 +20,18 @@ from rasplab.compiler.lower.equality_codes import (
 from rasplab.compiler.lower.form_source import FormSource
 from rasplab.compiler.lower.residual import LinearForm
 
+SCORE_GAP = {"float32": 40.0, "float64": 80.0}
+"""Selected minus unselected score, by dtype; exp(-gap/2) a key leaks to or from BOS."""
+
+COUNT_GAP = {"float32": 20.0, "float64": 40.0}
+"""The same in a head that counts, where BOS does not stand in the middle of the gap.
+
+Half the size, as errors of scores grow with it and move widths more than values.
+"""
+
+SHARE = 1 / 64
+"""Share of what the error of a score may be, from which on a code is made with less error."""
+
 Pair = tuple[LinearForm, LinearForm]
 """A query form and a key form."""
 
@@ -95,6 +107,39 @@ class SelectorScores:
         node = nodes[0] if len(nodes) == 1 else None
         return self.source.forms(leaves, tables[column.codes], node)
 
+    def _code_forms(
+        self, nodes: tuple[int, ...], codes: np.ndarray, squared: bool, factor: float, limit: float
+    ) -> list[LinearForm]:
+        """A code and its square, if wanted: by neurons of their own where they are too rough.
+
+        factor  how much an error of the code counts, against one of the square
+        """
+        tables = np.column_stack([codes, codes**2] if squared else [codes])
+        forms = self._operand_forms(nodes, tables)
+        if self._roughness(forms, factor) <= limit:
+            return forms
+        leaves, column = self.value_sets.selectors.tuples(nodes)
+        direct = self.source.direct_forms(leaves, tables[column.codes], nodes[0])
+        if direct is None or self._roughness(direct, factor) >= self._roughness(forms, factor):
+            return forms
+        return direct
+
+    def _roughness(self, forms: list[LinearForm], factor: float) -> float:
+        errors = [self.stream.error(form) for form in forms]
+        return max(factor * errors[0], *errors[1:], 0.0)
+
+    def _error_limit(self, gap: float) -> float:
+        """Error of a score that harms no head; a head of the gap of widths counts up to max_len.
+
+        Values are carried up to an error of gap / 8, of which this is a share; an error of e moves
+        a width w by 2 e w. In float32 there is none: float64 takes fewer directions than finer
+        codes do.
+        """
+        if self.stream.dtype == "float32":
+            return np.inf
+        counts = gap == COUNT_GAP[self.stream.dtype]
+        return SHARE / self.value_sets.domain.max_len if counts else SHARE * gap
+
     def _table_scores(
         self,
         conjunct: Conjunct,
@@ -136,9 +181,11 @@ class SelectorScores:
         by at least a gap elsewhere, as codes differ by at least 1. Equal keys score bit for bit the
         same, so the pattern is flat over them.
         """
-        keys = self._operand_forms(conjunct.keys, np.column_stack([key_codes, key_codes**2]))
-        tables = [query_codes, query_codes**2] if need_level else [query_codes]
-        queries = self._operand_forms(conjunct.queries, np.column_stack(tables))
+        # Errors e of a code and f of its square move a score by 2 |code| gap e and gap f.
+        largest = 2 * max(float(np.abs(codes).max()) for codes in (key_codes, query_codes))
+        limit = self._error_limit(gap)
+        keys = self._code_forms(conjunct.keys, key_codes, True, largest, limit / gap)
+        queries = self._code_forms(conjunct.queries, query_codes, need_level, largest, limit / gap)
         level = queries[1].scaled(gap) if need_level else LinearForm()
         # 2 gap a times b, and -gap times b^2
         pairs = ((queries[0].scaled(2 * gap), keys[0]), (LinearForm((), -gap), keys[1]))

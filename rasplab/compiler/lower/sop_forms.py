@@ -265,13 +265,48 @@ class Lowering(FormSource):
         """Whether an aggregate never averages several keys."""
         return self.attention.takes_no_mean(leaf)
 
+    def direct_forms(
+        self,
+        leaves: tuple[int, ...],
+        targets: Float[np.ndarray, "row target"],
+        node: int | None = None,
+    ) -> list[LinearForm] | None:
+        """Forms of functions of one leaf, by neurons on the number of its head.
+
+        They may be finer than sums over one-hot directions, or than the number itself.
+        None where there are several leaves, or attention gives no number.
+        """
+        if len(leaves) != 1 or (number := self._number(leaves[0])) is None:
+            return None
+        form, numbers, error = number
+        points = numbers[self.value_sets.joint(leaves).codes[:, 0]]
+        # One by one, as each has its own error; neurons with equal breaks are shared all the same.
+        columns = [targets[:, [t]] for t in range(targets.shape[1])]
+        return [self.neurons.forms(form, points, t, node, error)[0] for t in columns]
+
+    def _number(self, leaf: int) -> tuple[LinearForm, np.ndarray, float | None] | None:
+        """What attention gives for a leaf: form, its number by value, error if not the form's."""
+        if leaf < 0 or leaf in self.value_sets.ranges:
+            return None
+        node, values = self.program.nodes[leaf], self.value_sets.sets[leaf].values
+        if isinstance(node, Aggregate) and self.takes_no_mean(leaf):
+            return None
+        if self.value_sets.leaf_sets[leaf] != (leaf,):
+            return None
+        numbers = np.array([as_number(v) for v in values])
+        if not isinstance(node, SelectorWidth):
+            return self.mean(leaf), numbers, None
+        counted = self.width(leaf)
+        return counted.form, numbers if counted.linear else 1 / (1 + numbers), counted.error
+
     def _width_forms(self, leaf: int, tables: np.ndarray) -> list[LinearForm]:
         """Neurons on 1/(1+w), or on w where the heads give w itself."""
-        widths = np.array([as_number(v) for v in self.value_sets.sets[leaf].values])
-        counted = self.width(leaf)
-        if counted.linear:
-            return self._on_number(leaf, counted.form, widths, tables, counted.error)
-        return self.neurons.forms(counted.form, 1 / (1 + widths), tables, leaf, counted.error)
+        number = self._number(leaf)
+        assert number is not None
+        form, points, error = number
+        if self.width(leaf).linear:
+            return self._on_number(leaf, form, points, tables, error)
+        return self.neurons.forms(form, points, tables, leaf, error)
 
     def _on_number(
         self,

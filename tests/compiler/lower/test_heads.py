@@ -9,7 +9,9 @@ from support.graphs import graph, reverse, sort
 
 import rasplab
 from rasplab.compiler.pipeline import compile_program
+from rasplab.lang.loading import load
 from rasplab.program.domain import Domain
+from rasplab.program.zoo import entries
 
 
 def test_pattern_is_the_selector_normalised():
@@ -30,6 +32,17 @@ def test_a_sum_of_parts_is_as_large_as_the_whole():
     compiled = compile_program(graph(sort), Domain(tuple(range(64)), 64))
     assert compiled.certificate.dtype == "float32"
     assert mismatches(compiled, compiled.domain.sample(200, 1)) == []
+
+
+def test_a_count_of_counts_is_compared_without_its_error():
+    """Ranks by frequency at 128 positions: counts off by 0.008 are compared as whole numbers.
+
+    An equality multiplies the number by 128; neurons that give its square give itself, cleaned.
+    """
+    frequencies = entries()["sort_by_freq"]
+    compiled = compile_program(load(frequencies.path), Domain(tuple("abcdefgh"), 128))
+    assert compiled.certificate.share < 1e-6
+    assert mismatches(compiled, compiled.domain.sample(100, 1)) == []
 
 
 SELECTORS = {
