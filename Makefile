@@ -31,6 +31,7 @@ bench-language: $(STAMP)  ## how fast the language is: tables in Markdown
 
 bench-compiler: $(STAMP)  ## how small compiled models are, and how fast they come
 	$(BIN)/python experiments/size.py
+	$(BIN)/python experiments/growth.py
 
 bench: bench-language bench-compiler
 

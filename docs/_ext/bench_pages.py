@@ -1,7 +1,7 @@
-"""Results of the benchmarks: size, speed and discovery, from experiments/results/NAME.json.
+"""Results of the benchmarks: size, growth, speed and discovery, from experiments/results/NAME.json.
 
-The files are written by experiments/size.py, speed.py and discovery.py, each with the conditions of
-its measurement.
+The files are written by experiments/size.py, growth.py, speed.py and discovery.py, each with the
+conditions of its measurement.
 """
 
 from __future__ import annotations
@@ -57,6 +57,44 @@ def size(data: dict[str, Any]) -> list[str]:
         "last two columns are its dense size and its compile time over ours.",
         table((*head, "size ratio", "time ratio"), ratios, 6),
     ]
+
+
+def growth(data: dict[str, Any]) -> list[str]:
+    """Compile time and size, along vocabularies and along lengths, with the exponents."""
+    parts = [
+        "One dimension grows, the other is fixed. Each entry is a process of its own with "
+        f"{data['limit_s']} CPU seconds. Exponents of growth are taken over the last two "
+        "doublings: 1 is linear, 2 quadratic."
+    ]
+    fixed = {"vocab_size": f"maximum length {data['fixed_max_len']}"}
+    fixed["max_len"] = f"{data['fixed_vocab']} tokens"
+    names = {"vocab_size": "vocabulary", "max_len": "length"}
+    for axis, title in names.items():
+        rows = [row for row in data["rows"] if row["axis"] == axis]
+        exponents = {row["program"]: row for row in data["exponents"] if row["axis"] == axis}
+        head = ("program", *dict.fromkeys(f"{row['size']}" for row in rows), "exponent")
+        parts.append(f"## By {title}, at {fixed[axis]}")
+        for what, field in (("CPU seconds", "time"), ("Dense parameters", "dense")):
+            lines = [
+                (
+                    f"`{name}`",
+                    *(entry_of(r, field) for r in rows if r["program"] == name),
+                    row[field],
+                )
+                for name, row in exponents.items()
+            ]
+            parts += [f"{what}:", table(head, lines, len(head) - 1)]
+    refused = {(r["program"], r["reason"]): None for r in data["rows"] if "reason" in r}
+    return [*parts, *(f"`{name}` is refused where {reason}." for name, reason in refused)]
+
+
+def entry_of(row: dict[str, Any], field: str) -> str:
+    """Seconds, or parameters with the dtype where it is float64; else what became of it."""
+    if "dense" not in row:
+        return str(row["outcome"])
+    if field == "time":
+        return f"{row['seconds']:.2f}"
+    return f"{row['dense']:,}" + (" (float64)" if row["dtype"] == "float64" else "")
 
 
 def sizes(row: dict[str, Any]) -> tuple[str, ...]:
@@ -156,6 +194,7 @@ def acdc(rows: Rows) -> str:
 
 BENCHES = {
     "size": ("Size of compiled models", "make bench-compiler", size),
+    "growth": ("Growth of compiled models", "make bench-compiler", growth),
     "speed": ("Speed of the language", "make bench-language", speed),
     "discovery": ("Discovery methods", "make bench-circuits", discovery),
 }

@@ -353,10 +353,12 @@ class Attention:
         Exact factors bring their own bound (`code_rounding`): tables are 0, 1 and the gap.
         """
         stream, error = self.stream, 0.0
-        for q, k in pairs:
-            errors = [0.0 if stream.is_exact(f) else stream.ulp * stream.size(f) for f in (q, k)]
-            of_q, of_k = errors[0] + stream.error(q), errors[1] + stream.error(k)
-            error += stream.size(q) * of_k + stream.size(k) * of_q
-            if errors[0] or errors[1]:
-                error += stream.ulp * stream.size(q) * stream.size(k)
+        for pair in pairs:
+            size_q, size_k = map(stream.size, pair)
+            exact_q, exact_k = map(stream.is_exact, pair)
+            of_q = stream.error(pair[0]) + (0.0 if exact_q else stream.ulp * size_q)
+            of_k = stream.error(pair[1]) + (0.0 if exact_k else stream.ulp * size_k)
+            error += size_q * of_k + size_k * of_q
+            if not (exact_q and exact_k):
+                error += stream.ulp * size_q * size_k
         return error

@@ -239,13 +239,17 @@ class ResidualStream:
             if share is None:
                 size += abs(c) * self.directions[d].size
                 continue
-            peaks[share.group] = max(peaks.get(share.group, 0.0), abs(c) * share.total)
-            size += abs(c * share.const)
+            most = abs(c) * share.total
+            if most > peaks.get(share.group, 0.0):
+                peaks[share.group] = most
+            if share.const:
+                size += abs(c * share.const)
         return size + sum(peaks.values())
 
     def error(self, form: LinearForm) -> float:
         """Bound on the numerical error of a form at tokens."""
-        return form.error + sum(abs(c) * self.directions[d].error for d, c in form.terms)
+        directions = self.directions
+        return form.error + sum([abs(c) * directions[d].error for d, c in form.terms])
 
     def bos_error(self, form: LinearForm) -> float:
         """Bound on the numerical error of a form at BOS, rounding of its sum included."""
@@ -257,7 +261,7 @@ class ResidualStream:
 
     def embedded(self, label: str, site: str, table: Float[np.ndarray, " value"]) -> int:
         """Append a direction of the embedding; its error is the rounding of the table itself."""
-        numbers = tuple(float(x) for x in table)
+        numbers = tuple(table.astype(float).tolist())
         with np.errstate(over="ignore"):  # then the error is infinite
             rounded = table.astype(self.dtype).astype(float)
         error = float(np.abs(rounded - table).max(initial=0))
@@ -269,9 +273,8 @@ class ResidualStream:
 
         That is so for embedded whole multiples of a unit, where all sums are below 1 / ulp units.
         """
-        if form.error or any(self.directions[d].error for d, _ in form.terms):
-            return False
-        if any(self.directions[d].time for d, _ in form.terms):
+        directions = self.directions
+        if form.error or any(directions[d].error or directions[d].time for d, _ in form.terms):
             return False
         # The multiples of c that a table adds have the unit c times that of the table.
         steps = [c * self._table_unit(d) for d, c in form.terms]

@@ -212,8 +212,9 @@ class Lowering(FormSource):
         base = float(numbers[counts.argmax()]) if counts.max() > 1 else 0.0
         offsets = table - base
         missed = float(np.abs(offsets + base - table).max())
-        others = zip(offsets.tolist(), self.one_hots[leaf], strict=True)
-        return LinearForm.combination([(v, hot) for v, hot in others if v], base).within(missed)
+        hot = self.one_hots[leaf]
+        others = [(float(offsets[at]), hot[at]) for at in np.flatnonzero(offsets)]
+        return LinearForm.combination(others, base).within(missed)
 
     def _can_be_one_hot(self, leaf: int) -> bool:
         return (
