@@ -35,8 +35,7 @@ class Domain:
 
     @cached_property
     def _ids(self) -> dict[tuple, int]:
-        # with their types: 1, 1.0 and True are one key of a dict
-        return {(type(t), t): i for i, t in enumerate(self.vocab)}
+        return {_token_key(t): i for i, t in enumerate(self.vocab)}
 
     @property
     def size(self) -> int:
@@ -55,10 +54,10 @@ class Domain:
                 hint="shorten the input, or compile with a larger max_len",
             )
         try:
-            return [self._ids[type(t), t] for t in tokens]
+            return [self._ids[_token_key(t)] for t in tokens]
         except KeyError:
             token, position = next(
-                (t, i) for i, t in enumerate(tokens) if (type(t), t) not in self._ids
+                (plain(t), i) for i, t in enumerate(tokens) if _token_key(t) not in self._ids
             )
             shown = ", ".join(map(repr, self.vocab[:12]))
             shown += ", ..." if len(self.vocab) > 12 else ""
@@ -93,6 +92,13 @@ class Domain:
         return samples
 
 
+def _token_key(token: Atom) -> tuple[type, Atom]:
+    """A key equal where `typed_key` is, without the text: 1, 1.0 and True are one key of a dict."""
+    if type(token) is float and not token:
+        return (float, repr(token))  # 0.0 and -0.0
+    return (type(token), token)
+
+
 def make_domain(vocab: Iterable[Atom], max_len: int, causal: bool = False) -> Domain:
     """The domain of a vocabulary and a maximum length.
 
@@ -110,7 +116,7 @@ def make_domain(vocab: Iterable[Atom], max_len: int, causal: bool = False) -> Do
             )
         if isinstance(token, float) and not isfinite(token):
             raise ValueError(f"vocab holds {token!r}; tokens are finite")
-    if len({(type(t), t) for t in tokens}) < len(tokens):
+    if len({*map(_token_key, tokens)}) < len(tokens):
         raise ValueError(f"vocab holds a token twice: {list(tokens)!r}")
     if isinstance(max_len, bool) or not isinstance(max_len, int) or max_len < 1:
         raise ValueError(f"max_len is {shown(max_len)}; it has to be an int of at least 1")

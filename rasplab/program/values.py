@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from rasplab.base.errors import RaspValueError
+from rasplab.base.limits import current, way_out
 from rasplab.base.text import clip, lined_up, pad, width
 
 if TYPE_CHECKING:
@@ -117,11 +119,19 @@ def same_value(expected: Any, given: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A token as Python's own value: numpy's scalars become ints, floats, bools and strings."""
+    """A token as Python's own value: numpy's scalars become ints, floats, bools and strings.
+
+    Raises RaspValueError for an int beyond the limit on bits, which Python does not even print.
+    """
     if isinstance(value, str):
         return str(value)
     # numpy's arrays have `item` too, but also a length; they are left for the caller to refuse
-    return value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+    if hasattr(value, "item") and not hasattr(value, "__len__"):
+        return value.item()
+    if isinstance(value, int) and value.bit_length() > max(64, current().bits):
+        message = f"an int has {value.bit_length():,} bits; at most {current().bits:,} are allowed"
+        raise RaspValueError(message, hint=way_out("bits"))
+    return value
 
 
 # Text -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.text import clipped
-from rasplab.program.values import Atom
+from rasplab.program.values import Atom, typed_key
 
 if TYPE_CHECKING:
     from rasplab.compiler.compiled import Compiled
@@ -149,8 +149,7 @@ def read_vocab(text: str) -> list[Atom]:
     separated = len(parts) > 1 and all(len(p) == 1 for p in parts)
     vocab: list[Atom] = _json_list(text) or [*(parts if separated else text)]
     for i, token in enumerate(vocab):
-        # 1, 1.0 and True are equal in Python, and different tokens
-        if any(type(t) is type(token) and t == token for t in vocab[:i]):
+        if typed_key(token) in map(typed_key, vocab[:i]):
             raise RaspValueError(
                 f"the vocabulary holds {token!r} twice", hint="name each token once"
             )

@@ -29,6 +29,7 @@ from rasplab.lang.syntax import ast as s
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.values import MAX_SAME_HASH, Atom, is_crowded, source_text
+from rasplab.program.values import plain as plain_value
 from rasplab.program.zoo import PACKAGE
 
 COMPARISONS: dict[Any, str] = {
@@ -211,8 +212,10 @@ def _plain(value: Any, depth: int = 0) -> Any:
         raise TypeError(f"an operand nests lists more than {MAX_NESTING} deep")
     if hasattr(value, "item"):
         return value.item()
-    if isinstance(value, Built | int | float | str):
+    if isinstance(value, Built):
         return value
+    if isinstance(value, int | float | str):
+        return plain_value(value)
     if isinstance(value, list | tuple):
         return [_plain(v, depth + 1) for v in value]
     if isinstance(value, dict):

@@ -15,7 +15,7 @@ from rasplab.program.batch.columns import Column, distinct_codes
 from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
-from rasplab.program.values import Atom, typed_key
+from rasplab.program.values import Atom, plain, typed_key
 
 LONG = 1000
 """Longer inputs are run one by one: rows of bits are quicker there than a byte for every cell."""
@@ -38,7 +38,9 @@ def evaluate_many(
     integers, not [batch, pos], or outside the vocabulary.
     """
     if vocab is not None:
-        return _evaluated(program, _checked_ids(batch, len(vocab)), tuple(vocab), causal)
+        return _evaluated(
+            program, _checked_ids(batch, len(vocab)), tuple(map(plain, vocab)), causal
+        )
     rows = batch.tolist() if isinstance(batch, np.ndarray) else list(batch)
     by_length: dict[int, list[int]] = {}
     for i, row in enumerate(rows):
@@ -107,7 +109,8 @@ def _coded(rows: list) -> tuple[np.ndarray, tuple] | None:
         ids, distinct = _ranked(numbers)
         return ids.reshape(len(rows), -1), tuple(distinct)
     # 1, 1.0 and True are one key of a dict
-    codes, distinct = _numbered(tokens, tokens if kinds == {str} else list(map(typed_key, tokens)))
+    keys = tokens if kinds == {str} else [typed_key(plain(token)) for token in tokens]
+    codes, distinct = _numbered(tokens, keys)
     return np.fromiter(codes, np.int64, len(tokens)).reshape(len(rows), -1), tuple(distinct)
 
 
