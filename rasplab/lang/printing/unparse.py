@@ -122,7 +122,7 @@ class _Writer:
                 text = self._assigned([self._fresh(taken)], text)
             texts[i] = text
         if len(outputs) > 1:
-            self.lines.append(f"# outputs: {', '.join(names[i][0] for i in outputs)}")
+            self.lines.append(f"# outputs: {', '.join(_output_names(outputs, names))}")
         elif not names.get(order[-1]):
             self.lines.append(f"{_as_sop(texts[order[-1]]).text};")
         return "\n".join(self.lines) + "\n"
@@ -176,6 +176,11 @@ class _Writer:
             case SelectorWidth(selector):
                 return _call("selector_width", [texts[selector]])
         raise _no_text(f"{type(node).__name__} of {len(operands(node))} operands")
+
+
+def _output_names(outputs: tuple[int, ...], names: dict[int, list[str]]) -> list[str]:
+    """A name for each output; another one each for a node that is several, if it has them."""
+    return [names[i][min(outputs[:k].count(i), len(names[i]) - 1)] for k, i in enumerate(outputs)]
 
 
 def _no_text(what: str) -> RaspValueError:

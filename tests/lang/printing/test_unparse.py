@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from support.generate import Anything, random_program
 
+from rasplab import dsl
 from rasplab.base.errors import RaspError
 from rasplab.lang.loading import load, parse
 from rasplab.program.graph import Builder, Indices, Map, Program, Tokens
@@ -80,3 +83,25 @@ def test_faults_of_constant_and_chr(text, reason):
     """They take what they say."""
     with pytest.raises(RaspError, match=reason):
         parse(text)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_outputs_round_trip(seed):
+    """2 to 4 nodes of a random program as outputs, selectors and repeated ones among them."""
+    program, rng = random_program(seed)[0], random.Random(seed)
+    builder = Builder()
+    for node in program.nodes:
+        builder.add(node)
+    first, *others = rng.choices(range(len(program.nodes)), k=rng.randint(2, 4))
+    several = builder.program(first, dict(program.names), tuple(others))
+    text = several.unparse()
+    names = text.rpartition("# outputs: ")[2].strip().split(", ")
+    again = parse(text, output=names)
+    assert again.digest == several.digest and {*several.names} <= {*again.names}
+
+
+def test_named_outputs_keep_their_names():
+    """Two names of one node are both written, each where it is an output."""
+    total = dsl.indices + 1
+    program = dsl.program(first=total, second=total, third=dsl.tokens)
+    assert program.unparse().endswith("# outputs: first, second, third\n")
