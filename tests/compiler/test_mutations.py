@@ -36,6 +36,7 @@ HOMES = {
     "columns": "infer.columns",
     "equality_codes": "lower.equality_codes",
     "heads": "lower.heads",
+    "joints": "infer.joints",
     "joint_functions": "lower.joint_functions",
     "leaf_tables": "infer.leaf_tables",
     "lower": "lower.lower",
@@ -48,9 +49,11 @@ HOMES = {
     "ranges": "infer.ranges",
     "readout": "lower.readout",
     "residual": "lower.residual",
+    "running_count": "infer.running_count",
     "scores": "lower.scores",
     "selector_bounds": "infer.selector_bounds",
     "sop_forms": "lower.sop_forms",
+    "steps": "infer.steps",
     "sums": "infer.sums",
     "total_order": "infer.total_order",
     "value_classes": "lower.value_classes",
@@ -100,6 +103,17 @@ def special() -> list:
         rank = selector_width(select(count, count, <) or tie);
         rarest_first = aggregate(select(rank, indices, ==), tokens);
     """
+    counted = """
+        turn = selector_width(select(indices, indices, <=) and select(tokens, tokens, ==));
+        r = aggregate(select(tokens, tokens, ==) and select(turn, turn - 1, ==), tokens, "-");
+    """
+    compared = """
+        mean = aggregate(select(indices, indices, <=), tokens_int);
+        rest = aggregate(select(indices, indices, >), tokens_int);
+        beyond = 3 if mean > indices / length else 4;
+        r = 1 if 0 == mean - rest else (2 if -mean < rest else beyond);
+    """
+    many = "r = selector_width(select(tokens, tokens, ==));"
     total = "r = round(length * aggregate(full_s, tokens_int * 10 ^ (length - 1 - indices)));"
     return [
         (rasplab.parse(total), Domain(tuple(range(10)), 4)),
@@ -110,6 +124,9 @@ def special() -> list:
         (rasplab.parse("r = 1 / tokens_int if tokens_int > 0 else 0;"), Domain((0, 1, 2), 2)),
         (rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);'), Domain((0, 1), 3)),
         (rasplab.parse(means), Domain(tuple(range(-3, 9, 2)), 13)),
+        (rasplab.parse(counted), Domain(tuple("abc"), 4, causal=True)),
+        (rasplab.parse(compared), Domain((0, 1), 80)),
+        (rasplab.parse(many), Domain(tuple(range(700)), 2)),
         (rasplab.parse(wide), Domain(tuple("abcdefghijklmnopqrst"), 5)),
     ]
 

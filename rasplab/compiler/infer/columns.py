@@ -78,6 +78,9 @@ class Joint:
     rows          for each pair (combination, pattern) the combination, a row of `codes`
     patterns      for each such pair the pattern of cells in which the combination occurs
     cell_pattern  the pattern of each cell: cells of one pattern allow the same leaf values
+    parents       for each pattern one whose combinations all occur in it too, which are not listed
+                  again as pairs, or -1
+    order         the patterns, each after its parent
     """
 
     leaves: tuple[int, ...]
@@ -85,6 +88,8 @@ class Joint:
     rows: Int[np.ndarray, " pair"]
     patterns: Int[np.ndarray, " pair"]
     cell_pattern: Int[np.ndarray, " cell"]
+    parents: Int[np.ndarray, " pattern"]
+    order: Int[np.ndarray, " pattern"]
 
 
 def cells_of(column: Column, joint: Joint) -> Bool[np.ndarray, "cell value"]:
@@ -103,9 +108,12 @@ def kinds_of(
 
 def values_by_pattern(column: Column, joint: Joint) -> Bool[np.ndarray, "pattern value"]:
     """Which values of a column over the rows of `joint` can occur in cells of which pattern."""
-    by_pattern = np.zeros((joint.cell_pattern.max() + 1, len(column.values)), bool)
+    by_pattern = np.zeros((len(joint.parents), len(column.values)), bool)
     # cells of one pattern allow the same combinations, so values are noted once a pattern
     by_pattern[joint.patterns, column.codes[joint.rows]] = True
+    for pattern in joint.order:
+        if joint.parents[pattern] >= 0:
+            by_pattern[pattern] |= by_pattern[joint.parents[pattern]]
     return by_pattern
 
 

@@ -25,6 +25,7 @@ from rasplab.compiler.infer.columns import (
     max_cells,
     total,
 )
+from rasplab.compiler.infer.joints import TooLarge, build_joint
 from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.values import (
     POSITION,
@@ -43,9 +44,6 @@ MAX_ROWS = 140_000
 
 BYTES_A_ROW = 4000
 """Bytes per combination of values while an s-op is computed from them, neurons included."""
-
-BYTES_A_PAIR = 800
-"""Bytes per pair (combination, pattern of cells) while a joint is made: ten arrays of 8 numbers."""
 
 
 def max_rows() -> int:
@@ -117,37 +115,7 @@ class LeafTables:
         return self._joints[leaves]
 
     def _build_joint(self, leaves: tuple[int, ...], most: int) -> Joint:
-        # Cells that allow the same values of all leaves (a pattern) give the same combinations, so
-        # the product is taken once per pattern, leaf by leaf; equal combinations are merged after
-        # each leaf, which keeps the table at the size of its result.
-        first, pattern = self._patterns(leaves)
-        codes = np.zeros((1, 0), int)
-        rows, patterns = np.zeros(len(first), int), np.arange(len(first))
-        for leaf in leaves:
-            allowed, kind = self.sets[leaf].allowed, self.sets[leaf].kind[first]
-            count = allowed.shape[1]
-            pairs = int(allowed.sum(1)[kind[patterns]].sum())
-            if pairs > current().memory // BYTES_A_PAIR:
-                raise TooLarge
-            # Listing many pairs takes long: first see how many combinations they come to.
-            if pairs > most and _combination_count(rows, kind[patterns], allowed) > most:
-                raise TooLarge
-            pair, value = np.nonzero(allowed[kind[patterns]])
-            met, rows = np.unique(rows[pair] * count + value, return_inverse=True)
-            if len(met) > most:
-                raise TooLarge
-            rows, patterns = rows.reshape(-1), patterns[pair]
-            codes = np.column_stack([codes[met // count], met % count])
-        return Joint(leaves, codes, rows, patterns, pattern)
-
-    def _patterns(self, leaves: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """The first cell of each pattern of allowed leaf values, and the pattern of each cell."""
-        pattern = np.zeros(self.cells.count, int)
-        for leaf in leaves:
-            known = self.sets[leaf]
-            pattern = pattern * len(known.allowed) + known.kind
-            pattern = np.unique(pattern, return_inverse=True)[1].reshape(-1)
-        return np.unique(pattern, return_index=True)[1], pattern
+        return build_joint(leaves, [self.sets[leaf] for leaf in leaves], self.cells, most)
 
     # --- s-ops over them --------------------------------------------------------------------------
 
@@ -231,20 +199,6 @@ class LeafTables:
         if i in self.sets and all(is_number(v) for v in self.sets[i].values):
             return {i: Fraction(1)}, Fraction(0)
         return None
-
-
-def _combination_count(rows: np.ndarray, kinds: np.ndarray, allowed: np.ndarray) -> int:
-    """How many (row, value) occur where each row, at each place, allows the values of a kind.
-
-    rows, kinds  by place; allowed: bool [kind, value]
-    """
-    row, kind = np.divmod(np.unique(rows * len(allowed) + kinds), len(allowed))
-    starts = np.flatnonzero(np.diff(row, prepend=-1))
-    return int(np.logical_or.reduceat(allowed[kind], starts, axis=0).sum())
-
-
-class TooLarge(Exception):
-    """A joint table of more combinations than it may hold."""
 
 
 def _check_size(domain: Domain) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from rasplab.compiler.infer.columns import ValueSet
 from rasplab.compiler.infer.leaf_tables import LeafTables
-from rasplab.compiler.infer.ranges import Range, common_unit, recovered
+from rasplab.compiler.infer.ranges import Range, as_value, common_unit, recovered
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
 from rasplab.program.graph import Aggregate, Constant, Map, Program
 from rasplab.program.values import Value, is_number, typed_key, value_key
@@ -136,6 +136,7 @@ class _Means(_Collector):
         return listed.mean(self.most).with_value(self.node.default)
 
     def _visit_cells(self) -> None:
+        self._means(*self._kind(int(self.bounds.high.argmax())))  # too many, most likely there
         kinds: dict[tuple, list[int]] = {}
         for cell in range(self.cells.count):
             kinds.setdefault(self._kind(cell), []).append(cell)
@@ -187,7 +188,7 @@ class _Means(_Collector):
         means = ((s + k * self.low) * self.unit / k for s in sums.members())
         if self.shows_kinds:
             return [float(m) for m in means] if k > 1 else self._single(sums)
-        return [_as_value(m) for m in means]
+        return [as_value(m) for m in means]
 
     def _single(self, sums: _SumSet) -> list[Value]:
         """The values that one key alone gives: itself, an int or a float."""
@@ -203,14 +204,10 @@ class _Sums(_Means):
     """Sums of numbers on a lattice: as means, and not divided."""
 
     def _quotients(self, sums: _SumSet, k: int) -> list[Value]:
-        return [_as_value((s + k * self.low) * self.unit) for s in sums.members()]
+        return [as_value((s + k * self.low) * self.unit) for s in sums.members()]
 
     def _range(self) -> Range:
         return self.range.total(self.most)
-
-
-def _as_value(number: Fraction) -> Value:
-    return int(number) if number.denominator == 1 else float(number)
 
 
 def shows_kinds(program: Program) -> bool:

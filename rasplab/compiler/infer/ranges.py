@@ -72,6 +72,11 @@ class Range:
         return Range(min(self.low, exact), max(self.high, exact), unit, self.denominator)
 
 
+def as_value(number: Fraction) -> Value:
+    """The number as an int where it is whole, else as the nearest float."""
+    return int(number) if number.denominator == 1 else float(number)
+
+
 def decimal(number: Value | Fraction) -> Fraction:
     """The number as it is written: 0.1 is a tenth, not the float nearest to it."""
     assert not isinstance(number, tuple), f"{number!r} is not a number"

@@ -13,6 +13,7 @@ from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.columns import Column, cells_of, component, kinds_of, map_columns
 from rasplab.compiler.infer.leaf_tables import LeafTables, max_rows
 from rasplab.compiler.infer.normal_form import Conjunct, Literal
+from rasplab.compiler.infer.running_count import is_equality, keys_are_counted
 from rasplab.compiler.infer.values import Fault, Result, call_or_fault
 from rasplab.program.functions import PREDICATES
 from rasplab.program.values import is_number
@@ -50,9 +51,9 @@ class Selectors:
         Raises CompileError where the values are too many to list or to combine.
         """
         tables, leaves = self.tables, self.tables.leaves_of(nodes)
-        for leaf in leaves:
-            if leaf in tables.ranges:
-                self._refuse_select(nodes, leaf)
+        for i in (*leaves, *nodes):
+            if i in tables.ranges:
+                self._refuse_select(nodes, i)
         if not tables.fits(leaves):
             leaves = tuple(sorted({i for i in nodes if tables.leaf_sets[i]}))
         if not tables.fits(leaves, max_rows()):
@@ -145,7 +146,7 @@ class Selectors:
             highs.append(may[n].view(np.int8).sum(1, dtype=np.int32))
         low, high = np.concatenate(lows), np.concatenate(highs)
         # What follows from permutations and distinct keys, and not from cells one by one.
-        if any(self._keys_distinct(c) for c in conjuncts):
+        if any(self._keys_distinct(c) for c in conjuncts) or keys_are_counted(tables, conjuncts):
             high = np.minimum(high, 1)
         # a causal row does not see all keys, so the one that it equals may be hidden
         if len(conjuncts) == 1 and self._onto(conjuncts[0]) and not tables.domain.causal:
@@ -203,7 +204,7 @@ class Selectors:
         """Whether it is an equality with keys that differ at every position: one key at most."""
         return any(
             len(clause) == 1
-            and _is_equality(clause[0])
+            and is_equality(clause[0])
             and self.tables.sets[clause[0].keys].distinct
             for clause in conjunct.clauses
         )
@@ -213,7 +214,7 @@ class Selectors:
         if len(conjunct.clauses) != 1 or len(conjunct.clauses[0]) != 1:
             return False
         literal = conjunct.clauses[0][0]
-        if not (_is_equality(literal) and self.tables.sets[literal.keys].permutation):
+        if not (is_equality(literal) and self.tables.sets[literal.keys].permutation):
             return False
         queries = self.tables.sets[literal.queries]
         integers = [int(v) for v in queries.values if is_number(v) and v == int(v)]
@@ -224,10 +225,6 @@ class Selectors:
         highest = np.where(queries.allowed, integers, -1).max(1)
         inside = highest[queries.kind] < self.tables.cells.length
         return bool(lowest.min() >= 0 and inside.all())
-
-
-def _is_equality(literal: Literal) -> bool:
-    return (literal.predicate, literal.negated) in (("==", False), ("!=", True))
 
 
 def _rank_table(

@@ -20,6 +20,7 @@ from rasplab.compiler.infer.means import mean_values, shows_kinds, sum_values
 from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
+from rasplab.compiler.infer.steps import Step, step_of
 from rasplab.compiler.infer.sums import sums_of
 from rasplab.compiler.infer.total_order import is_strict_order
 from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, code_of_equal
@@ -54,6 +55,8 @@ class ValueSets(LeafTables):
     selectors  tables and bounds of the selectors, computed on demand
     failing    nodes that may fail on an input: by a function of theirs, or by what they read
     infinite   s-ops that may hold inf or nan; unaveraged: those that may be the mean of no numbers
+    unlisted   functions whose leaves have too many combinations to list, or that read such
+    steps      functions of ranges that take few values, each a leaf of its own
     leaf_sums  cache of the lowering, kept here as several attempts share it: targets over leaves
                as a `Split` into one table per leaf, or None where no such sum exists
     """
@@ -61,6 +64,8 @@ class ValueSets(LeafTables):
     def __init__(self, program: Program, domain: Domain, total: bool = False):
         super().__init__(program, domain, total)
         self.sums = sums_of(program)
+        self.steps: dict[int, Step] = {}
+        self.unlisted: set[int] = set()
         self.failing: set[int] = set()
         self.infinite: set[int] = set()
         self.unaveraged: set[int] = set()
@@ -105,33 +110,39 @@ class ValueSets(LeafTables):
                 self.leaf_sets[i] = ()
             case Map(_, args):
                 self.leaf_sets[i] = self._map_leaves(i, args)
-        if any(leaf in self.ranges for leaf in self.leaf_sets[i]):
-            self.ranges[i] = self._range_of(i)
+        if i in self.unlisted or any(leaf in self.ranges for leaf in self.leaf_sets[i]):
+            self._of_ranges(i)
             return
         column = self.column(i, self.leaf_sets[i])
         for value in column.values:
             if isinstance(value, Fault):
-                self.failing.add(i)
-                self.partial = True
-                self.infinite |= {i} if value.infinite else set()
-                self.doubts.append((i, value.reason))
+                self._note_fault(i, value)
         self.sets[i] = self._set_of(i, column)
 
     def _map_leaves(self, i: int, args: tuple[int, ...]) -> tuple[int, ...]:
         """The leaves of a Map: its operands' leaves; the operands where these are too many."""
         leaves = self.leaves_of(args)
-        if any(leaf in self.ranges for leaf in leaves) or self.fits(leaves):
+        if any(i in self.ranges for i in (*leaves, *args)):
+            self.unlisted.add(i)
+            return leaves
+        if self.fits(leaves):
             return leaves
         cut = tuple(sorted({a for a in args if self.leaf_sets[a]}))
-        if not self.fits(cut, max_rows()):
-            sizes = " x ".join(str(len(self.sets[a].values)) for a in cut)
-            raise CompileError(
-                f"{self.program.labels[i]!r} joins too many values, {sizes}: more than "
-                f"{max_rows():,} combinations, {max_rows() * BYTES_A_ROW / 2**30:,.1f} GiB",
-                self.program.span(i),
-                f"use a smaller vocabulary or max_len; {way_out('memory')}",
-            )
-        return cut
+        if self.fits(cut, max_rows()):
+            return cut
+        if self.linear(i) is None and step_of(self, i, leaves) is None:
+            self._refuse_joint(i, cut)
+        self.unlisted.add(i)
+        return leaves
+
+    def _refuse_joint(self, i: int, parts: tuple[int, ...]) -> NoReturn:
+        sizes = " x ".join(str(len(self.sets[a].values)) for a in parts)
+        raise CompileError(
+            f"{self.program.labels[i]!r} joins too many values, {sizes}: more than "
+            f"{max_rows():,} combinations, {max_rows() * BYTES_A_ROW / 2**30:,.1f} GiB",
+            self.program.span(i),
+            f"use a smaller vocabulary or max_len; {way_out('memory')}",
+        )
 
     def _set_of(self, i: int, column: Column) -> ValueSet:
         valid = {c: v for c, v in enumerate(column.values) if not isinstance(v, Fault)}
@@ -180,17 +191,33 @@ class ValueSets(LeafTables):
         first = self.cells.length * (self.cells.length - 1) // 2
         return bool((known.kind == known.kind[first]).all())
 
-    def _range_of(self, i: int) -> Range:
-        """The range of a linear expression over ranges; anything else is refused."""
+    def _note_fault(self, i: int, fault: Fault) -> None:
+        self.failing.add(i)
+        self.partial = True
+        self.infinite |= {i} if fault.infinite else set()
+        self.doubts.append((i, fault.reason))
+
+    def _of_ranges(self, i: int) -> None:
+        """A function of ranges: a linear one is a range, a step a leaf of its own."""
         terms = self.linear(i)
-        if terms is None:
-            label = self.program.labels[i]
+        if terms is not None:
+            self.ranges[i] = self.range_of_sum(terms)
+            return
+        step = step_of(self, i, self.leaf_sets[i])
+        if step is None:
             raise CompileError(
-                f"{label!r} needs every single value of a mean that has too many to list",
+                f"{self.program.labels[i]!r} needs every single value of a mean that has too many "
+                "to list",
                 self.program.span(i),
-                "use a smaller max_len or fewer different numbers, or only sums of it",
+                "use a smaller max_len or fewer different numbers, only sums of it, or compare it "
+                "with a number",
             )
-        return self.range_of_sum(terms)
+        if step.fault is not None and not self.total:
+            self._note_fault(i, step.fault)
+        self.leaf_sets[i] = (i,)
+        self.steps[i] = step
+        anything = np.ones((1, len(step.values)), bool)
+        self.sets[i] = ValueSet(step.values, anything, np.zeros(self.cells.count, int))
 
     # --- attention nodes --------------------------------------------------------------------------
 

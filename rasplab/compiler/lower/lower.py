@@ -19,6 +19,9 @@ from rasplab.transformer.readout import Readout
 ATTEMPTS = (("float32", True), ("float32", False), ("float64", True), ("float64", False))
 """Dtypes, and whether counting heads may show their selector at the price of accuracy."""
 
+COARSE = 0.1
+"""Share of its tolerance that an error takes up, from which a finer dtype is tried."""
+
 
 @dataclass(frozen=True)
 class Lowered:
@@ -44,29 +47,30 @@ def lower(value_sets: ValueSets, basis: str) -> Lowered:
     """Heads, neurons and logits of a program: the first of ATTEMPTS that is exact.
 
     basis  "compact" or "one_hot"
+    One that is barely exact is left for a finer one that is smaller and has fewer layers.
     Raises CompileError, with the output, where even float64 is not exact; and where a use needs
     values that cannot be listed or told apart.
     """
     program = value_sets.program
-    previous: Lowering | None = None
-    failures: list[tuple[str, int, Certificate]] = []
+    previous: _Attempt | None = None
+    exact: _Attempt | None = None
+    failures: list[_Attempt] = []
     for dtype, allow_shares in ATTEMPTS:
-        if previous and previous.dtype == dtype and not previous.attention.has_shares:
+        if previous and previous.dtype == dtype and not previous.lowering.attention.has_shares:
             continue  # without shares to forbid, the attempt would be the same again
-        previous = lowering = Lowering(value_sets, basis, dtype, allow_shares)
-        outcomes = [read_out(lowering, output) for output in program.outputs]
-        worst = max(range(len(outcomes)), key=lambda k: outcomes[k].certificate.share)
-        certificate, output = outcomes[worst].certificate, program.outputs[worst]
-        attempt = f"{dtype}{'' if allow_shares else ', widths without 1/(1+w)'}: {certificate}"
-        logits = tuple(form for outcome in outcomes for form in outcome.logits)
-        fits = not lowering.stream.overflows(logits)
-        if certificate.holds and fits:
-            lowering.stream.choose(output, "precision", attempt, *(text for text, _, _ in failures))
-            readouts = tuple(outcome.readout for outcome in outcomes)
-            return Lowered(lowering.stream, logits, readouts, certificate)
-        attempt += "" if fits else f", numbers too large for {dtype}"
-        failures.append((attempt, output, certificate))
-    _, output, certificate = failures[-1]
+        if exact and exact.dtype == dtype:
+            continue
+        previous = _Attempt(value_sets, basis, dtype, allow_shares)
+        if not (previous.certificate.holds and previous.fits):
+            failures.append(previous)
+        elif not exact or (previous.time < exact.time and previous.size < exact.size):
+            exact = previous
+        if exact and exact.certificate.share < COARSE:
+            break
+    if exact:
+        return exact.lowered(failures)
+    worst = failures[-1]
+    output, certificate = worst.output, worst.certificate
     if certificate.holds:
         raise OverflowError("numbers too large for float64")
     raise CompileError(
@@ -75,3 +79,39 @@ def lower(value_sets: ValueSets, basis: str) -> Lowered:
         program.span(output),
         "use a smaller max_len or fewer different numbers",
     )
+
+
+class _Attempt:
+    """A lowering of all outputs, with the certificate of the one that is nearest to losing it."""
+
+    def __init__(self, value_sets: ValueSets, basis: str, dtype: str, allow_shares: bool):
+        self.dtype = dtype
+        self.lowering = Lowering(value_sets, basis, dtype, allow_shares)
+        outputs = value_sets.program.outputs
+        self.outcomes = [read_out(self.lowering, output) for output in outputs]
+        worst = max(range(len(outputs)), key=lambda k: self.outcomes[k].certificate.share)
+        self.output, self.certificate = outputs[worst], self.outcomes[worst].certificate
+        widths = "" if allow_shares else ", widths without 1/(1+w)"
+        self.text = f"{dtype}{widths}: {self.certificate}"
+
+    @property
+    def time(self) -> int:
+        """The half layer in which the last of the logits is written."""
+        return self.lowering.stream.time(*self._logits)
+
+    @property
+    def size(self) -> int:
+        """What the weights of its MLPs grow with, before anything has a place."""
+        stream = self.lowering.stream
+        return self.time * len(stream.directions) * len(stream.neurons)
+
+    @property
+    def _logits(self) -> tuple[LinearForm, ...]:
+        return tuple(form for outcome in self.outcomes for form in outcome.logits)
+
+    def lowered(self, failures: list[_Attempt]) -> Lowered:
+        """The attempt as the result of the stage, beside those that failed."""
+        stream = self.lowering.stream
+        stream.choose(self.output, "precision", self.text, *(f.text for f in failures))
+        readouts = tuple(outcome.readout for outcome in self.outcomes)
+        return Lowered(stream, self._logits, readouts, self.certificate)

@@ -64,6 +64,9 @@ class PartCosts:
                 self._numbers[i] = self._features[i] = after(self._heads[i], 0)
             case Aggregate(selector, values, _):
                 self._visit_aggregate(i, selector, values)
+            case _ if i in self._value_sets.steps:
+                leaves = self._value_sets.steps[i].terms[0]
+                self._numbers[i] = self._features[i] = after(max(map(self.number_time, leaves)), 0)
             case _ if self._value_sets.leaf_sets[i] == (i,):
                 self._visit_sum(i, self._value_sets.sums.aggregates[i])
             case _:

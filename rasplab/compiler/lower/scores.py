@@ -62,16 +62,18 @@ class SelectorScores:
 
         need_level  whether the row's level is used, by BOS; else it may be left out
         """
-        pairs: list[Pair] = []
-        level, rounding = LinearForm(), 0.0
         for conjunct in conjuncts:
             key = (conjunct, need_level, gap)
             if key not in self._cache:
                 self._cache[key] = self._conjunct_scores(conjunct, need_level, gap)
-            pairs += self._cache[key].pairs
-            level = level + self._cache[key].level
-            rounding += self._cache[key].rounding
-        return Scores(tuple(pairs), level, rounding)
+        return self._sum_of_scores([self._cache[c, need_level, gap] for c in conjuncts])
+
+    def _sum_of_scores(self, parts: list[Scores]) -> Scores:
+        level = LinearForm()
+        for part in parts:
+            level = level + part.level
+        pairs = tuple(pair for part in parts for pair in part.pairs)
+        return Scores(pairs, level, sum(part.rounding for part in parts))
 
     def _conjunct_scores(self, conjunct: Conjunct, need_level: bool, gap: float) -> Scores:
         """Scores of one conjunct by codes of width 2 where it is an equality, else by a table."""
@@ -83,12 +85,18 @@ class SelectorScores:
             # selects everything: without any pair all keys score 0, which is the level
             return Scores((), LinearForm())
         table_width = min((~small.all(1)).sum(), (~small.all(0)).sum())
-        codes = equality_codes(conjunct, keys, queries, small, key_class, query_class)
+        dtype = self.stream.dtype
+        codes = equality_codes(conjunct, keys, queries, small, key_class, query_class, dtype)
         about = f"scores of {self._conjunct_text(conjunct)}"
-        ways = (f"table, width {table_width}", *(["codes, width 2"] if codes is not None else []))
-        if codes is not None and table_width > 2 and self.source.basis == "compact":
+        ways = (
+            f"table, width {table_width}",
+            *([f"codes, width {2 * len(codes)}"] if codes else []),
+        )
+        if codes and table_width > 2 * len(codes) and self.source.basis == "compact":
             self.stream.choose(None, about, *reversed(ways))
-            return self._equality_scores(conjunct, *codes, need_level, gap)
+            return self._sum_of_scores(
+                [self._equality_scores(conjunct, *digit, need_level, gap) for digit in codes]
+            )
         self.stream.choose(None, about, *ways)
         return self._table_scores(conjunct, small, key_class, query_class, gap)
 

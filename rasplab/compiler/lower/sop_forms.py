@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import current, way_out
+from rasplab.compiler.infer.leaf_tables import Affine
 from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.infer.values import POSITION, TOKEN, as_number, code_of_key
 from rasplab.compiler.lower.form_source import CountedWidth, FormSource
@@ -64,6 +65,7 @@ class Lowering(FormSource):
         self.features: dict[int, list[tuple[np.ndarray, LinearForm]]] = {}
         self.one_hots: dict[int, list[LinearForm]] = {}
         self.means: dict[int, LinearForm] = {}
+        self._joints: dict[tuple[tuple[int, ...], bytes, bool], list[LinearForm]] = {}
         self._part_costs: PartCosts | None = None
         self.attention = Attention(self)
         self.neurons = Neurons(self.stream, value_sets)
@@ -92,6 +94,9 @@ class Lowering(FormSource):
             return self.mean(node)
         terms = self.value_sets.linear(node)
         assert terms is not None, f"node {node} is a range and not linear"
+        return self._affine(terms)
+
+    def _affine(self, terms: Affine) -> LinearForm:
         coefficients, const = terms
         form = LinearForm((), float(const))
         for leaf, coefficient in coefficients.items():
@@ -236,6 +241,8 @@ class Lowering(FormSource):
                 return self._width_forms(leaf, tables)
             case Aggregate() as aggregate:
                 return self._aggregate_forms(leaf, aggregate, tables)
+        if leaf in self.value_sets.steps:
+            return self._step_forms(leaf, tables)
         if self.value_sets.leaf_sets[leaf] == (leaf,):  # a sum over keys
             numbers = np.array([as_number(v) for v in self.value_sets.sets[leaf].values])
             return self._on_number(leaf, self.mean(leaf), numbers, tables)
@@ -333,6 +340,12 @@ class Lowering(FormSource):
         numbers = np.array([as_number(v) for v in self.value_sets.sets[leaf].values])
         return self._on_number(leaf, self.mean(leaf), numbers, tables)
 
+    def _step_forms(self, leaf: int, tables: np.ndarray) -> list[LinearForm]:
+        """Neurons on the form that a step is a function of; any value will do where it fails."""
+        step = self.value_sets.steps[leaf]
+        targets = np.where((step.codes >= 0)[:, None], tables[step.codes], np.nan)
+        return self.neurons.forms(self._affine(step.terms), step.points, targets, leaf)
+
     def mean(self, leaf: int) -> LinearForm:
         """The number that an aggregate, or a sum over keys, gives, straight from its head."""
         if leaf not in self.means:
@@ -375,12 +388,15 @@ class Lowering(FormSource):
         self, leaves: tuple[int, ...], targets: np.ndarray, node: int | None
     ) -> list[LinearForm]:
         """Functions of several leaves at once: neurons on the form that needs the fewest."""
-        label = self.program.labels[node] if node is not None else "a selector's operands"
-        argument = best_argument(self, leaves, targets, node)
-        self._check_memory(label, node, argument.cost.neurons)
-        form = LinearForm.combination([(c, part.form()) for part, c in argument.parts if c])
-        self.stream.choose(node, "joint argument", argument.described(), *argument.others)
-        return self.neurons.forms(form, argument.points, targets, node)
+        key = (leaves, targets.tobytes(), self.neurons.silent_at_bos)
+        if key not in self._joints:
+            label = self.program.labels[node] if node is not None else "a selector's operands"
+            argument = best_argument(self, leaves, targets, node)
+            self._check_memory(label, node, argument.cost.neurons)
+            form = LinearForm.combination([(c, part.form()) for part, c in argument.parts if c])
+            self.stream.choose(node, "joint argument", argument.described(), *argument.others)
+            self._joints[key] = self.neurons.forms(form, argument.points, targets, node)
+        return self._joints[key]
 
     def _check_memory(self, label: str, node: int | None, neurons: int) -> None:
         size = neurons * BYTES_A_NEURON
