@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from rasplab.compiler.infer.leaf_tables import Affine, LeafTables
 from rasplab.compiler.infer.means import shows_kinds
 from rasplab.compiler.infer.ranges import MAX_DENOMINATOR, Range, as_value, common_unit, decimal
-from rasplab.compiler.infer.values import Fault, Result, elementwise_or_fault
+from rasplab.compiler.infer.values import Fault, Result, as_number, elementwise_or_fault
 from rasplab.program.functions import PREDICATES
 from rasplab.program.graph import Aggregate, Constant, Map, Program
 from rasplab.program.values import Value, typed_key
@@ -75,7 +75,7 @@ def _of_one_range(tables: LeafTables, i: int, leaf: int) -> Step | None:
         return None
     ends = [*(start - 1 for start in starts[1:]), len(keys) - 1]
     kept = sorted({*starts, *ends})
-    points = np.array([float(inputs[k]) for k in kept])
+    points = np.array([as_number(inputs[k]) for k in kept])
     return _step(({leaf: Fraction(1)}, Fraction(0)), points, [results[k] for k in kept])
 
 

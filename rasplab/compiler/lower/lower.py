@@ -7,6 +7,7 @@ piecewise_linear.py the neurons, readout.py the logits; residual.py holds what t
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from rasplab.base.errors import CompileError
@@ -101,9 +102,15 @@ class _Attempt:
 
     @property
     def size(self) -> int:
-        """What the weights of its MLPs grow with, before anything has a place."""
+        """About how many weights it will have, before anything has a place."""
         stream = self.lowering.stream
-        return self.time * len(stream.directions) * len(stream.neurons)
+        heads, neurons = (
+            max(Counter(part.time for part in parts).values(), default=0)
+            for parts in (stream.heads, stream.neurons)
+        )
+        d_head = max((max(len(h.pairs), len(h.outs)) for h in stream.heads), default=0)
+        layers = (self.time + 1) // 2
+        return layers * len(stream.directions) * (4 * heads * d_head + 2 * neurons)
 
     @property
     def _logits(self) -> tuple[LinearForm, ...]:

@@ -16,7 +16,7 @@ from jaxtyping import Float, Shaped
 ROUNDING = {"float32": 1.2e-7, "float64": 2.3e-16}
 """Relative rounding of a short sum of products, by dtype: one unit in the last place."""
 
-RESOLUTION = 3e4
+RESOLUTION = 1.6e4
 """Roundings that an error may amount to before plateaus are worth their neurons."""
 
 CLEARLY = 0.999
