@@ -74,9 +74,9 @@ def _of_one_range(tables: LeafTables, i: int, leaf: int) -> Step | None:
     if len(starts) > MAX_RUNS:
         return None
     ends = [*(start - 1 for start in starts[1:]), len(keys) - 1]
-    kept = sorted({*starts, *ends})
-    points = np.array([as_number(inputs[k]) for k in kept])
-    return _step(({leaf: Fraction(1)}, Fraction(0)), points, [results[k] for k in kept])
+    edges = sorted({*starts, *ends})
+    points = np.array([as_number(inputs[k]) for k in edges])
+    return _step(({leaf: Fraction(1)}, Fraction(0)), points, [results[k] for k in edges])
 
 
 def _reads_kinds(program: Program, i: int) -> bool:

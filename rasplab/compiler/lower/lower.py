@@ -93,7 +93,9 @@ class _Attempt:
         worst = max(range(len(outputs)), key=lambda k: self.outcomes[k].certificate.share)
         self.output, self.certificate = outputs[worst], self.outcomes[worst].certificate
         widths = "" if allow_shares else ", widths without 1/(1+w)"
-        self.text = f"{dtype}{widths}: {self.certificate}"
+        self.fits = not self.lowering.stream.overflows(self._logits)
+        too_large = "" if self.fits else f", numbers too large for {dtype}"
+        self.text = f"{dtype}{widths}: {self.certificate}{too_large}"
 
     @property
     def time(self) -> int:
