@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from rasplab.base.arguments import shown
+from rasplab.base.arguments import TEXT, shown, takes
 from rasplab.base.schema import (
     array,
     atom,
@@ -233,6 +233,7 @@ Layers and heads are those of the RASP paper, where it has the task. A row with 
 way to train that task. induction has no early stop: its heads form after its answers are right."""
 
 
+@takes(task=TEXT)
 def recipe(task: str, **changes: object) -> Recipe:
     """The recipe of a task, or of a name in TASK_RECIPES, with `changes`.
 

@@ -16,7 +16,10 @@ SCRIPT = Path(__file__).parents[1] / "support" / "misuse.py"
 SLOW = {"train", "judge", "judge_seeds", "superpose", "side_by_side", "discover"}
 """Functions whose calls that succeed take long: the first call of each is tried below."""
 
-QUICK = [*(set(rasplab.__all__) - SLOW), *(f"dsl.{name}" for name in dsl.__all__)]
+SETTINGS = ("recipe", "sweep", "atlas")
+"""Fields of a recipe, parts of a sweep, parameters of an atlas; `make fuzz` also tries options."""
+
+QUICK = [*(set(rasplab.__all__) - SLOW), *(f"dsl.{name}" for name in dsl.__all__), *SETTINGS]
 
 
 def test_nonsense_for_every_parameter_is_one_sentence():

@@ -17,8 +17,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from misuse_settings import option_calls, setting_calls
+
 import rasplab
 from rasplab import dsl
+from rasplab.model.open_models import AnyModel
 
 TEXT = 'flip = select(indices, length - 1 - indices, ==); x = aggregate(flip, tokens, "-");'
 
@@ -120,6 +123,11 @@ def calls(folder: str) -> Iterator[tuple[str, Callable[[], Any]]]:
             for value in nonsense(program, compiled):
                 bound = arguments | {parameter: value}
                 yield f"dsl.{name}({parameter}=...)", lambda f=function, b=bound: _built(f(**b))
+    flip = rasplab.parse("flip = select(indices, length - 1 - indices, ==);", output="flip")
+    lens = rasplab.compile(program, "ab", 5).to_model(device="cpu").lens
+    model = AnyModel("m", lens, 0, range(1, 3), 6, False)
+    yield from setting_calls(lambda: nonsense(program, compiled), model, {"flip": flip})
+    yield from option_calls()
 
 
 def _built(result: Any) -> None:

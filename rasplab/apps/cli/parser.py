@@ -35,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is returned."""
     words = sys.argv[1:] if argv is None else argv
     try:
+        if any("\0" in word for word in words):
+            return _fail(
+                "an argument holds a null character, which no path and no text of ours may"
+            )
         args = build_parser(words[:1]).parse_args(words)
         with limit(**dict(args.limit)):
             code = args.handler(args)

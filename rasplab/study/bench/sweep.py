@@ -23,6 +23,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+from rasplab.base.arguments import shown
 from rasplab.base.atomic import clear_leftovers, own_folder, remove_tree, writable, write_atomic
 from rasplab.base.errors import FileError, RaspError, RaspNameError, RaspValueError
 from rasplab.base.folders import require_kind
@@ -98,13 +99,15 @@ def _wrong_part(spec: dict) -> str | None:
     for part, kind, contents in (("tasks", str, "tasks"), ("seeds", int, "whole numbers")):
         values = spec.get(part)
         if not (isinstance(values, list) and values and all(type(v) is kind for v in values)):
-            return f"has no list of {contents}" + (f": {part} = {values!r}" if part in spec else "")
+            return f"has no list of {contents}" + (
+                f": {part} = {shown(values)}" if part in spec else ""
+            )
     for part in ("settings", "grid"):
         if not isinstance(spec[part], dict):
-            return f"has {part} = {spec[part]!r}, which is not a table of fields"
+            return f"has {part} = {shown(spec[part])}, which is not a table of fields"
     for field, values in spec["grid"].items():
         if not (isinstance(values, list) and values):
-            return f"has no list of values for {field} in [grid]: {values!r}"
+            return f"has no list of values for {field} in [grid]: {shown(values)}"
         if field in spec["settings"]:
             return f"sets {field} twice, in [settings] and in [grid]"
     return None

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from rasplab.base.arguments import PROGRAM, SEED, TEXT, Kind, optional, takes, whole
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.stats import bootstrap_counts, percentiles
@@ -149,6 +150,23 @@ class Atlas:
         }
 
 
+def _is_library(value: Any) -> bool:
+    names = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    return names and all(map(PROGRAM.test, value.values()))
+
+
+MODEL = Kind("a model of patterns, as load_any_model makes", lambda v: isinstance(v, PatternModel))
+SELECTORS = Kind("a dict of name and Program, not empty", _is_library, bool)
+
+
+@takes(
+    model=MODEL,
+    selectors=SELECTORS,
+    sequences=whole(1),
+    length=whole(1),
+    seed=SEED,
+    text=optional(TEXT),
+)
 def atlas(
     model: PatternModel,
     selectors: Mapping[str, Program],
@@ -164,7 +182,8 @@ def atlas(
     length     tokens of each sequence, at most what the model takes
     text       what is read, in pieces of `length`; by default random tokens, half of the sequences
                repeating with different periods, the other half over few different tokens
-    Raises RaspValueError for a model that takes fewer than 4 tokens, and for a text that is too
+    Raises TypeError and ValueError for wrong arguments; RaspValueError for a model that takes fewer
+    than 4 tokens, and for a text that is too
     short or has no tokenizer; and what the interpreter raises.
     """
     length = min(length, model.n_ctx - 1)
