@@ -61,6 +61,12 @@ CASES = {
         3,
     ),
     "squares beyond float64": ("r = 10^200 * tokens_int;", [1, 2, 7], 2),
+    "one large number": ("r = 10^15 + 0 * tokens_int;", [1, 2], 2),
+    "one large number, rounded differently": (
+        "r = (10^15 + tokens_int) + (-tokens_int) * 1.0;",
+        [0, 10**16],
+        2,
+    ),
     "tiny numbers": ("r = tokens_asis * 0.000000000001;", [1, 2, 3000], 2),
 }
 

@@ -162,7 +162,7 @@ def _by_nearest_code(lowering: Lowering, output: int, classes: _Classes) -> Outp
     """
     form = lowering.node_forms(output, (classes.members @ classes.codes)[:, None])[0]
     codes, gap = classes.codes, classes.gap
-    wide = float(np.abs(codes).max(initial=0)) > WIDE
+    wide = float(np.abs(codes).max(initial=0)) > WIDE and np.isfinite(gap)  # inf: one code alone
     scale = 1.0 / (gap if wide else min(gap, 1.0)) if gap else 1.0
     middle = codes[np.abs(codes - (codes.min() / 2 + codes.max() / 2)).argmin()]
     centred = form.plus(-float(middle)).scaled(scale)
