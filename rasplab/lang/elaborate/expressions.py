@@ -231,7 +231,11 @@ class Expressions:
         condition = self.value(expr.condition, scope)
         if not isinstance(condition, NamedNode):  # only the side that holds: recursion ends by this
             return self.value(expr.then if condition else expr.other, scope)
-        then, other = self.value(expr.then, scope), self.value(expr.other, scope)
+        self.make.branches += 1
+        try:
+            then, other = self.value(expr.then, scope), self.value(expr.other, scope)
+        finally:
+            self.make.branches -= 1
         spans = (self._span(expr.condition), self._span(expr.then), self._span(expr.other))
         return self.make.if_else(condition, then, other, self._span(expr), spans)
 
@@ -241,7 +245,13 @@ class Expressions:
             self._count_items(self._span(expr), container, key)
         spans = (self._span(expr.container), self._span(expr.key))
         length, name = self.library.variables["length"], _written(expr.container, container)
-        return index(self.make, container, key, length, self._span(expr), spans, name)
+        try:
+            return index(self.make, container, key, length, self._span(expr), spans, name)
+        except RaspValueError:
+            if not self.make.branches or isinstance(container, NamedNode) or not is_atom(key):
+                raise
+            key = self.make.sop(key, spans[1])  # fails where it is read
+            return index(self.make, container, key, length, self._span(expr), spans, name)
 
     def _select(self, expr: s.SelectForm, scope: Scope) -> Value:
         keys, queries = self.value(expr.keys, scope), self.value(expr.queries, scope)

@@ -67,10 +67,12 @@ class Operators:
 
     kinds           the static check of kinds, or None where a running example is checked instead
     example_length  gives the length of the running example, which the reference's messages show
+    branches        how many choices by an s-op are being evaluated, whose sides may never be taken
     """
 
     def __init__(self, builder: Builder, kinds: Kinds | None, example_length: Callable[[], int]):
         self.builder, self.kinds, self.example_length = builder, kinds, example_length
+        self.branches = 0
 
     # making nodes
 
@@ -163,7 +165,12 @@ class Operators:
         for value in (left, right):
             if isinstance(value, Applied) or is_function(value):
                 raise _no_operator(op, [left, right], span)
-        return computed(op, [left, right], span)
+        try:
+            return computed(op, [left, right], span)
+        except RaspValueError:
+            if not self.branches or not is_atom(left) or not is_atom(right):
+                raise
+            return self._elementwise(op, left, right, span, spans)  # fails where it is read
 
     def _elementwise(self, op: str, left: Value, right: Value, span: Span, spans: Spans) -> SOp:
         if not isinstance(left, SOp) and op in MIRRORED:

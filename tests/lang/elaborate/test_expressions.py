@@ -7,9 +7,10 @@ import time
 import pytest
 from support.texts import output_of
 
-from rasplab.base.errors import RaspValueError
+from rasplab.base.errors import RaspTypeError, RaspValueError
 from rasplab.lang.loading import load, parse
 from rasplab.lang.session import Session
+from rasplab.program.batch.many import evaluate_many
 from rasplab.program.graph import SelectorWidth
 from rasplab.program.interpret.exact import evaluate
 from rasplab.program.zoo import shipped
@@ -132,3 +133,31 @@ def test_a_large_table_is_built_once_where_positions_fail():
     start = time.process_time()
     assert evaluate(parse(text), "a" * 5000).output[:3] == [0, 1, 1]
     assert time.process_time() - start < 8
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        "1 / 0",
+        "1 % 0",
+        "1 // 0",
+        "(0 - 1) ^ 0.5",
+        "10.0 ^ 400",
+        "-(1 / 0)",
+        "[1][5]",
+        '{"a": 1}["b"]',
+    ],
+)
+def test_numbers_fail_only_in_branches_that_are_taken(branch):
+    """What is computed from plain numbers is guarded as what is computed from s-ops is."""
+    program = parse(f"x = {branch} if indices > 5 else 2;")
+    assert evaluate(program, "abc").output == [2, 2, 2]
+    assert evaluate_many(program, ["abc"]) == [[2, 2, 2]]
+    assert parse(program.unparse()).digest == program.digest
+    taken = parse(f"x = {branch} if indices > 0 else 2;")
+    with pytest.raises(RaspValueError, match="position 1|positions? 0|at position"):
+        evaluate(taken, "abc")
+    with pytest.raises(RaspValueError):
+        parse(f"x = {branch};")
+    with pytest.raises(RaspTypeError):
+        parse('x = "a" + 1 if indices > 5 else 2;')
