@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rasplab.compiler.lower.readout import WIDE
-from rasplab.program.values import is_number, value_key
+from rasplab.program.values import is_number
 from rasplab.transformer.readout import Readout
 
 
@@ -46,7 +46,8 @@ def measured_share(
         return 2 * max(errors) / gap
     if readout.width < 2:
         return Fraction(0)
-    pairs = [(row, class_of(readout, v)) for row, v in zip(rows, expected, strict=True)]
+    # The class that is read out; whether it is right, merged or not, is compared elsewhere.
+    pairs = [(row, row.index(max(row))) for row in rows]
     shares = [
         max(2 * _code_error(row, codes, c) / _smallest_gap(codes) for row, c in pairs)
         for codes in nearest_codes(compiled, readout, start)
@@ -80,16 +81,6 @@ def _gap_of_numbers(readout: Readout) -> Fraction | None:
         return readout.unit / max(1, readout.denominator * (readout.denominator - 1))
     numbers = sorted({Fraction(float(v)) for v in readout.classes if is_number(v)})
     return min((b - a for a, b in zip(numbers, numbers[1:], strict=False)), default=None)
-
-
-def class_of(readout: Readout, value: Any) -> int:
-    """The class of a value: its own, or for a number that was merged the nearest one."""
-    key = value_key(value)
-    for k, listed in enumerate(readout.classes):
-        if value_key(listed) == key:
-            return k
-    distances = [abs(Fraction(v) - Fraction(value)) for v in readout.classes if is_number(v)]
-    return distances.index(min(distances))
 
 
 def nearest_codes(compiled: Any, readout: Readout, start: int) -> list[list[Fraction]]:
