@@ -212,7 +212,13 @@ class Expressions:
         value = self.value(left, scope)
         while chain:
             link = chain.pop()
-            right = self.value(link.right, scope)
+            # what a node of `and` or `or` decides is not read any further, as in a branch
+            decides = link.op in ("and", "or") and isinstance(value, NamedNode)
+            self.make.branches += decides
+            try:
+                right = self.value(link.right, scope)
+            finally:
+                self.make.branches -= decides
             value = self._operate(link, value, right)
             if chain:  # the outermost operation is checked by `value`, like any expression
                 self._checked(value, scope)

@@ -161,3 +161,15 @@ def test_numbers_fail_only_in_branches_that_are_taken(branch):
         parse(f"x = {branch};")
     with pytest.raises(RaspTypeError):
         parse('x = "a" + 1 if indices > 5 else 2;')
+
+
+def test_numbers_after_what_decides_are_not_read():
+    """`and` and `or` read nothing after the operand that decides, numbers or not."""
+    program = parse(
+        "x = indices > 5 and 1 / 0 > 1; y = indices < 5 or 1 / 0 > 1;", output=["x", "y"]
+    )
+    assert evaluate(program, "ab")["x"] == [False, False]
+    assert evaluate(program, "ab")["y"] == [True, True]
+    assert evaluate_many(program, ["ab"]) == [[False, False]]
+    with pytest.raises(RaspValueError, match="1 / 0 at position 0: division by zero"):
+        evaluate(parse("x = indices < 5 and 1 / 0 > 1;"), "ab")
