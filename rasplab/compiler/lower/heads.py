@@ -313,8 +313,10 @@ class Attention:
         if key not in self._heads:
             at_bos = self.stream.at_bos
             pairs = [(at_bos(q, 0.0), at_bos(k, 0.0)) for q, k in scores.pairs]
-            pairs.append((self._bos_query(scores, bos_weight, need_level), AT_BOS))
-            error = self._score_error(pairs) + scores.rounding
+            doubted = [(at_bos(q, 0.0), at_bos(k, 0.0)) for q, k in scores.doubted]
+            bos = self._bos_query(scores, bos_weight, need_level), AT_BOS
+            error = self._score_error([*doubted, bos]) + scores.rounding
+            pairs.append(bos)
             label = f"{'last of ' * latest}{self.program.labels[selector]}"
             head = Head(label, [], selector, time, bos_weight, pairs, error)
             self._heads[key] = head
@@ -332,8 +334,9 @@ class Attention:
         scores = self._scores.joined(conjuncts, True, gap * n)
         lateness = gap * (np.arange(n, dtype=float)[:, None] - (n - 1))
         (key,) = self.source.forms((POSITION,), lateness)
-        pairs = (*scores.pairs, (LinearForm((), 1.0), key))
-        return Scores(pairs, scores.level.plus(-gap * (n - 1)), scores.rounding)
+        late = LinearForm((), 1.0), key
+        level, pairs = scores.level.plus(-gap * (n - 1)), (*scores.pairs, late)
+        return Scores(pairs, level, scores.rounding, (*scores.doubted, late))
 
     def _bos_query(self, scores: Scores, bos_weight: float, need_level: bool) -> LinearForm:
         """The score of BOS: relative to the level of the row, and a whole gap at BOS itself."""

@@ -32,6 +32,9 @@ Half the size, as errors of scores grow with it and move widths more than values
 SHARE = 1 / 64
 """Share of what the error of a score may be, from which on a code is made with less error."""
 
+MAX_CODE_ERROR = 1 / 8
+"""Error of a query code up to which its exact keys keep their order."""
+
 Pair = tuple[LinearForm, LinearForm]
 """A query form and a key form."""
 
@@ -43,11 +46,13 @@ class Scores:
     pairs     their products, summed, are the score
     level     the score of selected keys, a form at the query
     rounding  bound on how far arithmetic moves a score
+    doubted   the pairs whose errors are not in `rounding`
     """
 
     pairs: tuple[Pair, ...]
     level: LinearForm
-    rounding: float = 0.0
+    rounding: float
+    doubted: tuple[Pair, ...]
 
 
 class SelectorScores:
@@ -73,7 +78,8 @@ class SelectorScores:
         for part in parts:
             level = level + part.level
         pairs = tuple(pair for part in parts for pair in part.pairs)
-        return Scores(pairs, level, sum(part.rounding for part in parts))
+        doubted = tuple(pair for part in parts for pair in part.doubted)
+        return Scores(pairs, level, sum(part.rounding for part in parts), doubted)
 
     def _conjunct_scores(self, conjunct: Conjunct, need_level: bool, gap: float) -> Scores:
         """Scores of one conjunct by codes of width 2 where it is an equality, else by a table."""
@@ -83,7 +89,7 @@ class SelectorScores:
         small = table[np.ix_(first_of(key_class), first_of(query_class))]
         if small.all():
             # selects everything: without any pair all keys score 0, which is the level
-            return Scores((), LinearForm())
+            return Scores((), LinearForm(), 0.0, ())
         table_width = min((~small.all(1)).sum(), (~small.all(0)).sum())
         dtype = self.stream.dtype
         codes = equality_codes(conjunct, keys, queries, small, key_class, query_class, dtype)
@@ -173,7 +179,8 @@ class SelectorScores:
             queries = np.where(small[classes].T, 0.0, -gap)[query_class]
         q = self._operand_forms(conjunct.queries, queries)
         k = self._operand_forms(conjunct.keys, keys)
-        return Scores(tuple(zip(q, k, strict=True)), LinearForm())
+        pairs = tuple(zip(q, k, strict=True))
+        return Scores(pairs, LinearForm(), 0.0, pairs)
 
     def _equality_scores(
         self,
@@ -197,4 +204,29 @@ class SelectorScores:
         level = queries[1].scaled(gap) if need_level else LinearForm()
         # 2 gap a times b, and -gap times b^2
         pairs = ((queries[0].scaled(2 * gap), keys[0]), (LinearForm((), -gap), keys[1]))
-        return Scores(pairs, level, code_rounding(key_codes, query_codes, gap, self.stream.ulp))
+        rounding = code_rounding(key_codes, query_codes, gap, self.stream.ulp)
+        largest = float(np.abs(query_codes).max()), float(np.abs(key_codes).max())
+        known = None if need_level else self._error_of_exact_keys(pairs, *largest, gap)
+        if known is None:
+            return Scores(pairs, level, rounding, pairs)
+        return Scores(pairs, level, rounding + known, ())
+
+    def _error_of_exact_keys(
+        self, pairs: tuple[Pair, Pair], largest_a: float, largest_b: float, gap: float
+    ) -> float | None:
+        """Error of scores, of one against another, where keys are exact and rows never empty.
+
+        A query code off by e scores gap ((a+e)^2 - (a+e-b)^2): keys at a distance m = |a-b| from a
+        lie gap (m^2 - 2 e m) below the selected ones, at least gap (1 - 2 e) for e < 1/2, where two
+        scores off by gap e leave as much. What all keys of a row have in common is lost in the
+        softmax; against BOS, a gap below 0, the selected ones lose gap e^2 at most.
+        """
+        stream = self.stream
+        if not all(stream.is_exact(stream.at_bos(key, 0.0)) for _, key in pairs):
+            return None
+        query = stream.at_bos(pairs[0][0], 0.0)
+        e = (stream.error(query) + stream.ulp * stream.size(query)) / (2 * gap)
+        if e > MAX_CODE_ERROR:
+            return None
+        products = 2 * (largest_a + e) * largest_b + largest_b**2
+        return gap * (e + stream.ulp * products)

@@ -34,6 +34,20 @@ def test_a_sum_of_parts_is_as_large_as_the_whole():
     assert mismatches(compiled, compiled.domain.sample(200, 1)) == []
 
 
+def test_an_equality_with_exact_keys_bears_a_query_that_is_off():
+    """At 512 positions the length is off by 5e-4 in float32, and the mirrored position with it.
+
+    Keys one further are 1 - 1e-3 of a gap lower still; multiplied by codes up to 256 one by one, as
+    if key and query erred apart, the error would be a quarter of the gap and more.
+    """
+    compiled = compile_program(graph(reverse), Domain(("a", "b"), 512))
+    assert compiled.certificate.dtype == "float32"
+    assert compiled.layout.heads[-1][2].error < 2
+    domain = compiled.domain
+    ids = np.random.default_rng(1).integers(0, 2, 512)
+    assert outputs(compiled, ids) == [domain.vocab[k] for k in ids[::-1]]
+
+
 def test_a_count_of_counts_is_compared_without_its_error():
     """Ranks by frequency at 128 positions: counts off by 0.008 are compared as whole numbers.
 
