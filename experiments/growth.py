@@ -34,7 +34,7 @@ LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 FIXED_LENGTH, FIXED_VOCAB = 16, 4
 """The maximum length while the vocabulary grows, and the other way round."""
 
-LIMIT_S, LIMIT_BYTES = 60, 8 << 30
+LIMIT_S, LIMIT_BYTES = 30, 8 << 30
 """CPU seconds and bytes of one cell. After a cell beyond them, larger ones are not tried."""
 
 REPEATS, SOON = 3, 0.5
