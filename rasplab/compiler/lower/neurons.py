@@ -12,11 +12,15 @@ import numpy as np
 from jaxtyping import Float
 
 from rasplab.base.errors import CompileError
+from rasplab.base.limits import current, way_out
 from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.lower import piecewise_linear
 from rasplab.compiler.lower.piecewise_linear import PiecewiseLinear, active_sums
 from rasplab.compiler.lower.residual import Direction, LinearForm, ResidualStream, after
 from rasplab.compiler.lower.value_tables import Groups, grouped
+
+BYTES_A_NEURON = 4000
+"""Bytes per neuron while a model is made: the neuron itself, and its weights."""
 
 
 class Neurons:
@@ -75,6 +79,16 @@ class Neurons:
             LinearForm(((d, 1.0),), float(c), float(missed))
             for d, c, missed in zip(outs, fit.const, groups.missed, strict=True)
         ]
+
+    def check_memory(self, label: str, node: int | None, count: int) -> None:
+        """Refuse an s-op, or a selector's operands, that would take too many neurons."""
+        size = count * BYTES_A_NEURON
+        if size > current().memory:
+            raise CompileError(
+                f"{label!r} joins too many values: {count:,} neurons, {size / 2**30:,.1f} GiB",
+                self.value_sets.program.span(node) if node is not None else None,
+                f"use a smaller vocabulary or max_len; {way_out('memory')}",
+            )
 
     def _fit(
         self,

@@ -12,8 +12,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from rasplab.base.errors import CompileError
-from rasplab.base.limits import current, way_out
 from rasplab.compiler.infer.leaf_tables import Affine
 from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.infer.values import POSITION, TOKEN, as_number, code_of_key
@@ -39,9 +37,6 @@ from rasplab.compiler.lower.value_tables import (
 )
 from rasplab.program.graph import Aggregate, SelectorWidth
 from rasplab.program.values import is_number, typed_key
-
-BYTES_A_NEURON = 4000
-"""Bytes per neuron while a model is made: the neuron itself, and its weights."""
 
 MAX_ONE_HOT = 512
 """Values of a leaf that may each have a direction of their own."""
@@ -294,12 +289,12 @@ class Lowering(FormSource):
 
     def _number(self, leaf: int) -> tuple[LinearForm, np.ndarray, float | None] | None:
         """What attention gives for a leaf: form, its number by value, error if not the form's."""
-        if leaf < 0 or leaf in self.value_sets.ranges:
+        known = self.value_sets
+        if leaf < 0 or leaf in known.ranges or leaf in known.steps:
             return None
-        node, values = self.program.nodes[leaf], self.value_sets.sets[leaf].values
-        if isinstance(node, Aggregate) and self.takes_no_mean(leaf):
-            return None
-        if self.value_sets.leaf_sets[leaf] != (leaf,):
+        node, values = self.program.nodes[leaf], known.sets[leaf].values
+        carries = isinstance(node, Aggregate) and self.takes_no_mean(leaf)
+        if carries or known.leaf_sets[leaf] != (leaf,):
             return None
         numbers = np.array([as_number(v) for v in values])
         if not isinstance(node, SelectorWidth):
@@ -392,20 +387,11 @@ class Lowering(FormSource):
         if key not in self._joints:
             label = self.program.labels[node] if node is not None else "a selector's operands"
             argument = best_argument(self, leaves, targets, node)
-            self._check_memory(label, node, argument.cost.neurons)
+            self.neurons.check_memory(label, node, argument.cost.neurons)
             form = LinearForm.combination([(c, part.form()) for part, c in argument.parts if c])
             self.stream.choose(node, "joint argument", argument.described(), *argument.others)
             self._joints[key] = self.neurons.forms(form, argument.points, targets, node)
         return self._joints[key]
-
-    def _check_memory(self, label: str, node: int | None, neurons: int) -> None:
-        size = neurons * BYTES_A_NEURON
-        if size > current().memory:
-            raise CompileError(
-                f"{label!r} joins too many values: {neurons:,} neurons, {size / 2**30:,.1f} GiB",
-                self.program.span(node) if node is not None else None,
-                f"use a smaller vocabulary or max_len; {way_out('memory')}",
-            )
 
 
 def _mapped(form: LinearForm, scaling: tuple[float, float, float]) -> LinearForm:
