@@ -22,7 +22,8 @@ def pages(root: Path) -> dict[str, str]:
     return {
         "reproduction.md": reproduction(results),
         "trained.md": trained(results / "models.json"),
-        "calibration.md": calibration(root / "circuits" / "calibration.json"),
+        "calibration.md": calibration(root / "circuits" / "calibration.json")
+        + planted(root / "circuits" / "planted.json"),
         "realistic.md": realistic(root / "circuits" / "realistic"),
         "seeds.md": seeds_pages.over_seeds(results / "seeds.json"),
         **bench_pages.pages(results),
@@ -131,6 +132,25 @@ def calibration(path: Path) -> str:
     )
     where = source("circuits/calibration.json", "make calibrate")
     return page("Calibration", text, summary, table(["program", *variants], rows), where)
+
+
+def planted(path: Path) -> str:
+    """Verdicts on the models that are planted to mislead them."""
+    rows = json.loads(path.read_text("utf-8"))
+    false = sum(bool(row["false_implements"] or row["false_refuted"]) for row in rows.values())
+    text = (
+        "Models made from compiled weights whose heads share their work, vote, back each other up, "
+        "act through BOS, or do their work on a part of the domain only. `implements` is false for "
+        "a head that does not do what the selector says on the whole domain, `refuted` for a head "
+        f"that the answers rest on. Of {len(rows)} models {false} have a false verdict."
+    )
+    cells = [
+        [name, f"{row['accuracy']:.3f}", ", ".join(row["implements"]) or "none"]
+        for name, row in rows.items()
+    ]
+    lines = table(["planted", "accuracy over the domain", "`implements`"], cells)
+    where = source("circuits/planted.json", "make calibrate")
+    return "\n".join(["", "## Planted models", "", text, "", lines, "", where, ""])
 
 
 def verdict_cell(cell: dict[str, Any] | None) -> str:

@@ -30,6 +30,7 @@ STREAMS: dict[str, int] = {
     "counterfactuals": 5,
     "interchange pairs": 17,
     "coverage": 18,
+    "domain accuracy": 22,
     "superposition": 21,
 }
 """The salt of every stream; no two are equal. Salt 0 gives the generator of the bare seed."""

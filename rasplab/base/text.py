@@ -93,3 +93,15 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     from difflib import get_close_matches  # costs more than the rest of a start
 
     return get_close_matches(name, list(known), n=3)
+
+
+def ranges_text(numbers: Iterable[int]) -> str:
+    """Whole numbers in ascending order, runs of three or more as a range: `1, 3 to 6, 8`."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    texts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs]
+    return ", ".join(texts)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer, Num
+from torch import Tensor
 
 from rasplab.model.bridge import LensModel, pattern_hook
 from rasplab.model.native import plain_parameters
@@ -88,6 +89,54 @@ def codes_with_operands(
     batch = torch.arange(len(ids), device=model.device)[:, None]
     hooks = [(name, _taking(group, cache[name][batch, places])) for name, group in heads_at.items()]
     return model.decoded([model.lens.run_with_hooks(model.lens_ids(ids), fwd_hooks=hooks)[:, 1:]])
+
+
+@torch.no_grad()
+def head_results(
+    model: LensModel, ids: Integer[np.ndarray, "batch pos"]
+) -> Float[Tensor, "layer batch pos_bos head d_head"]:
+    """What every head reads (z: values weighted by attention, before W_O), with BOS at position 0.
+
+    ids  vocabulary ids from 0
+    """
+    names = [f"blocks.{layer}.attn.hook_z" for layer in range(model.n_layers)]
+    _, cache = model.lens.run_with_cache(
+        model.lens_ids(ids), names_filter=lambda name: name in names
+    )
+    return torch.stack([cache[name] for name in names])
+
+
+@torch.no_grad()
+def codes_with_results(
+    model: LensModel,
+    ids: Integer[np.ndarray, "batch pos"],
+    heads: Iterable[Site],
+    results: Float[Tensor, "layer *batch_pos head d_head"],
+) -> Column:
+    """`model.codes(ids)` when `heads` give these results at every position, BOS included.
+
+    ids  vocabulary ids from 0
+    """
+    heads_at: dict[int, list[int]] = {}
+    for head in heads:
+        heads_at.setdefault(head.layer, []).append(head.head)
+    hooks = [
+        (f"blocks.{layer}.attn.hook_z", _with_results(group, results[layer]))
+        for layer, group in heads_at.items()
+    ]
+    return model.decoded([model.lens.run_with_hooks(model.lens_ids(ids), fwd_hooks=hooks)[:, 1:]])
+
+
+def _with_results(
+    heads: list[int], results: torch.Tensor
+) -> Callable[[torch.Tensor, Any], torch.Tensor]:
+    def replace(activation: torch.Tensor, hook: Any) -> torch.Tensor:
+        """activation is [batch, pos, head, d_head]."""
+        edited = activation.clone()
+        edited[:, :, heads] = results[:, :, heads].to(edited.dtype)
+        return edited
+
+    return replace
 
 
 def _taking(heads: list[int], taken: torch.Tensor) -> Callable[[torch.Tensor, Any], torch.Tensor]:

@@ -52,43 +52,76 @@ def to_model(compiled: Compiled, device: str = "auto", dtype: str | None = None)
     device  "auto" (cuda where there is one), "cpu" or "cuda"
     dtype   one of DTYPES; by default the certificate's
 
-    Warns where the certificate asks for a finer dtype, with the measured share of wrong inputs.
+    Warns where the certificate asks for a finer dtype, with the measured share of wrong inputs; so
+    does a run of the model once it is cast to one.
     Raises RaspValueError for an unknown dtype, and where a weight is infinite in it.
     """
-    model = load_weights(
+    certified = compiled.certificate.dtype
+    model = _compiled_model(compiled, device, dtype or certified)
+    watch = _DtypeWatch(compiled, model.device)
+    # shown at the line that called `to_model`
+    watch.check(getattr(torch, dtype or certified), stacklevel=3)
+    # a module inside: TransformerLens calls the model itself past its own hooks of torch
+    model.lens.original_model.tok_embed.register_forward_pre_hook(watch)
+    return model
+
+
+def _compiled_model(compiled: Compiled, device: str | torch.device, dtype: str) -> LensModel:
+    return load_weights(
         compiled.weights,
         compiled.domain,
         compiled.readout,
         device=device,
-        dtype=dtype or compiled.certificate.dtype,
+        dtype=dtype,
         compiled=compiled,
         further=compiled.further,
     )
-    if dtype is not None:
-        _warn_below_certificate(compiled, model, dtype)
-    return model
 
 
-def _warn_below_certificate(compiled: Compiled, model: LensModel, dtype: str) -> None:
-    """Warn where `dtype` is coarser than the certificate's, with the measured share of errors."""
-    certified = compiled.certificate.dtype
-    if torch.finfo(getattr(torch, dtype)).eps <= torch.finfo(getattr(torch, certified)).eps:
-        return
-    start = f"the certificate of this model holds in {certified}, not in {dtype}: "
-    try:
-        report = verify(model, max_inputs=DTYPE_SAMPLE, program=compiled.program)
-        measured = f"{report.mismatches} of {report.checked} inputs come out wrong in {dtype}"
-    except RaspValueError as error:
-        measured = error.message
-    # shown at the line that called `to_model`
-    warnings.warn(start + measured, stacklevel=3)
+class _DtypeWatch:
+    """Warns, once for each dtype, when a compiled model runs in a coarser one than is certified.
+
+    A forward pre-hook of torch: a model may be cast after it is made, by `lens.half()`.
+    """
+
+    def __init__(self, compiled: Compiled, device: torch.device) -> None:
+        self.compiled, self.device = compiled, device
+        self.known = {getattr(torch, compiled.certificate.dtype)}
+
+    def __call__(self, module: Any, _: Any) -> None:
+        self.check(next(module.parameters()).dtype, stacklevel=3)
+
+    def check(self, dtype: torch.dtype, stacklevel: int) -> None:
+        """Warn if `dtype` is new and coarser, with the measured share of wrong inputs.
+
+        stacklevel  of the line to show, as `warnings.warn` counts it from here
+        """
+        if dtype in self.known:
+            return
+        self.known.add(dtype)
+        certified = self.compiled.certificate.dtype
+        if torch.finfo(dtype).eps <= torch.finfo(getattr(torch, certified)).eps:
+            return
+        name = str(dtype).removeprefix("torch.")
+        start = f"the certificate of this model holds in {certified}, not in {name}: "
+        warnings.warn(start + self._measured(dtype, name), stacklevel=stacklevel)
+
+    def _measured(self, dtype: torch.dtype, name: str) -> str:
+        # another model of the same weights: hooks may be at work in the one that runs
+        model = _compiled_model(self.compiled, self.device, self.compiled.certificate.dtype)
+        model.lens.original_model.to(dtype)
+        try:
+            report = verify(model, max_inputs=DTYPE_SAMPLE, program=self.compiled.program)
+        except RaspValueError as error:
+            return error.message
+        return f"{report.mismatches} of {report.checked} inputs come out wrong in {name}"
 
 
 def load_weights(
     weights: Weights,
     domain: Domain,
     readout: Readout,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     dtype: str = "float32",
     compiled: Compiled | None = None,
     further: tuple[Readout, ...] = (),

@@ -65,6 +65,14 @@ def test_equality_of_one_value_and_of_columns(expected, given, same):
     assert cells_among(Column(zero, (expected,)), ("other", given)).all() == same
 
 
+def test_values_that_python_calls_equal_stay_apart():
+    """1 and True are equal keys of a dict: tables of equality are kept for each tuple of values."""
+    zero = np.zeros((1, 1), int)
+    one, true, same = (1,), (True,), (1.0,)
+    for expected, given, equal in ((one, same, True), (one, true, False), (true, one, False)) * 2:
+        assert equal_cells(Column(zero, expected), Column(zero, given)).all() == equal
+
+
 def test_columns_of_one_row_are_broadcast():
     same_everywhere = Column(np.array([[0, 1]]), ("a", "b"))
     column = Column(np.array([[0, 1], [1, 0]]), ("b", "a"))

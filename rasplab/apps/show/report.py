@@ -38,9 +38,10 @@ VERDICT_NOTE = (
     "and the model's answers are held against what the interpreter says when the selector is "
     "taken from there. <b>implements</b>: they agree, far beyond chance; <b>consistent</b>: in "
     "part, and the selector's own pattern in the head's place does as well; <b>refuted</b>: they "
-    "do not; <b>undecided</b>: neither is sure. <i>interchange</i> is the share that agrees, where "
+    "do not, and the answers do not rest on the head in another way; <b>undecided</b>: neither is "
+    "sure. <i>interchange</i> is the share that agrees, where "
     "it is lowest; <i>looks</i> is the score that compares patterns; * together with other heads. "
-    "Hover a cell for the reason."
+    "Hover a cell for the reason, and the lengths that it holds for."
 )
 
 

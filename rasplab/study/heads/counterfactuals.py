@@ -39,11 +39,19 @@ keys    the row itself, its keys in another order
 length  a row of a shorter input
 """
 
-MAX_LENGTHS = 4
-"""Different input lengths drawn, the longest of the domain among them."""
+MAX_LENGTHS = 32
+"""Different input lengths drawn at most: every length of a domain with no more, else evenly spread
+ones, the shortest and the longest among them."""
 
-PAIRS_DRAWN = 2000
-"""Pairs drawn for each family and length; `informative_pairs` chooses among them."""
+FULL_LENGTH_SHARE = 0.25
+"""The share of the longest inputs in the distribution, beyond their part of the rest: lengths are
+equally frequent there, as in `Domain.sample`."""
+
+PAIRS_DRAWN = 8000
+"""Pairs drawn for each family over all lengths; `informative_pairs` chooses among them."""
+
+MIN_DRAWN = 250
+"""Pairs drawn for each family and length, at least."""
 
 MAX_SUBSET_READERS = 3
 """Up to this many readers of a selector, every subset of them is a reading of its own; of more
@@ -104,13 +112,24 @@ class SwapBatch:
 
 
 def drawn_swaps(domain: Domain, seed: int, draw: Drawing = random_rows) -> Iterator[SwapBatch]:
-    """PAIRS_DRAWN pairs of every family at each of several lengths; equal seeds draw equally."""
+    """Some PAIRS_DRAWN pairs of every family, at every length; equal seeds draw equally."""
     rng = stream(seed, "counterfactuals")
-    lengths = np.linspace(min(3, domain.max_len), domain.max_len, MAX_LENGTHS)
-    for n in sorted({round(n) for n in lengths}):
+    lengths = swap_lengths(domain)
+    count = max(MIN_DRAWN, PAIRS_DRAWN // len(lengths))
+    for n in lengths:
         for family in FAMILIES:
             if family != "length" or n > 1:
-                yield _drawn(domain, family, n, PAIRS_DRAWN, rng, draw)
+                yield _drawn(domain, family, n, count, rng, draw)
+
+
+def swap_lengths(domain: Domain) -> list[int]:
+    """The lengths at which swaps are drawn: see MAX_LENGTHS.
+
+    Length 1 is left out where there are others: it has one row and one key, and no swap of them.
+    """
+    count = min(MAX_LENGTHS, domain.max_len)
+    spread = np.linspace(min(2, domain.max_len), domain.max_len, count)
+    return sorted({round(n) for n in spread})
 
 
 def _drawn(

@@ -10,10 +10,14 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Any, Literal
 
-from rasplab.base.text import lined_up
-from rasplab.study.heads.interchange import Accuracy, Estimate
+from rasplab.base.text import lined_up, ranges_text
+from rasplab.study.heads.domain_accuracy import DomainAccuracy
+from rasplab.study.heads.estimates import Estimate
+from rasplab.study.heads.interchange import Accuracy
+from rasplab.study.heads.knock_out import Necessity
 from rasplab.study.heads.qk_interchange import OperandAccuracy
 from rasplab.study.heads.screen import MatchTable, Selector
+from rasplab.study.heads.strata import Strata
 from rasplab.study.heads.substitution import Substitution
 from rasplab.transformer.sites import Site
 
@@ -32,10 +36,12 @@ class Finding:
     readers       the s-ops whose reading of the selector these heads carry
     score         of the screen; `similarity` and `chance` behind it are in the table
     accuracy      interchange accuracy of the group
+    strata        the lengths and tokens that it holds for
     alone         interchange accuracy of the head alone
     untrained     the best single head of a re-initialised model, on the same swaps
     substitution  None for pairs that neither screen nor interchange makes plausible
     operands      None for the same pairs
+    necessity     how the answers depend on the head's output; None where it was not measured
     """
 
     head: Site
@@ -46,10 +52,12 @@ class Finding:
     readers: tuple[str, ...]
     score: float
     accuracy: Accuracy
+    strata: Strata
     alone: Accuracy
     untrained: Estimate
     substitution: Substitution | None
     operands: OperandAccuracy | None
+    necessity: Necessity | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +66,20 @@ class Evidence:
 
     table     the screen
     findings  [head][selector], in the order of the table
-    accuracy  how often the model outputs what the program does, on the swaps' inputs
+    domain    how often the model outputs what the program does, over the domain and by length
     pairs     pairs of inputs that were asked for in each family of swaps
     """
 
     table: MatchTable
     findings: tuple[tuple[Finding, ...], ...]
-    accuracy: Estimate
+    domain: DomainAccuracy
     pairs: int
     seed: int
+
+    @property
+    def accuracy(self) -> Estimate:
+        """How often the model outputs what the program does, over its whole domain."""
+        return self.domain.total
 
     def of(self, head: Site | str, selector: str | int) -> Finding:
         """The finding of a head (or its name) and a selector (its text, or its node)."""
@@ -91,6 +104,9 @@ class Evidence:
             "heads": [str(h) for h in self.table.heads],
             "selectors": [str(s) for s in self.table.selectors],
             "accuracy": _plain(asdict(self.accuracy)),
+            "accuracy_by_length": {str(n): e.value for n, e in self.domain.lengths},
+            "accuracy_inputs": self.domain.inputs,
+            "wrong_with_tokens": list(self.domain.tokens),
             "pairs": self.pairs,
             "seed": self.seed,
             "screen": self.table.to_json(),
@@ -110,10 +126,21 @@ def evidence_text(evidence: Evidence) -> str:
         f"verdict, interchange accuracy in the worst family; the model is right on "
         f"{_share(evidence.accuracy)}; about {evidence.pairs} pairs a family, seed {evidence.seed}"
     )
+    lines.append(f"right by length, on {evidence.domain}: {_by_length(evidence.domain.lengths)}")
+    if evidence.domain.tokens:
+        lines.append(f"mostly wrong with {', '.join(map(repr, evidence.domain.tokens))}")
     for f in (f for findings in evidence.findings for f in findings):
         if f.verdict in PRINTED_VERDICTS and f.accuracy.worst.pairs or f.substitution is not None:
             lines += ["", *_paragraph(f)]
     return "\n".join(lines)
+
+
+def _by_length(lengths: tuple[tuple[int, Estimate], ...]) -> str:
+    """Shares to two digits, lengths with the same share together, the lowest share first."""
+    groups: dict[str, list[int]] = {}
+    for n, estimate in sorted(lengths, key=lambda pair: pair[1].value):
+        groups.setdefault(_share(estimate), []).append(n)
+    return "; ".join(f"{ranges_text(numbers)}: {share}" for share, numbers in groups.items())
 
 
 def _paragraph(f: Finding) -> list[str]:
@@ -126,6 +153,7 @@ def _paragraph(f: Finding) -> list[str]:
     ]
     if len(f.heads) > 1:
         lines.append(f"  alone: {_families_text(f.alone)}")
+    lines += [f"  knock-out: {f.necessity}"] if f.necessity else []
     lines += _substitution_lines(f.substitution) if f.substitution else []
     return lines + ([_operands_line(f.operands)] if f.operands else [])
 
@@ -165,10 +193,14 @@ def _finding_json(f: Finding) -> dict[str, Any]:
         "readers": list(f.readers),
         "score": f.score,
         "interchange": _accuracy_json(f.accuracy),
+        "lengths": {str(n): asdict(e) for n, e in f.strata.lengths},
+        "failing_tokens": list(f.strata.tokens),
+        "failing_positions": list(f.strata.positions),
         "alone": _accuracy_json(f.alone),
         "untrained": asdict(f.untrained),
         "substitution": None if f.substitution is None else _substitution_json(f.substitution),
         "operands": None if f.operands is None else asdict(f.operands),
+        "necessity": None if f.necessity is None else _necessity_json(f.necessity),
     }
 
 
@@ -182,6 +214,11 @@ def _accuracy_json(accuracy: Accuracy) -> dict[str, Any]:
 
 def _substitution_json(s: Substitution) -> dict[str, Any]:
     return asdict(s) | {"controls": {name: asdict(e) for name, e in s.controls}}
+
+
+def _necessity_json(necessity: Necessity) -> dict[str, Any]:
+    others = [str(h) for h in necessity.others]
+    return asdict(necessity) | {"head": str(necessity.head), "others": others}
 
 
 def _plain(value: Any) -> Any:

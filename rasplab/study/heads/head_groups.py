@@ -26,7 +26,8 @@ MIN_HEAD_GAIN = 0.03
 """Interchange accuracy that a head must add to join a group, or to stay in it."""
 
 MAX_GROUP_SIZE = 4
-"""Heads in a group, at most."""
+"""Heads to which a group is grown, at most; heads that look alike are taken together, however many
+they are."""
 
 MAX_STARTS = 2
 """Single heads from which groups are grown, at most."""
@@ -72,12 +73,32 @@ def best_group(swaps: JointSwaps, r: int, alike: Iterable[Site]) -> tuple[Site, 
     starts: list[tuple[Site, ...]] = [
         (h,) for h in ranked[:MAX_STARTS] if swaps.value([h], r) >= MIN_START_ACCURACY
     ]
-    alike = sorted(alike, key=lambda h: -swaps.value([h], r))[:MAX_GROUP_SIZE]
+    alike = sorted(alike, key=lambda h: -swaps.value([h], r))
     if len(alike) > 1:
         starts.append(tuple(alike))
     groups = [_pruned(swaps, r, _grown(swaps, r, start)) for start in starts]
     # among accuracies equal to two digits, the smaller group
-    return max(groups or [(ranked[0],)], key=lambda g: (round(swaps.value(g, r), 2), -len(g)))
+    best = max(groups or [(ranked[0],)], key=lambda g: (round(swaps.value(g, r), 2), -len(g)))
+    return _with_voters(swaps, r, best, alike)
+
+
+def _with_voters(
+    swaps: JointSwaps, r: int, group: tuple[Site, ...], alike: Iterable[Site]
+) -> tuple[Site, ...]:
+    """`group` and the heads that could stand in for one of its members.
+
+    Of heads that vote, a majority is a group that needs no other; which of them it holds is
+    arbitrary. A head that adds to the rest of the group what the member left out does, votes too.
+    """
+    voters = [
+        head
+        for head in alike
+        if head not in group
+        and any(_adds(swaps, r, tuple(h for h in group if h != m), head) for m in group)
+    ]
+    joint = tuple(sorted((*group, *voters)))
+    worse = swaps.value(joint, r) < swaps.value(group, r) - MIN_HEAD_GAIN
+    return group if worse or len(group) == 1 else joint
 
 
 def _grown(swaps: JointSwaps, r: int, group: tuple[Site, ...]) -> tuple[Site, ...]:

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import groupby
+from math import ceil
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Bool, Float, Int
 
 from rasplab.base.rng import stream
-from rasplab.base.stats import bootstrap_counts, percentiles, wilson
 from rasplab.model.bridge import LensModel
 from rasplab.model.interventions import codes_with_patterns
 from rasplab.program.batch.compare import equal_cells
@@ -28,6 +28,7 @@ from rasplab.program.batch.evaluate import Column
 from rasplab.program.semantics import Semantics
 from rasplab.study.heads.counterfactuals import (
     FAMILIES,
+    FULL_LENGTH_SHARE,
     Prediction,
     SelectorReading,
     SwapBatch,
@@ -37,83 +38,14 @@ from rasplab.study.heads.counterfactuals import (
     predict,
     rows_of,
     selector_readings,
+    swap_lengths,
 )
+from rasplab.study.heads.estimates import NO_ESTIMATE, Estimate, PairBootstrap
 from rasplab.study.tasks.tasks import DRAWINGS, inputs_of
 from rasplab.transformer.sites import Site, all_heads
 
-BOOTSTRAP_SAMPLES = 400
-"""Bootstrap samples of an interval."""
-
 MIN_PAIRS = 20
 """Pairs with a changed prediction that a family of swaps needs to decide."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A share in [0, 1] with its 95% interval, and how many pairs of inputs it rests on."""
-
-    value: float
-    low: float
-    high: float
-    pairs: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
-
-NO_ESTIMATE = Estimate(float("nan"), 0.0, 1.0, 0)
-"""The estimate that rests on no pair."""
-
-
-@dataclass(frozen=True, eq=False)
-class PairBootstrap:
-    """The bootstrap over pairs of inputs, stratified by family; intervals of the same pairs agree.
-
-    families  of each pair, as an index into FAMILIES
-    """
-
-    families: Int[np.ndarray, " pair"]
-    seed: int
-
-    @cached_property
-    def draws(self) -> Float[np.ndarray, "resample pair"]:
-        """How often each bootstrap sample contains each pair."""
-        rng = stream(self.seed, "interchange bootstrap")
-        draws = np.zeros((BOOTSTRAP_SAMPLES, len(self.families)))
-        for family in range(len(FAMILIES)):
-            # stratified: each sample has as many pairs of a family as there are
-            members = np.flatnonzero(self.families == family)
-            if len(members):
-                draws[:, members] = bootstrap_counts(len(members), BOOTSTRAP_SAMPLES, rng)
-        return draws
-
-    def estimate(
-        self,
-        hits: Real[np.ndarray, " pair"],
-        trials: Real[np.ndarray, " pair"],
-        mask: Bool[np.ndarray, " pair"] | None = None,
-    ) -> Estimate:
-        """sum(hits) / sum(trials) over the pairs of `mask` (by default all) that have trials.
-
-        Trials of one pair are not independent, so whole pairs are resampled. The percentile
-        interval is widened to Wilson's for as many trials as pairs: where all pairs agree, every
-        bootstrap sample has the same share, and the percentiles alone would claim certainty.
-        """
-        used = trials > 0 if mask is None else (trials > 0) & mask
-        n = int(used.sum())
-        if not n:
-            return NO_ESTIMATE
-        draws, hits, trials = self.draws[:, used], hits[used], trials[used]
-        shares = (draws @ hits) / np.maximum(draws @ trials, 1)
-        value = float(hits.sum() / trials.sum())
-        # a sample that contains none of the pairs used has no share
-        low, high = percentiles(shares[draws.sum(1) > 0])
-        wilson_low, wilson_high = wilson(value, n)
-        return Estimate(value, float(min(low, wilson_low)), float(max(high, wilson_high)), n)
-
-    def surely_more(self, more: Real[np.ndarray, " pair"], less: Real[np.ndarray, " pair"]) -> bool:
-        """Whether sum(more) > sum(less) in 97.5% of bootstrap samples."""
-        return bool(np.quantile(self.draws @ (more - less), 0.025) > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +77,27 @@ class InterchangeExperiment:
     def on(self, model: LensModel) -> InterchangeExperiment:
         """The same swaps for another model of the same shape."""
         return replace(self, model=model, patterns=_source_patterns(model, self.batches))
+
+    @cached_property
+    def answers(self) -> tuple[Column, ...]:
+        """Per batch, the model's answers with nothing replaced."""
+        return tuple(self.model.codes(batch.ids) for batch in self.batches)
+
+    @cached_property
+    def lengths(self) -> Int[np.ndarray, " pair"]:
+        """The length of the input of each pair."""
+        return np.concatenate([np.full(len(b), b.ids.shape[1]) for b in self.batches])
+
+    def tokens(self, sources: bool = True) -> Bool[np.ndarray, "pair token"]:
+        """Which tokens of the vocabulary occur in the input of each pair, or also in its source."""
+        tokens = np.zeros((len(self.lengths), len(self.semantics.domain.vocab)), bool)
+        start = 0
+        for batch in self.batches:
+            rows = np.arange(start, start + len(batch))[:, None]
+            for ids in (batch.ids, batch.sources) if sources else (batch.ids,):
+                tokens[rows, ids] = True
+            start += len(batch)
+        return tokens
 
     @cached_property
     def in_distribution_values(self) -> dict[int, set]:
@@ -187,9 +140,11 @@ def _informative_swaps(
     readout, rng = model.readout, stream(seed, "interchange pairs")
     inputs = inputs_of(model)
     drawn = list(drawn_swaps(semantics.domain, seed, DRAWINGS[inputs]))
-    # a family has one batch for each length: `pairs` are divided over them, rounded up
-    share = -(-pairs * len(FAMILIES) // len(drawn))
+    lengths = swap_lengths(semantics.domain)
     for batch in drawn:
+        # a family has one batch for each length; `pairs` are divided as Domain.sample divides
+        full = batch.ids.shape[1] == lengths[-1]
+        share = ceil(pairs * ((1 - FULL_LENGTH_SHARE) / len(lengths) + FULL_LENGTH_SHARE * full))
         clean = clean_output(semantics, readout, batch.ids, inputs == "random")
         predictions = predict(semantics, readout, batch, clean)
         chosen = informative_pairs(predictions, share, rng)
@@ -215,6 +170,7 @@ class SwapCounts:
     unchanged_hits, unchanged  right of those where the prediction is the same as `clean`
     arbitrary_hits, arbitrary  as hits and changed, against another pair's prediction
     clean_hits, positions      right as without a swap, of all that the model can output
+    moved                      other than the model's own answer with nothing replaced
     """
 
     hits: Int[np.ndarray, "pair reading"]
@@ -225,6 +181,7 @@ class SwapCounts:
     arbitrary: Int[np.ndarray, "pair reading"]
     clean_hits: Int[np.ndarray, " pair"]
     positions: Int[np.ndarray, " pair"]
+    moved: Int[np.ndarray, " pair"]
 
 
 Replacement = Callable[[int], Mapping[Site, np.ndarray]]
@@ -233,15 +190,26 @@ Replacement = Callable[[int], Mapping[Site, np.ndarray]]
 
 def swap_heads(experiment: InterchangeExperiment, heads: Iterable[Site]) -> SwapCounts:
     """The counts when each of `heads` attends as it does on the sources."""
+    return replace_patterns(experiment, swap_of(experiment, heads))
+
+
+def swap_of(experiment: InterchangeExperiment, heads: Iterable[Site]) -> Replacement:
+    """The replacement under which each of `heads` attends as it does on the sources."""
     places = {head: experiment.heads.index(head) for head in heads}
-    return replace_patterns(
-        experiment, lambda k: {h: experiment.patterns[k][:, i] for h, i in places.items()}
-    )
+    return lambda k: {h: experiment.patterns[k][:, i] for h, i in places.items()}
 
 
 def replace_patterns(experiment: InterchangeExperiment, replacement: Replacement) -> SwapCounts:
     """Run the model on the inputs of every batch with patterns replaced, and count."""
-    counts = []
+    counts = [_counted(experiment, k, a) for k, a in replaced_answers(experiment, replacement)]
+    names = [field.name for field in fields(SwapCounts)]
+    return SwapCounts(*(np.concatenate([getattr(c, name) for c in counts]) for name in names))
+
+
+def replaced_answers(
+    experiment: InterchangeExperiment, replacement: Replacement
+) -> Iterator[tuple[int, Column]]:
+    """The number of each batch, and the model's answers to it with patterns replaced."""
     batches = experiment.batches
     # batches of one length run together: fewer and larger passes through the model
     for _, group in groupby(range(len(batches)), lambda k: batches[k].ids.shape[1]):
@@ -253,9 +221,7 @@ def replace_patterns(experiment: InterchangeExperiment, replacement: Replacement
         # and the answers are cut at the ends of the batches again
         ends = np.cumsum([len(batches[k]) for k in numbers])[:-1]
         for k, codes in zip(numbers, np.split(answers.codes, ends), strict=True):
-            counts.append(_counted(experiment, k, Column(codes, answers.values)))
-    names = [field.name for field in fields(SwapCounts)]
-    return SwapCounts(*(np.concatenate([getattr(c, name) for c in counts]) for name in names))
+            yield k, Column(codes, answers.values)
 
 
 def _counted(experiment: InterchangeExperiment, k: int, answers: Column) -> SwapCounts:
@@ -268,7 +234,7 @@ def _counted(experiment: InterchangeExperiment, k: int, answers: Column) -> Swap
     unchanged = np.stack([p.unchanged for p in predictions], -1)
     right_arbitrary = np.stack([p.right(answers) for p in others], -1)
     arbitrary = np.stack([p.changed for p in others], -1)
-    clean_hits, positions = _agreement(experiment, clean, answers)
+    clean_hits, positions = agreement(experiment, clean, answers)
     return SwapCounts(
         hits=(right & changed).sum(1),
         changed=changed.sum(1),
@@ -278,12 +244,13 @@ def _counted(experiment: InterchangeExperiment, k: int, answers: Column) -> Swap
         arbitrary=arbitrary.sum(1),
         clean_hits=clean_hits,
         positions=positions,
+        moved=(~equal_cells(experiment.answers[k], answers)).sum(1),
     )
 
 
-def _agreement(
+def agreement(
     experiment: InterchangeExperiment, clean: Column, answers: Column
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
     """Per pair: positions where the model gives the clean output, of those where it can."""
     possible = Semantics.representable(clean, experiment.model.readout.values)
     return (equal_cells(clean, answers) & possible).sum(1), possible.sum(1)
@@ -292,7 +259,7 @@ def _agreement(
 def clean_accuracy(experiment: InterchangeExperiment) -> Estimate:
     """The share of positions where the model gives the program's output, nothing replaced."""
     counts = [
-        _agreement(experiment, clean, experiment.model.codes(batch.ids))
+        agreement(experiment, clean, experiment.model.codes(batch.ids))
         for batch, clean in zip(experiment.batches, experiment.clean, strict=True)
     ]
     hits, positions = (np.concatenate(column) for column in zip(*counts, strict=True))
@@ -315,22 +282,34 @@ class Accuracy:
     arbitrary: Estimate
 
     @property
-    def deciding(self) -> tuple[Estimate, ...]:
-        """The estimates that decide: those of `input` and `rows` with MIN_PAIRS pairs or more.
+    def deciding_families(self) -> tuple[str, ...]:
+        """The families that decide: those of `input` and `rows` with MIN_PAIRS pairs or more.
 
         Where neither has enough: `keys`, else `length`, whose patterns are less like any of the
         model's own. For several heads `keys` decides too: when the rows of all heads are swapped,
         whatever a position computes moves with them, and `rows` distinguishes little.
         """
-        enough = {f: e for f, e in self.families if e.pairs >= MIN_PAIRS}
+        enough = [f for f, e in self.families if e.pairs >= MIN_PAIRS]
         preferred = ("input", "rows") if self.heads == 1 else ("input", "rows", "keys")
-        natural = tuple(enough[f] for f in preferred if f in enough)
-        return natural or tuple(enough[f] for f in ("keys", "length") if f in enough)[:1]
+        natural = tuple(f for f in preferred if f in enough)
+        return natural or tuple(f for f in ("keys", "length") if f in enough)[:1]
+
+    @property
+    def deciding(self) -> tuple[Estimate, ...]:
+        """The estimates of the deciding families."""
+        estimates = dict(self.families)
+        return tuple(estimates[f] for f in self.deciding_families)
 
     @property
     def worst(self) -> Estimate:
         """The deciding estimate with the lowest value; NO_ESTIMATE without one."""
         return min(self.deciding, key=lambda e: e.value, default=NO_ESTIMATE)
+
+    @property
+    def worst_family(self) -> str | None:
+        """The family of that estimate; None without one."""
+        estimates = dict(self.families)
+        return min(self.deciding_families, key=lambda f: estimates[f].value, default=None)
 
 
 def accuracies(

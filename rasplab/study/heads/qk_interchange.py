@@ -21,7 +21,8 @@ from rasplab.program.batch.evaluate import BatchTrace, Column
 from rasplab.program.batch.selectors import selected
 from rasplab.program.graph import Combine, Program, Select
 from rasplab.study.heads.counterfactuals import Prediction, SwapBatch, prediction_of
-from rasplab.study.heads.interchange import Estimate, InterchangeExperiment
+from rasplab.study.heads.estimates import Estimate
+from rasplab.study.heads.interchange import InterchangeExperiment
 from rasplab.transformer.sites import Site
 
 Side = Literal["q", "k"]

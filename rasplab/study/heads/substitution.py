@@ -16,13 +16,9 @@ from jaxtyping import Bool
 
 from rasplab.base.rng import stream
 from rasplab.model.interventions import attending
+from rasplab.study.heads.estimates import Estimate
 from rasplab.study.heads.head_groups import JointSwaps
-from rasplab.study.heads.interchange import (
-    Estimate,
-    InterchangeExperiment,
-    SwapCounts,
-    replace_patterns,
-)
+from rasplab.study.heads.interchange import InterchangeExperiment, SwapCounts, replace_patterns
 from rasplab.transformer.sites import Site
 
 Selectors = Sequence[Bool[np.ndarray, "_ _ _"]]

@@ -7,6 +7,9 @@
   groups        heads that share or repeat a selector's work            head_groups
   substitution  the answers need the pattern; the selector's suffices   substitution
   operands      queries alone and keys alone have the predicted effect  qk_interchange
+  strata        the lengths and tokens for which swaps do so            strata
+  knock-out     whether a head without effect is not needed             knock_out
+  accuracy      over the whole domain, every length                     domain_accuracy
   verdict       `decide`, below                                         evidence
 
 Only interchange of patterns decides: a head can attend as a selector selects and be read by
@@ -17,24 +20,24 @@ compares what the selector compares.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from rasplab.base.arguments import FUNCTION, MODEL, PROGRAM, SEED, takes, whole
 from rasplab.model.bridge import LensModel
 from rasplab.model.native import reinitialised
 from rasplab.model.threads import few_threads
 from rasplab.program.graph import Program
+from rasplab.study.heads.domain_accuracy import DomainAccuracy, domain_accuracy
+from rasplab.study.heads.estimates import Estimate
 from rasplab.study.heads.evidence import Evidence, Finding, Verdict
 from rasplab.study.heads.head_groups import JointSwaps, best_group
-from rasplab.study.heads.interchange import (
-    MIN_PAIRS,
-    Accuracy,
-    Estimate,
-    clean_accuracy,
-    set_up,
-)
-from rasplab.study.heads.qk_interchange import operands
+from rasplab.study.heads.interchange import FAMILIES, MIN_PAIRS, Accuracy, clean_accuracy, set_up
+from rasplab.study.heads.knock_out import MIN_LOSS, KnockOuts, Necessity
+from rasplab.study.heads.qk_interchange import OperandAccuracy, operands
 from rasplab.study.heads.screen import MIN_ALIKE_SCORE, MatchTable, comparable, screen
+from rasplab.study.heads.strata import Strata, strata_of
 from rasplab.study.heads.substitution import Substitution, substitution
 from rasplab.transformer.sites import Site
 
@@ -74,8 +77,9 @@ def judge(
         for r in range(len(experiment.readings)):
             results.append(_reading_result(swaps, untrained, r, table))
             progress(r + 1, len(experiment.readings))
-        measured = _Measured(swaps, table, tuple(results), clean_accuracy(experiment))
-        return Evidence(table, _findings(measured), measured.clean, pairs, seed)
+        clean, domain = clean_accuracy(experiment), domain_accuracy(model, semantics, seed)
+        measured = _Measured(swaps, KnockOuts(experiment), table, tuple(results), clean, domain)
+        return Evidence(table, _findings(measured), domain, pairs, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,30 @@ class _ReadingResult:
     untrained: Estimate
 
 
+_Further = tuple[Substitution, OperandAccuracy]
+"""The costly measurements, only of plausible pairings."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """All that was run; `clean` is the model's accuracy with nothing replaced."""
+    """All that was run; `clean` is the accuracy on the swaps' inputs with nothing replaced."""
 
     swaps: JointSwaps
+    knock_outs: KnockOuts
     table: MatchTable
     readings: tuple[_ReadingResult, ...]
     clean: Estimate
+    domain: DomainAccuracy
+    plausible: dict[tuple[tuple[Site, ...], int], _Further] = field(default_factory=dict)
+
+    def further(self, pairing: _Pairing) -> _Further:
+        """The costly measurements of a pairing: once for all heads of a group."""
+        heads, r = pairing.heads, pairing.reading.r
+        if (heads, r) not in self.plausible:
+            alike = self.table.alike(pairing.j)
+            substituted = substitution(self.swaps, heads, r, alike)
+            self.plausible[heads, r] = substituted, operands(self.swaps.experiment, heads, r)
+        return self.plausible[heads, r]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +168,22 @@ def _finding(measured: _Measured, pairing: _Pairing, row: list[_Pairing]) -> Fin
     untrained = pairing.reading.untrained
     accuracy = swaps.accuracy(pairing.heads, r)
     score = float(table.score[table.heads.index(pairing.head), pairing.j])
-    substituted = sides = None
-    # the costly measurements only for plausible pairs
+    substituted = sides = necessity = None
     if score >= MIN_ALIKE_SCORE or (accuracy.worst.pairs and accuracy.worst.high >= REFUTED_HIGH):
-        substituted = substitution(swaps, pairing.heads, r, table.alike(pairing.j))
-        sides = operands(swaps.experiment, pairing.heads, r)
+        substituted, sides = measured.further(pairing)
+        necessity = measured.knock_outs.necessity(pairing.head, pairing.heads)
     rivals = [
         str(table.selectors[p.j])
         for p in row
         if p.j != pairing.j and holds(swaps.accuracy(p.heads, p.reading.r), p.reading.untrained)
     ]
-    verdict, reason = decide(accuracy, untrained, substituted, measured.clean, rivals)
+    strata = strata_of(swaps, pairing.heads, r, IMPLEMENTS_LOW, measured.domain.tokens)
+    verdict, reason = decide(accuracy, untrained, substituted, measured.clean, rivals, strata)
+    if verdict == "refuted":
+        effect = _effect(swaps, pairing)
+        if not effect.decides:
+            necessity = measured.knock_outs.necessity(pairing.head, pairing.heads)
+        verdict, reason = confirmed(reason, effect, necessity)
     labels = swaps.experiment.semantics.program.labels
     return Finding(
         head=pairing.head,
@@ -169,11 +194,69 @@ def _finding(measured: _Measured, pairing: _Pairing, row: list[_Pairing]) -> Fin
         readers=tuple(labels[i] for i in swaps.experiment.readings[r].readers),
         score=score,
         accuracy=accuracy,
+        strata=strata,
         alone=swaps.accuracy([pairing.head], r),
         untrained=untrained,
         substitution=substituted,
         operands=sides,
+        necessity=necessity,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the swap of one head changes, in the family of swaps that refutes it.
+
+    moved      the share of the answers that it changes
+    predicted  of these, the share that comes out as predicted
+    """
+
+    moved: float
+    predicted: Estimate
+
+    @property
+    def as_predicted(self) -> bool:
+        """Whether what the swap changes is as predicted for the most part, or may be.
+
+        Of few answers it has to be sure, of MIN_LOSS and more it is enough that it is possible.
+        """
+        end = self.predicted.high if self.moved >= MIN_LOSS else self.predicted.low
+        return bool(self.predicted.pairs) and end >= REFUTED_HIGH
+
+    @property
+    def decides(self) -> bool:
+        """Whether the swap says enough of the head: else knock-outs say whether it is needed."""
+        return self.as_predicted or self.moved >= MIN_LOSS
+
+
+def _effect(swaps: JointSwaps, pairing: _Pairing) -> Effect:
+    r, counts = pairing.reading.r, swaps.counts((pairing.head,))
+    bootstrap, worst = swaps.experiment.bootstrap, swaps.accuracy(pairing.heads, r).worst_family
+    mask = bootstrap.families == FAMILIES.index(worst)
+    # against the model's own answers: those of a model of another program are wrong without a swap
+    moved = counts.moved[mask].sum() / max(1, counts.positions[mask].sum())
+    hits = np.minimum(counts.hits[:, r], counts.moved)
+    return Effect(float(moved), bootstrap.estimate(hits, counts.moved, mask))
+
+
+def confirmed(reason: str, effect: Effect, necessity: Necessity | None) -> tuple[Verdict, str]:
+    """The verdict of a pair whose swaps do not do what is predicted, and its reason in words.
+
+    `refuted` needs evidence that the head does not do the selector's work: its swaps change answers
+    in other ways, or they change hardly any and no answer breaks without the head. Else it may
+    vote, back up another, be read at BOS, or do the work on few inputs: `undecided`.
+
+    necessity  of the head; None where the effect decides
+    """
+    if effect.as_predicted:
+        text = f"but of the answers that they change, {effect.predicted} do"
+        return "undecided", f"{reason}; {text}"
+    if effect.decides or necessity is None:
+        share = f"{effect.predicted.value:.2f}"
+        return "refuted", f"{reason}; of the answers that they change, {share} do"
+    if necessity.needed:
+        return "undecided", f"{reason}; but answers break without it: {necessity}"
+    return "refuted", f"{reason}; and no answers break without it: {necessity}"
 
 
 def holds(accuracy: Accuracy, untrained: Estimate) -> bool:
@@ -194,20 +277,25 @@ def decide(
     substituted: Substitution | None,
     clean: Estimate,
     rivals: list[str],
+    strata: Strata,
 ) -> tuple[Verdict, str]:
     """The verdict of a pair, and its reason in words.
 
     clean   the model's accuracy with nothing replaced
     rivals  other selectors that hold for the same head
+    strata  where the swaps do what is predicted: for `implements`, at all lengths, with all tokens
     """
     worst = accuracy.worst
+    partly = str(worst) if strata.holds or not strata.holding else f"{worst}, {strata}"
     chance = max((c.value for c in (accuracy.arbitrary, untrained) if c.pairs), default=0.0)
     if not worst.pairs:
         return "undecided", f"no kind of swap changes the answers on {MIN_PAIRS} pairs"
     if holds(accuracy, untrained):
         if rivals:
             return "consistent", f"its swaps do what {', '.join(rivals)} says too"
-        return "implements", f"its swaps do what the interpreter says: {worst}"
+        if not strata.holds:
+            return "consistent", f"its swaps do what the interpreter says only {strata}"
+        return "implements", f"its swaps do what the interpreter says {strata}: {worst}"
     if worst.high < REFUTED_HIGH:
         return "refuted", f"its swaps do not do what the interpreter says: {worst}"
     if worst.value <= chance:
@@ -215,5 +303,5 @@ def decide(
     if substituted is not None and worst.low > chance:
         sufficient = substituted.sufficiency.value >= clean.value - MAX_SUFFICIENCY_LOSS
         if sufficient and substituted.margin > 0:
-            return "consistent", f"the selector's pattern will do; its own swaps in part: {worst}"
-    return "undecided", f"its swaps do it in part: {worst}"
+            return "consistent", f"the selector's pattern will do; its own swaps in part: {partly}"
+    return "undecided", f"its swaps do it in part: {partly}"

@@ -85,7 +85,12 @@ TRAINED = {
     "%load_ext": ["'e', 'f', 'a']"],
     "from rasplab.lang.loading": ["Atlas(model='induction'", PICTURE],
     "evidence =": ["verdicts by head and selector", PICTURE],
-    'print(evidence.of("L1H3"': ["pattern will do", "do not do what the interpreter says: 0.00"],
+    'for head in ("L1H3"': [
+        "pattern will do",
+        "L1H2\n  consistent",
+        "1.00 right, without L1H2 1.00, without L1H0 + L1H1 + L1H3 0.",
+        ", without L1H2 too 0.0",
+    ],
     "print(str(evidence)": ["operands alone: queries 1.00"],
     "compiled =": ["compiled L2H0 score 1.00, trained L1H", 'type="range"'],
     "small =": ["of held-out positions right after"],

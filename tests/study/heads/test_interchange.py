@@ -5,7 +5,8 @@ from support.compiled import compiled as compiled_zoo
 
 from rasplab.program.semantics import Semantics
 from rasplab.study.heads.counterfactuals import FAMILIES
-from rasplab.study.heads.interchange import PairBootstrap, set_up
+from rasplab.study.heads.estimates import PairBootstrap
+from rasplab.study.heads.interchange import set_up
 
 
 def test_every_family_and_reading_is_drawn():
