@@ -6,6 +6,7 @@ import pytest
 from support.compiled import mismatches
 
 import rasplab
+from rasplab.base.errors import CompileError
 from rasplab.program.inputs import all_ids
 
 BASE_31 = "hash = 0;" + "".join(
@@ -103,3 +104,11 @@ def test_floats_that_rounding_alone_parts_are_merged_and_counted():
         ).certificate.merged
         == 0
     )
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+def test_a_float_between_two_integers_does_not_merge_them(basis):
+    """10^20 and 10^20 + 1 are single keys, and their mean is 1e20: no float tells these apart."""
+    program = rasplab.parse("r = aggregate(select(tokens_asis, tokens_asis, ==), 7 + tokens_asis);")
+    with pytest.raises(CompileError, match="rounding|apart"):
+        rasplab.compile(program, [10**20, 10**20 + 1], 2, basis=basis)

@@ -202,11 +202,16 @@ def _number_classes(values: tuple[Value, ...]) -> _Classes:
     """Numbers, one class for all that are equal, or floats whose last digits alone differ."""
     order = sorted(range(len(values)), key=lambda k: (values[k], k))
     members: list[list[int]] = []
+    integers: set[Value] = set()  # of the last class: one at most, or a float would merge two
     for k in order:
-        if members and _is_same(values[members[-1][0]], values[k]):
+        integer = {values[k]} if isinstance(values[k], int) else set()
+        joins = members and _is_same(values[members[-1][0]], values[k])
+        if joins and len(integers | integer) < 2:
             members[-1].append(k)
+            integers |= integer
         else:
             members.append([k])
+            integers = integer
     members.sort(key=min)  # as they stand among the values
     firsts = [values[min(group)] for group in members]
     codes = np.array([as_number(v) for v in firsts])
