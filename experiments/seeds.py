@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from record import CIRCUITS, conditions, write_results
@@ -39,7 +40,7 @@ SECOND_ROUNDS = 1000
 REPEATS = 3
 """Runs of a discovery method; the shortest counts."""
 
-TIMED = (("acdc", {}), ("eap_ig", {"points": 11}))
+TIMED: tuple[tuple[str, dict[str, Any]], ...] = (("acdc", {}), ("eap_ig", {"points": 11}))
 TIMED_MODELS = (("reverse", "abc", 3), ("dyck1", "()", 12))
 """Program, vocabulary and maximum length of the compiled models on which discovery is timed."""
 
@@ -101,7 +102,7 @@ def discovery_seconds() -> list[dict]:
 ABLATIONS = ("zero", "resample")
 
 
-def _fastest(model: LensModel, method: str, ablation: str, settings: dict) -> float:
+def _fastest(model: LensModel, method: str, ablation: str, settings: dict[str, Any]) -> float:
     runs = []
     for _ in range(REPEATS):
         start = time.perf_counter()

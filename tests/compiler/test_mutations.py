@@ -62,7 +62,7 @@ HOMES = {
     "values": "infer.values",
 }
 RULES = {name: import_module(f"rasplab.compiler.{home}") for name, home in HOMES.items()}
-UNREACHED = {"_refuse_fault", "_refuse_select", "_refuse_mixed_mean"}
+UNREACHED = {"_refuse_fault", "_refuse_joint", "_refuse_select", "_refuse_mixed_mean"}
 """Refusals, tested on their own."""
 
 PROGRAMS = 160
@@ -113,6 +113,7 @@ def special() -> list:
         beyond = 3 if mean > indices / length else 4;
         r = 1 if 0 == mean - rest else (2 if -mean < rest else beyond);
     """
+    step = "r = round(2 * aggregate(select(indices, indices, <=), tokens_int));"
     many = "r = selector_width(select(tokens, tokens, ==));"
     total = "r = round(length * aggregate(full_s, tokens_int * 10 ^ (length - 1 - indices)));"
     return [
@@ -126,6 +127,7 @@ def special() -> list:
         (rasplab.parse(means), Domain(tuple(range(-3, 9, 2)), 13)),
         (rasplab.parse(counted), Domain(tuple("abc"), 4, causal=True)),
         (rasplab.parse(compared), Domain((0, 1), 80)),
+        (rasplab.parse(step), Domain((0, 1), 80)),
         (rasplab.parse(many), Domain(tuple(range(700)), 2)),
         (rasplab.parse(wide), Domain(tuple("abcdefghijklmnopqrst"), 5)),
     ]
