@@ -235,8 +235,8 @@ MUTATIONS = {
         piecewise_linear, "_facing", lambda h, *_: replace(h, side=-h.side)
     ),
     "negation forgotten": wrapped(
-        normal_form,
-        "_clauses",
+        normal_form._Clauses,
+        "_made",
         lambda clauses, *_: [tuple(replace(x, negated=False) for x in c) for c in clauses],
     ),
     "clauses lost": wrapped(normal_form, "_distinct", lambda clauses, *_: clauses[:1]),
