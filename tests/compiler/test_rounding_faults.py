@@ -128,11 +128,16 @@ def rounded_form(form: LinearForm) -> LinearForm:
     return replace(form, terms=tuple((d, float(f"{c:.3e}")) for d, c in form.terms))
 
 
+def integers_as_floats(monkeypatch) -> None:
+    """The read-out's classes made as if every integer were a float."""
+    monkeypatch.setattr(readout, "integer_rank", lambda value: 0)
+    inject = given(readout, "_number_classes", lambda values: (tuple(map(float, values)),))
+    inject(monkeypatch)
+
+
 FAULTS = {
     "small terms dropped": changed(LinearForm, "combination", without_small_terms),
-    "integers merged by the read-out": lambda patch: patch.setattr(
-        readout, "integer_rank", lambda value: 0
-    ),
+    "integers merged by the read-out": integers_as_floats,
     "codes rounded to float32": changed(
         readout,
         "_number_classes",
