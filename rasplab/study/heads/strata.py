@@ -130,7 +130,9 @@ def _failing_positions(
         np.add.at(changed, rows[mask], 1)
         np.add.at(hits, rows[mask & prediction.right(answers)], 1)
     enough = np.flatnonzero(changed >= MIN_STRATUM)
-    ends = (wilson(float(hits[p] / changed[p]), int(changed[p]))[1] for p in enough)
+    # one of many positions looks bad by chance: all intervals hold together at 95% (Bonferroni)
+    level = 1 - 0.05 / max(1, len(enough))
+    ends = (wilson(float(hits[p] / changed[p]), int(changed[p]), level)[1] for p in enough)
     return tuple(int(p) for p, high in zip(enough, ends, strict=True) if high < lowest)
 
 

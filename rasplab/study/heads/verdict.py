@@ -173,9 +173,7 @@ def _finding(measured: _Measured, pairing: _Pairing, row: list[_Pairing]) -> Fin
         substituted, sides = measured.further(pairing)
         necessity = measured.knock_outs.necessity(pairing.head, pairing.heads)
     rivals = [
-        str(table.selectors[p.j])
-        for p in row
-        if p.j != pairing.j and holds(swaps.accuracy(p.heads, p.reading.r), p.reading.untrained)
+        str(table.selectors[p.j]) for p in row if _explains_too(swaps, p, pairing.j, accuracy)
     ]
     strata = strata_of(swaps, pairing.heads, r, IMPLEMENTS_LOW, measured.domain.tokens)
     verdict, reason = decide(accuracy, untrained, substituted, measured.clean, rivals, strata)
@@ -227,6 +225,16 @@ class Effect:
     def decides(self) -> bool:
         """Whether the swap says enough of the head: else knock-outs say whether it is needed."""
         return self.as_predicted or self.moved >= MIN_LOSS
+
+
+def _explains_too(swaps: JointSwaps, other: _Pairing, j: int, accuracy: Accuracy) -> bool:
+    """Whether another selector than j explains the swaps of a head, and not surely less well.
+
+    On short inputs a selector that depends on the right one predicts much the same.
+    """
+    rival = swaps.accuracy(other.heads, other.reading.r)
+    worse = rival.worst.high < accuracy.worst.low
+    return other.j != j and holds(rival, other.reading.untrained) and not worse
 
 
 def _effect(swaps: JointSwaps, pairing: _Pairing) -> Effect:
@@ -282,7 +290,7 @@ def decide(
     """The verdict of a pair, and its reason in words.
 
     clean   the model's accuracy with nothing replaced
-    rivals  other selectors that hold for the same head
+    rivals  other selectors that hold for the same head, and not surely less well
     strata  where the swaps do what is predicted: for `implements`, at all lengths, with all tokens
     """
     worst = accuracy.worst
