@@ -27,7 +27,7 @@ def test_the_calibration_table_is_that_of_its_rows(calibration):
     """The Markdown says what the JSON holds, noise among it."""
     text = (zoo.shipped("circuits") / "calibration.md").read_text()
     assert text == markdown(calibration)
-    assert "| dyck2 | 5/5 | 5/5 | 5/5 at 1e-10 |" in text
+    assert "| dyck2 | 5/5 | 5/5 | 5/5 at 1e-09 |" in text
 
 
 def test_a_calibrated_row_is_the_one_on_file(calibration):
