@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -16,6 +17,8 @@ from jaxtyping import Bool, Int
 from rasplab.base.limits import current
 from rasplab.compiler.infer.values import Fault, Result
 from rasplab.program.values import Value, typed_key
+
+N = TypeVar("N", int, Int[np.ndarray, "..."])
 
 BYTES_A_CELL = 28
 """Bytes per entry of a table [cell, value] while it is in use; a float32 copy takes 4 of them."""
@@ -129,9 +132,15 @@ class Cells:
         self.position = np.concatenate([np.arange(n) for n in range(1, max_len + 1)])
         self.count = len(self.length)
 
+    @staticmethod
+    def first(length: N) -> N:
+        """The cell of position 0, of one length or of an array of them."""
+        # the cells of shorter inputs come before: 1 + 2 + ... + (length - 1)
+        return length * (length - 1) // 2
+
     def of_length(self, n: int) -> slice:
         """The cells of length n."""
-        return slice(n * (n - 1) // 2, n * (n + 1) // 2)
+        return slice(self.first(n), self.first(n + 1))
 
 
 def unique_rows(

@@ -88,7 +88,7 @@ def _parents(
     parents, largest = np.full(count, -1), np.zeros(count)
     for length, position in ((n, i - 1), (n, i + 1), (n - 1, i), (n - 1, i - 1)):
         exists = (position >= 0) & (position < length)
-        near = cell_pattern[np.where(exists, length * (length - 1) // 2 + position, 0)]
+        near = cell_pattern[np.where(exists, cells.first(length) + position, 0)]
         inside = exists & (volume[near] < volume) & (volume[near] > largest)
         for table in tables:
             inside &= ~(table[near] & ~table).any(1)

@@ -155,8 +155,7 @@ class _Means(_Collector):
         every key that may be selected must be.
         """
         n, q = int(self.cells.length[cell]), int(self.cells.position[cell])
-        # the cells of shorter inputs come before: 1 + 2 + ... + (n - 1)
-        start = n * (n - 1) // 2
+        start = self.cells.first(n)
         may, must = self.bounds.may[n][q], self.bounds.must[n][q]
         held = tuple(self.held[start + k] for k in np.flatnonzero(may))
         counts = (int(self.bounds.low[cell]), int(self.bounds.high[cell]))

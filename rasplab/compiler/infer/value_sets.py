@@ -188,7 +188,7 @@ class ValueSets(LeafTables):
         if not (known.allowed.sum(1) == 1).all():
             return False
         # At every position what is at the first one of inputs of that length.
-        first = self.cells.length * (self.cells.length - 1) // 2
+        first = self.cells.first(self.cells.length)
         return bool((known.kind == known.kind[first]).all())
 
     def _note_fault(self, i: int, fault: Fault) -> None:
