@@ -43,14 +43,11 @@ def equality_codes(
     if small.sum(0).max(initial=0) > 1 or small.sum(1).max(initial=0) > 1:
         return []
     natural = _natural_codes(conjunct, keys, queries, small[np.ix_(key_class, query_class)])
-    if (
-        natural
-        and _largest(natural) <= (MAX_CODE if _are_halves(natural) else MAX_BROKEN_CODE)[dtype]
-    ):
-        return [natural]
-    codes = (
-        natural if natural and _are_halves(natural) else _rank_codes(small, key_class, query_class)
-    )
+    if natural and not _are_halves(natural):
+        if _largest(natural) <= MAX_BROKEN_CODE[dtype]:
+            return [natural]
+        natural = None
+    codes = natural or _rank_codes(small, key_class, query_class)
     if _largest(codes) <= MAX_CODE[dtype]:
         return [codes]
     return [digits for digits in _digits(codes) if _largest(digits) <= MAX_CODE[dtype]][:2]

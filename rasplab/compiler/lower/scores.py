@@ -197,19 +197,19 @@ class SelectorScores:
         same, so the pattern is flat over them.
         """
         # Errors e of a code and f of its square move a score by 2 |code| gap e and gap f.
-        largest = 2 * max(float(np.abs(codes).max()) for codes in (key_codes, query_codes))
-        limit = self._error_limit(gap)
-        keys = self._code_forms(conjunct.keys, key_codes, True, largest, limit / gap)
-        queries = self._code_forms(conjunct.queries, query_codes, need_level, largest, limit / gap)
+        largest_a, largest_b = (float(np.abs(c).max()) for c in (query_codes, key_codes))
+        factor, limit = 2 * max(largest_a, largest_b), self._error_limit(gap) / gap
+        keys = self._code_forms(conjunct.keys, key_codes, True, factor, limit)
+        queries = self._code_forms(conjunct.queries, query_codes, need_level, factor, limit)
         level = queries[1].scaled(gap) if need_level else LinearForm()
         # 2 gap a times b, and -gap times b^2
         pairs = ((queries[0].scaled(2 * gap), keys[0]), (LinearForm((), -gap), keys[1]))
         rounding = code_rounding(key_codes, query_codes, gap, self.stream.ulp)
-        largest = float(np.abs(query_codes).max()), float(np.abs(key_codes).max())
-        known = None if need_level else self._error_of_exact_keys(pairs, *largest, gap)
-        if known is None:
-            return Scores(pairs, level, rounding, pairs)
-        return Scores(pairs, level, rounding + known, ())
+        if not need_level:
+            known = self._error_of_exact_keys(pairs, largest_a, largest_b, gap)
+            if known is not None:
+                return Scores(pairs, level, rounding + known, ())
+        return Scores(pairs, level, rounding, pairs)
 
     def _error_of_exact_keys(
         self, pairs: tuple[Pair, Pair], largest_a: float, largest_b: float, gap: float
