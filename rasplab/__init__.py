@@ -24,8 +24,6 @@ from typing import TYPE_CHECKING, Any
 from rasplab.base.version import __version__ as __version__
 
 if TYPE_CHECKING:  # for type checkers and editors, the names of _HOMES; a test compares the two
-    from collections.abc import Iterable
-
     from rasplab.apps.notebook.extension import load_ipython_extension as load_ipython_extension
     from rasplab.apps.show.side_by_side import side_by_side as side_by_side
     from rasplab.base.errors import CompileError as CompileError
@@ -35,7 +33,7 @@ if TYPE_CHECKING:  # for type checkers and editors, the names of _HOMES; a test 
     from rasplab.circuit.effective import effective_circuit as effective_circuit
     from rasplab.circuit.evaluation.score import score as score
     from rasplab.circuit.structural import circuit_of as circuit_of
-    from rasplab.compiler.compiled import Compiled
+    from rasplab.compiler.pipeline import compile as compile
     from rasplab.compiler.serialize import load_compiled as load_compiled
     from rasplab.lang.loading import load as load
     from rasplab.lang.loading import parse as parse
@@ -45,9 +43,7 @@ if TYPE_CHECKING:  # for type checkers and editors, the names of _HOMES; a test 
     from rasplab.program.analysis.equivalence import equal as equal
     from rasplab.program.analysis.rasp_l import is_raspl as is_raspl
     from rasplab.program.batch.many import evaluate_many as evaluate_many
-    from rasplab.program.graph import Program
     from rasplab.program.interpret.exact import evaluate as evaluate
-    from rasplab.program.values import Atom
     from rasplab.study.bench.across_seeds import judge_seeds as judge_seeds
     from rasplab.study.bench.superposition import superpose as superpose
     from rasplab.study.heads.screen import match as match
@@ -61,6 +57,7 @@ _HOMES = {
     "equal": "rasplab.program.analysis.equivalence",
     "is_raspl": "rasplab.program.analysis.rasp_l",
     "limit": "rasplab.base.limits",
+    "compile": "rasplab.compiler.pipeline",
     "evaluate_many": "rasplab.program.batch.many",
     "verify": "rasplab.model.verify",
     "train": "rasplab.study.training.trainer",
@@ -82,38 +79,7 @@ _HOMES = {
 }
 """The public names, and the module of each."""
 
-__all__ = ["compile", *_HOMES]
-
-
-def compile(
-    program: Program,
-    vocab: Iterable[Atom],
-    max_len: int,
-    *,
-    basis: str = "compact",
-    causal: bool = False,
-) -> Compiled:
-    """Compile a program into transformer weights, exact on every input of its domain.
-
-    The domain is every sequence of 1 to `max_len` tokens of `vocab`.
-
-    vocab   str, int, float or bool tokens; a string is read as its characters
-    basis   "compact": the smallest model; "one_hot": a direction for every value of a leaf
-    causal  every selector sees keys up to the query only
-
-    Raises CompileError, with the place in the program, where no exact model exists; ValueError for
-    bad arguments.
-    """
-    from rasplab.base import arguments
-    from rasplab.compiler.pipeline import compile_program
-    from rasplab.program.domain import make_domain
-
-    arguments.check("compile", "program", program, arguments.PROGRAM)
-    arguments.check("compile", "vocab", vocab, arguments.VOCAB)
-    arguments.check("compile", "max_len", max_len, arguments.whole(1))
-    arguments.check("compile", "basis", basis, arguments.TEXT)
-    arguments.check("compile", "causal", causal, arguments.FLAG)
-    return compile_program(program, make_domain(vocab, max_len, causal), basis)
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

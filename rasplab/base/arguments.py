@@ -53,7 +53,7 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for name, value in (*zip(names, args, strict=False), *kwargs.items()):
                 if name in kinds:
-                    check(function.__name__, name, value, kinds[name])
+                    _check(function.__name__, name, value, kinds[name])
             return function(*args, **kwargs)
 
         return checked
@@ -61,8 +61,7 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def check(function: str, name: str, value: Any, kind: Kind) -> None:
-    """Check one argument, as `takes` does."""
+def _check(function: str, name: str, value: Any, kind: Kind) -> None:
     if not kind.test(value):
         message = f"{function}: {name} is {shown(value)}; it has to be {kind.accepted}"
         raise TypeError(message)
@@ -199,8 +198,5 @@ SCORES = instance(
     "rasplab.circuit.discovery.edge_scores:EdgeScores", "what rasplab.discover returns"
 )
 TRUTH = instance("rasplab.circuit.evaluation.score:Truth", "a Truth, as truth_of and as_truth make")
-BRIDGE = Kind(
-    "a LensModel or a TransformerBridge", lambda v: MODEL.test(v) or hasattr(v, "original_model")
-)
 SHELL = Kind("the shell of IPython", lambda value: hasattr(value, "register_magic_function"))
 TRACR = Kind("what tracr's compile_rasp_to_model makes", lambda v: hasattr(v, "model_config"))

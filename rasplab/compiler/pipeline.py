@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from rasplab.base.arguments import FLAG, PROGRAM, TEXT, VOCAB, takes, whole
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import deep_nodes
 from rasplab.compiler.compiled import Compiled
@@ -15,8 +16,9 @@ from rasplab.compiler.layout.place import place
 from rasplab.compiler.legality import check_legality
 from rasplab.compiler.lower.lower import Lowered, lower
 from rasplab.compiler.stage_checks import checked
-from rasplab.program.domain import Domain
+from rasplab.program.domain import Domain, make_domain
 from rasplab.program.graph import Program
+from rasplab.program.values import Atom
 
 BASES = ("compact", "one_hot")
 
@@ -26,6 +28,29 @@ STAGE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "place": place,
     "assemble": assemble,
 }
+
+
+@takes(program=PROGRAM, vocab=VOCAB, max_len=whole(1), basis=TEXT, causal=FLAG)
+def compile(
+    program: Program,
+    vocab: Iterable[Atom],
+    max_len: int,
+    *,
+    basis: str = "compact",
+    causal: bool = False,
+) -> Compiled:
+    """Compile a program into transformer weights, exact on every input of its domain.
+
+    The domain is every sequence of 1 to `max_len` tokens of `vocab`.
+
+    vocab   str, int, float or bool tokens; a string is read as its characters
+    basis   "compact": the smallest model; "one_hot": a direction for every value of a leaf
+    causal  every selector sees keys up to the query only
+
+    Raises CompileError, with the place in the program, where no exact model exists; ValueError for
+    bad arguments.
+    """
+    return compile_program(program, make_domain(vocab, max_len, causal), basis)
 
 
 def compile_program(program: Program, domain: Domain, basis: str = "compact") -> Compiled:
