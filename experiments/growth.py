@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from record import conditions, write_results
+from size import vocabulary
 
 from rasplab.base.errors import CompileError
 from rasplab.compiler.compiled import Compiled
@@ -89,7 +90,7 @@ def measured_cell(name: str, vocab_size: int, max_len: int) -> Row:
     resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S))
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     program = load(entry(name).path)
-    domain = make_domain(vocabulary(name, vocab_size), max_len)
+    domain = make_domain(vocabulary(program, name, vocab_size), max_len)
     runs: list[tuple[float, Compiled]] = []
     while len(runs) < REPEATS and (not runs or runs[-1][0] < SOON):
         start = time.process_time()
@@ -101,12 +102,6 @@ def measured_cell(name: str, vocab_size: int, max_len: int) -> Row:
     seconds, compiled = min(runs, key=lambda run: run[0])
     sizes = {"dense": compiled.n_params, "dtype": compiled.certificate.dtype}
     return {"seconds": round(seconds, 4), **sizes}
-
-
-def vocabulary(name: str, size: int) -> list[str]:
-    """`size` tokens, the brackets that a program names among them."""
-    named = "(){}" if "dyck" in name else ""
-    return list(named) + [f"t{k}" for k in range(size - len(named))]
 
 
 def growth(rows: list[Row], name: str, axis: str) -> Row:

@@ -20,15 +20,15 @@ from rasplab.circuit.discovery.discover import discover
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load, load_selectors
 from rasplab.model.bridge import LensModel
-from rasplab.model.checkpoint import load_model
 from rasplab.model.open_models import load_any_model
-from rasplab.model.recipe import Recipe, recipe
+from rasplab.model.recipe import recipe
 from rasplab.program.domain import make_domain
 from rasplab.program.zoo import entry
-from rasplab.study.bench.across_seeds import Seeds, finished, judge_seeds
+from rasplab.study.bench.across_seeds import Seeds, judge_seeds, kept_model
+from rasplab.study.bench.sweep import run_id
 from rasplab.study.heads.atlas import atlas
 from rasplab.study.tasks.tasks import second_rounds, task
-from rasplab.study.training.trainer import accuracy_on, loss_on, trained
+from rasplab.study.training.trainer import accuracy_on, loss_on
 
 SEEDS = (0, 1, 2)
 PAIRS = 200
@@ -41,38 +41,33 @@ REPEATS = 3
 """Runs of a discovery method; the shortest counts."""
 
 TIMED: tuple[tuple[str, dict[str, Any]], ...] = (("acdc", {}), ("eap_ig", {"points": 11}))
+ABLATIONS = ("zero", "resample")
 TIMED_MODELS = (("reverse", "abc", 3), ("dyck1", "()", 12))
 """Program, vocabulary and maximum length of the compiled models on which discovery is timed."""
 
 
 def verdicts(seeds: Seeds) -> list[dict]:
     """One entry for each selector: the best head of each seed, and whether it is accepted."""
-    rows = []
-    for selector in seeds.selectors:
-        best = [f"{f.head} {f.verdict} {f.accuracy.worst}" for f in seeds.best(selector.node)]
-        accepted = seeds.accepted(selector.node)
-        rows.append({"selector": str(selector), "verdicts": best, "accepted": accepted})
-    return rows
-
-
-def model_of(made: Recipe, folder: Path) -> LensModel:
-    """The model of a recipe, from `folder` or trained into it."""
-    if not finished(folder, made):
-        trained(made, folder, "cpu")
-    return load_model(folder, "cpu")
+    return [
+        {
+            "selector": str(selector),
+            "verdicts": seeds.best_text(selector.node),
+            "accepted": seeds.accepted(selector.node),
+        }
+        for selector in seeds.selectors
+    ]
 
 
 def induction(seed: int, folder: Path) -> dict:
     """Loss (nats) and accuracy of one induction model, and its heads' scores in the atlas."""
     made = recipe("induction", seed=seed)
-    place = folder / f"induction_{seed}"
-    model = model_of(made, place)
+    model = kept_model(made, folder)
     language = task(made.program(), made.domain, made.inputs)
     examples = second_rounds(language, SECOND_ROUNDS, seed)
     with torch.no_grad():
         loss = float(loss_on(model, examples))
     library = load_selectors(str(CIRCUITS / "heads.rasp"))
-    screen = atlas(load_any_model(str(place), "cpu"), library, seed=seed)
+    screen = atlas(load_any_model(str(folder / run_id(made)), "cpu"), library, seed=seed)
     columns = {"previous": (0, "previous"), "induction": (1, "induction")}
     scores = {
         key: [
@@ -92,23 +87,25 @@ def discovery_seconds() -> list[dict]:
         compiled = compile_program(load(entry(name).path), make_domain(vocab, max_len))
         model = compiled.to_model("cpu")
         for method, settings in TIMED:
-            seconds = {kind: _fastest(model, method, kind, settings) for kind in ABLATIONS}
-            units = len(discover(model, method, **settings).names)
+            runs = {kind: _fastest(model, method, kind, settings) for kind in ABLATIONS}
+            units = runs["zero"][1]
+            seconds = {kind: run[0] for kind, run in runs.items()}
             names = {"program": name, "vocab_size": len(vocab), "max_len": max_len}
             rows.append({**names, "edges": units, "method": method, **settings, **seconds})
     return rows
 
 
-ABLATIONS = ("zero", "resample")
-
-
-def _fastest(model: LensModel, method: str, ablation: str, settings: dict[str, Any]) -> float:
+def _fastest(
+    model: LensModel, method: str, ablation: str, settings: dict[str, Any]
+) -> tuple[float, int]:
+    """Seconds of the shortest of REPEATS runs, and how many units it scored."""
     runs = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        discover(model, method, ablation=ablation, **settings)
-        runs.append(time.perf_counter() - start)
-    return round(min(runs), 3)
+        scores = discover(model, method, ablation=ablation, **settings)
+        runs.append((time.perf_counter() - start, len(scores.names)))
+    seconds, units = min(runs)
+    return round(seconds, 3), units
 
 
 def main(out: str = "out/seeds") -> None:
@@ -116,7 +113,8 @@ def main(out: str = "out/seeds") -> None:
     measured, folder = conditions(), Path(out)
     torch.set_num_threads(1)
     times = discovery_seconds()
-    reverse = judge_seeds(recipe("reverse", heads=2), load(entry("reverse").path), SEEDS, folder)
+    program = load(entry("reverse").path)
+    reverse = judge_seeds(recipe("reverse", heads=2), program, SEEDS, folder, PAIRS)
     print(reverse, flush=True)
     content = {
         "pairs": PAIRS,

@@ -21,7 +21,7 @@ from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
 from rasplab.model.verify import verify
 from rasplab.program.domain import Domain, make_domain
-from rasplab.program.graph import Program
+from rasplab.program.graph import Constant, Program
 from rasplab.program.zoo import entry
 
 REPEATS, INPUTS, SEED = 5, 200, 0
@@ -45,14 +45,12 @@ TRACR: dict[tuple[str, int, int], tuple[int, int, int, float] | str] = {
 """By program, vocabulary size and maximum length: dense and nonzero parameters, layers, seconds;
 or what became of the attempt."""
 
-NAMED_TOKENS = {"shuffle_dyck2": "([)]", "pair_balance": "()", "frac_prevs": "x"}
-"""The tokens that a program's text names."""
 
-
-def vocabulary(name: str, size: int) -> list[str]:
-    """`size` tokens, those that the program names among them."""
-    named = NAMED_TOKENS.get(name, "")
-    return list(named) + [f"t{k}" for k in range(size - len(named))]
+def vocabulary(program: Program, name: str, size: int) -> list[str]:
+    """`size` tokens, those of its zoo domain among them that the text of the program names."""
+    constants = {node.value for node in program.nodes if isinstance(node, Constant)}
+    named = [token for token in entry(name).domain.vocab if token in constants]
+    return [*map(str, named), *(f"t{k}" for k in range(size - len(named)))]
 
 
 def fastest(program: Program, domain: Domain) -> tuple[Compiled, float]:
@@ -67,8 +65,9 @@ def fastest(program: Program, domain: Domain) -> tuple[Compiled, float]:
 
 def measure(name: str, size: int, max_len: int) -> dict:
     """One program on one domain, as a row of results/size.json."""
-    domain = make_domain(vocabulary(name, size), max_len)
-    compiled, seconds = fastest(load(entry(name).path), domain)
+    program = load(entry(name).path)
+    domain = make_domain(vocabulary(program, name, size), max_len)
+    compiled, seconds = fastest(program, domain)
     report = verify(compiled.to_model("cpu"), INPUTS, SEED)
     tracr = TRACR[name, size, max_len]
     if not isinstance(tracr, str):

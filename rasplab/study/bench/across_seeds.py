@@ -66,11 +66,15 @@ class Seeds:
             "evidence": [e.to_json() for e in self.evidence],
         }
 
+    def best_text(self, selector: str | int) -> list[str]:
+        """Head, verdict and interchange accuracy of `best`, for each seed."""
+        return [f"{f.head} {f.verdict} {f.accuracy.worst}" for f in self.best(selector)]
+
     def __str__(self) -> str:
         rows = [["selector", *(f"seed {s}" for s in self.seeds), ""]]
         for s in self.selectors:
-            best = [f"{f.head} {f.verdict} {f.accuracy.worst}" for f in self.best(s.node)]
-            rows.append([str(s), *best, "accepted" if self.accepted(s.node) else ""])
+            accepted = "accepted" if self.accepted(s.node) else ""
+            rows.append([str(s), *self.best_text(s.node), accepted])
         accuracies = ", ".join(f"{e.accuracy.value:.2f}" for e in self.evidence)
         legend = (
             f"best head of each seed; the models are right on {accuracies} of positions; "
@@ -109,15 +113,15 @@ def judge_seeds(
             hint=f"a selector is accepted on {MIN_SEEDS}: --seeds {MIN_SEEDS}",
         )
     evidence = tuple(
-        judge(_model(replace(recipe, seed=seed), Path(folder), progress), program, pairs)
+        judge(kept_model(replace(recipe, seed=seed), folder, progress), program, pairs)
         for seed in seeds
     )
     return Seeds(tuple(seeds), evidence)
 
 
-def _model(recipe: Recipe, folder: Path, progress: bool) -> LensModel:
-    """The model of a recipe, from `folder` or trained into it."""
-    place = folder / run_id(recipe)
+def kept_model(recipe: Recipe, folder: str | Path, progress: bool = True) -> LensModel:
+    """The model of a recipe, from its place in `folder` or trained into it."""
+    place = Path(folder) / run_id(recipe)
     if finished(place, recipe):
         return load_model(place, "cpu")
     return trained(recipe, place, "cpu", progress)
