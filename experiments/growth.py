@@ -3,7 +3,7 @@
 A part of `make bench-compiler`. Six programs over vocabularies of 4 to 512 tokens, and over maximum
 lengths of 8 to 512: CPU seconds of the compiler, dense parameters and dtype, or the refusal; and
 the exponents of growth over the last doublings. Each cell is a process of its own, with a limit of
-CPU time and memory. Prints row by row and writes results/growth.json; a few minutes.
+CPU time and memory. Prints row by row and writes results/growth.json; some 7 minutes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Fuzzing of the language: `python tests/fuzz.py COUNT SEED` (make fuzz).
+"""Fuzzing of the language: `python tests/support/fuzz.py COUNT SEED` (make fuzz).
 
 Texts are drawn from the grammar itself, composed of parts that mostly fit together, or mutated from
-the zoo and the golden faults. Each is
-parsed, evaluated on several inputs, written as text again, and typed into the REPL. Whatever is no
-RaspError, takes more than SECONDS, or makes a text that does not come back, is a failure.
+the zoo and the golden faults. Each is parsed, evaluated on several inputs, written as text again,
+and typed into the REPL. Whatever is no RaspError, takes more than SECONDS, or makes a text that
+does not come back, is a failure.
 """
 
 from __future__ import annotations
