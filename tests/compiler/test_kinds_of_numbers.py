@@ -6,7 +6,7 @@ import pytest
 from support.compiled import mismatches
 
 import rasplab
-from rasplab.base.errors import RaspError
+from rasplab.base.errors import CompileError, RaspError
 from rasplab.program.inputs import all_ids
 
 TEXTS = {
@@ -45,3 +45,39 @@ def test_the_kind_of_a_mean_as_text_is_refused(basis):
     program = rasplab.parse('r = "%s" % aggregate(full_s, tokens_int);')
     with pytest.raises(RaspError):
         rasplab.compile(program, [0, 1, 2], 3, basis=basis)
+
+
+LARGE_MEANS = {
+    "squared": ("(m * m) % 7", [10**9 + 1, 10**9 + 3], [11, 13]),
+    "beside a large number": ("(2^60 + 1) % (m + 1)", [2, 4, 6], None),
+    "cancelled": ("m * m - (m * m + 1)", [10**9 + 1, 10**9 + 3], [11, 13]),
+    "plus and minus": ("m - (m + tokens_int)", [2**53, 2**53 + 2], [4, 6]),
+    "counted together": ("round(length * m) - 2^53", [2**53 - 1, 2**53 - 3], None),
+}
+"""By kind: a function of a mean m, tokens for which floats round, and some that they hold."""
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+@pytest.mark.parametrize("kind", LARGE_MEANS)
+def test_means_that_floats_round_are_no_ints(kind, basis):
+    """A mean is a float: beyond 2^53 its arithmetic is not that of the int equal to it."""
+    function, large, small = LARGE_MEANS[kind]
+    program = rasplab.parse(f"m = aggregate(full_s, tokens_int); r = {function};")
+    with pytest.raises(CompileError):
+        rasplab.compile(program, large, 3, basis=basis)
+    if small:
+        compiled = rasplab.compile(program, small, 3, basis=basis)
+        inputs = [ids for batch in all_ids(compiled.domain) for ids in batch]
+        assert mismatches(compiled, inputs) == []
+
+
+@pytest.mark.parametrize("basis", ["compact", "one_hot"])
+def test_a_small_difference_of_large_numbers_is_refused(basis):
+    """The sums differ by less than the interpreter's rounding of them, which no weights have."""
+    text = "s = length * aggregate(full_s, tokens_int); r = s - length * aggregate(full_s, {});"
+    program = rasplab.parse(text.format("tokens_int + 1"))
+    with pytest.raises(CompileError, match=r"rounding may reach 0\.27"):
+        rasplab.compile(program, [10**14, 3], 4, basis=basis)
+    small = rasplab.compile(program, [10, 3], 4, basis=basis)
+    inputs = [ids for batch in all_ids(small.domain) for ids in batch]
+    assert mismatches(small, inputs) == []

@@ -26,7 +26,7 @@ from rasplab.compiler.infer.columns import (
     total,
 )
 from rasplab.compiler.infer.joints import TooLarge, build_joint
-from rasplab.compiler.infer.ranges import Range
+from rasplab.compiler.infer.ranges import EXACT, Range, Rounding
 from rasplab.compiler.infer.values import (
     POSITION,
     TOKEN,
@@ -61,19 +61,25 @@ class LeafTables:
     sets       the values of tokens, positions and s-ops, where they can be listed
     ranges     s-ops whose values are too many to list: bounds and lattice of their numbers
     leaf_sets  the leaves that each s-op is a function of; an s-op of attention is its own leaf
+    roundings  how far the interpreter's floats may be from the numbers that stand for a node's
     doubts     (node, reason): what is legal only if some combination of values never occurs
     ill_kinded whether an s-op may mix strings and numbers, or a selector compare them
     partial    whether a function fails on some of its values
     total      whether functions have values also where they fail, so that what no output reads may
                fail on an input: any value that they have elsewhere
+    shows_kinds  whether an int and the float equal to it are two values (kinds.py)
     """
 
-    def __init__(self, program: Program, domain: Domain, total: bool = False):
+    def __init__(
+        self, program: Program, domain: Domain, total: bool = False, shows_kinds: bool = False
+    ):
         self.program, self.domain, self.total = program, domain, total
+        self.shows_kinds = shows_kinds
         _check_size(domain)
         self.cells = Cells(domain.max_len)
         self.ranges: dict[int, Range] = {}
         self.leaf_sets: dict[int, tuple[int, ...]] = {}
+        self.roundings: dict[int, Rounding] = {}
         self.doubts: list[tuple[int, str]] = []
         self.ill_kinded = self.partial = False
         self._joints: dict[tuple[int, ...], Joint] = {}
@@ -158,6 +164,10 @@ class LeafTables:
             return self.ranges[leaf]
         return Range.of_values(self.sets[leaf].values)
 
+    def rounding(self, leaf: int) -> Rounding:
+        """How far the interpreter's number may be from the one that stands for it here."""
+        return self.roundings.get(leaf, EXACT)
+
     def range_of_sum(self, terms: Affine) -> Range:
         """Bounds and lattice of a sum of coefficient x leaf and a constant."""
         result = Range.of_value(terms[1])
@@ -169,7 +179,7 @@ class LeafTables:
         """The node as sum of coefficient x leaf plus a constant; None where it is not linear.
 
         Only the written form counts: +, -, multiplication and division by constants, and rounding
-        of whole numbers.
+        of numbers that are whole, and less than a half off where the interpreter computes them.
         """
         match self.program.nodes[i]:
             case Constant(value) if is_number(value):
@@ -192,7 +202,7 @@ class LeafTables:
                     return _scaled(left, 1 / right[1])
             case Map("round", (a,)):
                 terms = self.linear(a)
-                if terms is not None and self.range_of_sum(terms).is_whole:
+                if terms and self.rounding(a).absolute < 0.5 and self.range_of_sum(terms).is_whole:
                     return terms
         if i in self.ranges and self.leaf_sets.get(i) == (i,):
             return {i: Fraction(1)}, Fraction(0)

@@ -17,7 +17,7 @@ from rasplab.compiler.infer.columns import ValueSet
 from rasplab.compiler.infer.leaf_tables import LeafTables
 from rasplab.compiler.infer.ranges import Range, as_value, common_unit, recovered
 from rasplab.compiler.infer.selector_bounds import SelectorBounds
-from rasplab.program.graph import Aggregate, Constant, Map, Program
+from rasplab.program.graph import Aggregate
 from rasplab.program.values import Value, is_number, typed_key, value_key
 
 MAX_VALUES = 1500
@@ -36,7 +36,7 @@ def mean_values(
     operand = tables.sets[node.values]
     if bounds.high.max() <= 1 or not all(is_number(v) for v in operand.values):
         return _Collector(tables, node, bounds).values_of_one_key()
-    smooth = smooth and not shows_kinds(tables.program)
+    smooth = smooth and not tables.shows_kinds
     return _Means(tables, node, bounds, recovered if smooth else Fraction).values_of_means()
 
 
@@ -106,7 +106,7 @@ class _Means(_Collector):
         super().__init__(tables, node, bounds)
         # A head gives the number, whose kind it cannot tell; only where the program may see it,
         # 2 and 2.0 are two values, and what tells them apart is refused.
-        self.shows_kinds = shows_kinds(tables.program)
+        self.shows_kinds = tables.shows_kinds
         self.key = typed_key if self.shows_kinds else value_key
         numbers = [exact(v) for v in self.operand.values if is_number(v)]
         self.smooth = exact is recovered
@@ -207,26 +207,6 @@ class _Sums(_Means):
 
     def _range(self) -> Range:
         return self.range.total(self.most)
-
-
-def shows_kinds(program: Program) -> bool:
-    """Whether the program may show if a mean is an int or a float: as text, or as an index."""
-    nodes = program.nodes
-
-    def reads_mean(i: int) -> bool:
-        node = nodes[i]
-        return isinstance(node, Aggregate) or (
-            isinstance(node, Map) and any(map(reads_mean, node.args))
-        )
-
-    for node in nodes:
-        if not isinstance(node, Map) or node.fn not in ("%", "index"):
-            continue
-        first = nodes[node.args[0]]
-        is_text = not (isinstance(first, Constant) and is_number(first.value))
-        if (node.fn == "index" or is_text) and reads_mean(node.args[1]):
-            return True
-    return False
 
 
 class _TooMany(Exception):

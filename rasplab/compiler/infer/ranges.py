@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd, lcm, ulp
+from math import gcd, inf, lcm, ulp
 
 from rasplab.program.values import Value
 
@@ -70,6 +70,30 @@ class Range:
         exact = decimal(number)
         unit = common_unit([self.unit, exact]) if exact else self.unit
         return Range(min(self.low, exact), max(self.high, exact), unit, self.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """How far floats may be from exact numbers.
+
+    absolute  bound on the difference
+    relative  bound on it as a share of the exact number; infinite where terms may cancel
+    """
+
+    absolute: float
+    relative: float = inf
+
+
+EXACT = Rounding(0.0, 0.0)
+"""No difference at all."""
+
+
+def as_float(number: Fraction) -> float:
+    """The nearest float; infinite beyond the largest."""
+    try:
+        return float(number)
+    except OverflowError:
+        return inf if number > 0 else -inf
 
 
 def as_value(number: Fraction) -> Value:

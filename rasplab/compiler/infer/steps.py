@@ -17,8 +17,8 @@ from math import gcd
 import numpy as np
 from jaxtyping import Float, Int
 
+from rasplab.compiler.infer.kinds import has_large_int
 from rasplab.compiler.infer.leaf_tables import Affine, LeafTables
-from rasplab.compiler.infer.means import shows_kinds
 from rasplab.compiler.infer.ranges import MAX_DENOMINATOR, Range, as_value, common_unit, decimal
 from rasplab.compiler.infer.values import Fault, Result, as_number, elementwise_or_fault
 from rasplab.program.functions import PREDICATES
@@ -65,10 +65,12 @@ def step_of(tables: LeafTables, i: int, leaves: tuple[int, ...]) -> Step | None:
 
 def _of_one_range(tables: LeafTables, i: int, leaf: int) -> Step | None:
     numbers = _numbers(tables.ranges[leaf]) if _is_exact(tables, leaf) else None
-    if numbers is None or (_reads_kinds(tables.program, i) and shows_kinds(tables.program)):
+    if numbers is None or (tables.shows_kinds and _reads_kinds(tables.program, i)):
         return None
     inputs = [as_value(n) for n in numbers]
     results = _evaluated(tables.program, i, leaf, inputs)
+    if results is None:
+        return None
     keys = [typed_key(r) for r in results]
     starts = [k for k in range(len(keys)) if k == 0 or keys[k] != keys[k - 1]]
     if len(starts) > MAX_RUNS:
@@ -80,11 +82,17 @@ def _of_one_range(tables: LeafTables, i: int, leaf: int) -> Step | None:
 
 
 def _reads_kinds(program: Program, i: int) -> bool:
-    """Whether a part of an expression may tell 2 from 2.0, as `shows_kinds` says."""
-    node = program.nodes[i]
-    if not isinstance(node, Map):
-        return False
-    return node.fn in ("%", "index") or any(_reads_kinds(program, a) for a in node.args)
+    """Whether a part of an expression may tell 2 from 2.0 (kinds.py)."""
+    visited, pending = {i}, [i]
+    while pending:
+        node = program.nodes[pending.pop()]
+        if not isinstance(node, Map):
+            continue
+        if node.fn in ("%", "index"):
+            return True
+        pending += {*node.args} - visited
+        visited.update(node.args)
+    return False
 
 
 def _step(terms: Affine, points: np.ndarray, results: Sequence[Result]) -> Step | None:
@@ -115,8 +123,8 @@ def _numbers(held: Range) -> list[Fraction] | None:
     return sorted(numbers)
 
 
-def _evaluated(program: Program, i: int, leaf: int, inputs: list[Value]) -> list[Result]:
-    """Node i for each number of its one leaf."""
+def _evaluated(program: Program, i: int, leaf: int, inputs: list[Value]) -> list[Result] | None:
+    """Node i for each number of its one leaf; None where floats would round what ints hold."""
     known: dict[int, list[Result]] = {leaf: list(inputs)}
 
     def column(node_id: int) -> list[Result]:
@@ -130,7 +138,8 @@ def _evaluated(program: Program, i: int, leaf: int, inputs: list[Value]) -> list
             known[node_id] = [elementwise_or_fault(node.fn, row) for row in rows]
         return known[node_id]
 
-    return column(i)
+    results = column(i)
+    return None if any(map(has_large_int, known.values())) else results
 
 
 # --- differences ----------------------------------------------------------------------------------
@@ -183,9 +192,8 @@ def _is_exact(tables: LeafTables, i: int) -> bool:
     if isinstance(node, Map) and node.fn in ("neg", "pos"):
         return _is_exact(tables, node.args[0])
     if i in tables.ranges:
-        return tables.ranges[i].is_whole or (
-            isinstance(node, Aggregate) and _averages(tables, node)
-        )
+        whole = tables.ranges[i].is_whole and tables.rounding(i).absolute == 0
+        return whole or (isinstance(node, Aggregate) and _averages(tables, node))
     return i in tables.sets and _fractions(tables.sets[i].values) is not None
 
 

@@ -15,15 +15,17 @@ import numpy as np
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import way_out
 from rasplab.compiler.infer.columns import Column, ValueSet, total, unique_rows, values_by_pattern
+from rasplab.compiler.infer.kinds import has_large_int, shows_kinds
 from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
-from rasplab.compiler.infer.means import mean_values, shows_kinds, sum_values
+from rasplab.compiler.infer.means import mean_values, sum_values
 from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
+from rasplab.compiler.infer.rounding import rounding_of, rounding_of_sum
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
 from rasplab.compiler.infer.steps import Step, step_of
 from rasplab.compiler.infer.sums import sums_of
 from rasplab.compiler.infer.total_order import is_strict_order
-from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, code_of_equal
+from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, as_number, code_of_equal
 from rasplab.compiler.lower.value_tables import Split
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
@@ -46,7 +48,10 @@ def infer(program: Program, domain: Domain, total: bool = False) -> ValueSets:
     total  give functions values also where they fail, as `LeafTables` says
     Raises CompileError where a use needs values that cannot be listed, or a table is too large.
     """
-    return ValueSets(program, domain, total)
+    value_sets = ValueSets(program, domain, total, shows_kinds(program))
+    if value_sets.has_large_means and not value_sets.shows_kinds:
+        return ValueSets(program, domain, total, shows_kinds=True)
+    return value_sets
 
 
 class ValueSets(LeafTables):
@@ -57,18 +62,24 @@ class ValueSets(LeafTables):
     infinite   s-ops that may hold inf or nan; unaveraged: those that may be the mean of no numbers
     unlisted   functions whose leaves have too many combinations to list, or that read such
     steps      functions of ranges that take few values, each a leaf of its own
+    averaged   means and sums over several keys, and what is computed of them
+    has_large_means  whether one of these, or what it meets, is an int that floats would round
     leaf_sums  cache of the lowering, kept here as several attempts share it: targets over leaves
                as a `Split` into one table per leaf, or None where no such sum exists
     """
 
-    def __init__(self, program: Program, domain: Domain, total: bool = False):
-        super().__init__(program, domain, total)
+    def __init__(
+        self, program: Program, domain: Domain, total: bool = False, shows_kinds: bool = False
+    ):
+        super().__init__(program, domain, total, shows_kinds)
         self.sums = sums_of(program)
         self.steps: dict[int, Step] = {}
         self.unlisted: set[int] = set()
         self.failing: set[int] = set()
         self.infinite: set[int] = set()
         self.unaveraged: set[int] = set()
+        self.averaged: set[int] = set()
+        self.has_large_means = False
         self.selectors = Selectors(self)
         self.leaf_sums: dict[tuple[tuple[int, ...], bytes], Split | None] = {}
         for i in range(len(program.nodes)):
@@ -94,9 +105,28 @@ class ValueSets(LeafTables):
                 self._sum(i)
             case node:
                 self._elementwise(i, node)
+        self.roundings[i] = rounding_of(self, self.sums, i)
+        self._note_large_means(i)
         if i in self.sets and len({isinstance(v, str) for v in self.sets[i].values}) > 1:
             self.doubts.append((i, "mixing strings with other values"))
             self.ill_kinded = True
+
+    def _note_large_means(self, i: int) -> None:
+        node = self.program.nodes[i]
+        read = node.args if isinstance(node, Map) else ()
+        computed = (*read, node.values) if isinstance(node, Aggregate) else read
+        if i in self.averaged or self.averaged.intersection(computed):
+            self.averaged.add(i)
+            listed = (self.sets[a].values for a in (i, *read) if a in self.sets)
+            self.has_large_means = self.has_large_means or any(map(has_large_int, listed))
+
+    def repeats_numbers(self, i: int) -> bool:
+        """Whether a mean, or a function of one, has values that differ in kind alone, as 2 and 2.0.
+
+        A head gives the number, so nothing after it can tell them apart.
+        """
+        numbers = [as_number(v) for v in self.sets[i].values] if i in self.averaged else []
+        return len(set(numbers)) < len(numbers)
 
     # --- elementwise nodes ------------------------------------------------------------------------
 
@@ -243,6 +273,8 @@ class ValueSets(LeafTables):
     def _aggregate(self, i: int, node: Aggregate) -> None:
         bounds = self.selectors.bounds(normal_and(self.program, node.selector))
         most = int(bounds.high.max())
+        if most > 1:
+            self.averaged.add(i)
         if self._is_only_summed(i, node):
             # Nothing reads the means themselves, so they need no list.
             numbers = Range.of_values(self.sets[node.values].values)
@@ -264,7 +296,7 @@ class ValueSets(LeafTables):
         """Whether product i is a sum of numbers; of whole numbers, where it is rounded."""
         node = self.program.nodes[self.sums.aggregates[i]]
         assert isinstance(node, Aggregate)
-        if shows_kinds(self.program):
+        if self.shows_kinds:
             return False  # a sum of one int is an int, any other a float: no head can tell
         if node.values in self.ranges:
             numbers = self.ranges[node.values].total(1)
@@ -272,7 +304,10 @@ class ValueSets(LeafTables):
             numbers = Range.of_values(self.sets[node.values].values)
         else:
             return False
-        return numbers.is_whole or i not in self.sums.rounded
+        if i not in self.sums.rounded:
+            return True
+        product = rounding_of_sum(self, self.sums.aggregates[i])
+        return numbers.is_whole and product.absolute < 0.5
 
     def _is_only_summed(self, i: int, node: Aggregate) -> bool:
         """Whether nothing but sums reads an aggregate."""
@@ -287,6 +322,7 @@ class ValueSets(LeafTables):
         node = self.program.nodes[self.sums.aggregates[i]]
         assert isinstance(node, Aggregate)
         bounds = self.selectors.bounds(normal_and(self.program, node.selector))
+        self.averaged.add(i)
         if node.values in self.ranges:
             self.ranges[i] = self.range(node.values).total(int(bounds.high.max()))
             return

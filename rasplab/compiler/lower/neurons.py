@@ -113,8 +113,8 @@ class Neurons:
             self.value_sets.program.labels[node] if node is not None and node >= 0 else "a selector"
         )
         raise CompileError(
-            f"the program tells apart values of {label!r} that differ by rounding only; "
-            "no neuron can do that",
+            f"the program tells apart values of {label!r} that differ by rounding only, "
+            "or as an int and a float; no neuron can do that",
             self.value_sets.program.span(node) if node is not None and node >= 0 else None,
             "round the means that it compares or shows, as in round(mean * 1000)",
         )

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from rasplab.base.errors import CompileError
+from rasplab.compiler.infer.ranges import as_float
 from rasplab.compiler.infer.values import as_number
 from rasplab.compiler.lower.residual import LinearForm
 from rasplab.compiler.lower.sop_forms import Lowering
-from rasplab.program.values import MIN_SCALE, Value, integer_rank, is_number, value_key
+from rasplab.program.values import (
+    MIN_SCALE,
+    ROUNDING,
+    Value,
+    integer_rank,
+    is_number,
+    value_key,
+)
 from rasplab.transformer.readout import Readout
 
 FINE = 1 / 400
@@ -107,6 +116,7 @@ def read_out(lowering: Lowering, output: int) -> OutputLogits:
 
     A range is read out as a number on its lattice, listed values as in `_read_out_listed`.
     """
+    _check_rounding(lowering, output)
     if output not in lowering.value_sets.ranges:
         return _read_out_listed(lowering, output)
     numbers = lowering.value_sets.ranges[output]
@@ -114,7 +124,25 @@ def read_out(lowering: Lowering, output: int) -> OutputLogits:
     # Multiples of unit / k and unit / l, for k, l <= denominator, differ by unit / (k l) at least.
     gap = float(numbers.unit) / max(1, numbers.denominator * (numbers.denominator - 1))
     readout = Readout(None, True, numbers.unit, numbers.denominator)
-    return OutputLogits([form], readout, _certificate(lowering, [form], gap))
+    return OutputLogits([form], readout, _certificate(lowering, output, [form], gap))
+
+
+def _check_rounding(lowering: Lowering, output: int) -> None:
+    """Refuse an output whose terms cancel so far that the interpreter's rounding is left."""
+    value_sets, bound = lowering.value_sets, lowering.value_sets.rounding(output)
+    if bound.relative <= ROUNDING:
+        return
+    held = value_sets.range(output)
+    least = max(
+        MIN_SCALE, as_float(max(held.low, -held.high))
+    )  # 0 and below where both signs occur
+    if bound.absolute > ROUNDING * least:
+        raise CompileError(
+            f"{value_sets.program.labels[output]!r} is a small difference of large numbers: the "
+            f"interpreter's rounding may reach {bound.absolute:.2g} there, too much for one value",
+            value_sets.program.span(output),
+            "keep the numbers smaller, or round the result",
+        )
 
 
 def _read_out_listed(lowering: Lowering, output: int) -> OutputLogits:
@@ -143,13 +171,15 @@ def _read_out_listed(lowering: Lowering, output: int) -> OutputLogits:
 
 def _as_number(lowering: Lowering, output: int, classes: _Classes) -> OutputLogits:
     form = lowering.scalar(output)
-    certificate = _certificate(lowering, [form], classes.gap, classes.spread, classes.merged)
+    certificate = _certificate(
+        lowering, output, [form], classes.gap, classes.spread, classes.merged
+    )
     return OutputLogits([form], Readout(classes.values, True), certificate)
 
 
 def _by_class(lowering: Lowering, output: int, classes: _Classes) -> OutputLogits:
     forms = lowering.node_forms(output, classes.members)
-    certificate = _certificate(lowering, forms, 1.0, 0.0, classes.merged)
+    certificate = _certificate(lowering, output, forms, 1.0, 0.0, classes.merged)
     return OutputLogits(forms, Readout(classes.values), certificate)
 
 
@@ -174,14 +204,22 @@ def _by_nearest_code(lowering: Lowering, output: int, classes: _Classes) -> Outp
     largest = float(np.abs(codes).max(initial=0))
     size = 2 * largest * lowering.stream.size(centred) + largest**2
     rounding = lowering.stream.ulp * size / scale / (scale * gap) if gap else 0.0
-    certificate = _certificate(lowering, [form], gap, classes.spread + rounding, classes.merged)
+    certificate = _certificate(
+        lowering, output, [form], gap, classes.spread + rounding, classes.merged
+    )
     return OutputLogits(logits, Readout(classes.values), certificate)
 
 
 def _certificate(
-    lowering: Lowering, forms: list[LinearForm], gap: float, more: float = 0.0, merged: int = 0
+    lowering: Lowering,
+    output: int,
+    forms: list[LinearForm],
+    gap: float,
+    more: float = 0.0,
+    merged: int = 0,
 ) -> Certificate:
     stream = lowering.stream
+    more += lowering.value_sets.rounding(output).absolute
     error = max(stream.error(f) + 8 * stream.ulp * stream.size(f) for f in forms)
     return Certificate(error + more, gap, lowering.dtype, merged)
 

@@ -217,10 +217,9 @@ class Lowering(FormSource):
         return LinearForm.combination(others, base).within(missed)
 
     def _can_be_one_hot(self, leaf: int) -> bool:
-        return (
-            leaf not in self.value_sets.ranges
-            and 2 < self.value_sets.value_count(leaf) <= MAX_ONE_HOT
-        )
+        known = self.value_sets
+        few = leaf not in known.ranges and 2 < known.value_count(leaf) <= MAX_ONE_HOT
+        return few and not known.repeats_numbers(leaf)
 
     def _ensure_one_hot(self, leaf: int) -> None:
         if leaf not in self.one_hots:
