@@ -25,7 +25,7 @@ from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
 from rasplab.compiler.infer.steps import Step, step_of
 from rasplab.compiler.infer.sums import sums_of
 from rasplab.compiler.infer.total_order import is_strict_order
-from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, as_number, code_of_equal
+from rasplab.compiler.infer.values import POSITION, TOKEN, Fault, code_of_equal
 from rasplab.compiler.lower.value_tables import Split
 from rasplab.program.domain import Domain
 from rasplab.program.graph import (
@@ -39,7 +39,7 @@ from rasplab.program.graph import (
     Tokens,
     operands,
 )
-from rasplab.program.values import is_number
+from rasplab.program.values import is_number, value_key
 
 
 def infer(program: Program, domain: Domain, total: bool = False) -> ValueSets:
@@ -125,8 +125,8 @@ class ValueSets(LeafTables):
 
         A head gives the number, so nothing after it can tell them apart.
         """
-        numbers = [as_number(v) for v in self.sets[i].values] if i in self.averaged else []
-        return len(set(numbers)) < len(numbers)
+        keys = [value_key(v) for v in self.sets[i].values] if i in self.averaged else []
+        return len(set(keys)) < len(keys)
 
     # --- elementwise nodes ------------------------------------------------------------------------
 
