@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from rasplab.base.errors import Source, Span
 from rasplab.program.values import Atom
 
-# Nodes are compared by identity: making `__eq__` for all of them took a tenth of `rasplab run`.
+# Nodes have no `__eq__` (they are compared by identity) and no slots: making these for all classes
+# took a tenth of the time of `rasplab run`.
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Literal:
     """A number or a string."""
 
@@ -22,7 +23,7 @@ class Literal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Name:
     """A variable."""
 
@@ -30,7 +31,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ListOf:
     """A list: `[a, b]`."""
 
@@ -38,7 +39,7 @@ class ListOf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class DictOf:
     """A dict: `{k: v, ...}`."""
 
@@ -46,7 +47,7 @@ class DictOf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ListFor:
     """A list comprehension: `[item for names in iterable]`."""
 
@@ -56,7 +57,7 @@ class ListFor:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class DictFor:
     """A dict comprehension: `{key: value for names in iterable}`."""
 
@@ -67,7 +68,7 @@ class DictFor:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Unary:
     """An operation on one operand: `not a`, `-a`, `+a`, `round(a)`, `indicator(a)`."""
 
@@ -76,7 +77,7 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Binary:
     """An operation on two operands: `left op right`, where `in` is one of the ops."""
 
@@ -86,7 +87,7 @@ class Binary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class IfElse:
     """A choice: `then if condition else other`."""
 
@@ -96,7 +97,7 @@ class IfElse:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Index:
     """One item, or the items at an s-op's values: `container[key]`."""
 
@@ -105,7 +106,7 @@ class Index:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Call:
     """A function's call, or an s-op or selector applied to an input: `function(arguments)`."""
 
@@ -114,7 +115,7 @@ class Call:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SelectForm:
     """A selector: `select(keys, queries, predicate)`."""
 
@@ -124,7 +125,7 @@ class SelectForm:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class AggregateForm:
     """An aggregation: `aggregate(selector, values, default)`."""
 
@@ -134,7 +135,7 @@ class AggregateForm:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Form:
     """The forms on lists: `range(...)`, `zip(...)`, `len(...)`."""
 
@@ -161,7 +162,7 @@ Expr = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Expression:
     """An expression as a statement: `e;`."""
 
@@ -169,7 +170,7 @@ class Expression:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Assign:
     """An assignment: `a, b = e1, e2;`."""
 
@@ -178,7 +179,7 @@ class Assign:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Define:
     """A function: `def name(parameters) { body return results; }`."""
 
@@ -189,7 +190,7 @@ class Define:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Loop:
     """A loop: `for names in iterable { body }`."""
 
@@ -199,7 +200,7 @@ class Loop:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Load:
     """The run of another file: `load "path";`."""
 
@@ -207,7 +208,7 @@ class Load:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Draw:
     """A picture of an s-op's computation: `draw(sop, tokens);`."""
 
@@ -216,7 +217,7 @@ class Draw:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SetExample:
     """A new example: `set [s-op|selector] example e`; `which` is "s-op", "selector" or "both"."""
 
@@ -225,7 +226,7 @@ class SetExample:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ShowExample:
     """The question for the example: `show [s-op|selector] example`."""
 
@@ -233,7 +234,7 @@ class ShowExample:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SwitchExamples:
     """Whether values are shown on the example: `[s-op|selector] examples on|off`."""
 
@@ -242,7 +243,7 @@ class SwitchExamples:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SwitchDisplay:
     """Whether s-ops are shown on two lines: `full seq display on|off`."""
 
@@ -250,7 +251,7 @@ class SwitchDisplay:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Leave:
     """The end of a session: `exit`, `quit`."""
 
@@ -263,7 +264,7 @@ COMMANDS = (SetExample, ShowExample, SwitchExamples, SwitchDisplay, Leave)
 """What controls a REPL or a notebook; a program that is loaded ignores it, except `exit`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Module:
     """A whole text: its statements and commands in order."""
 
