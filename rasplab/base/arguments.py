@@ -53,7 +53,7 @@ def takes(**kinds: Kind) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for name, value in (*zip(names, args, strict=False), *kwargs.items()):
                 if name in kinds:
-                    _check(function.__name__, name, value, kinds[name])
+                    _check(function.__qualname__, name, value, kinds[name])
             return function(*args, **kwargs)
 
         return checked
@@ -138,6 +138,14 @@ def choice(*names: str) -> Kind:
     return Kind(accepted, lambda value: isinstance(value, str), lambda value: value in names)
 
 
+def is_hook(value: Any) -> bool:
+    """Whether a value is a TransformerLens hook: a pair of its name and a function."""
+    match value:
+        case (name, function):  # a function of names stands for all that it is true of
+            return (isinstance(name, str) or callable(name)) and callable(function)
+    return False
+
+
 def _is_sequence(value: Any) -> bool:
     unordered = isinstance(value, dict | set | frozenset | bytes | bytearray | type)
     return not unordered and hasattr(value, "__len__") and hasattr(value, "__iter__")
@@ -166,11 +174,16 @@ FUNCTION = Kind("a function", callable)
 TOKENS = Kind("an input: a string, or a list of tokens", _is_sequence)
 VOCAB = Kind("a vocabulary: a string, or a list of tokens", _is_iterable)
 SEED = whole(0)
+INT = Kind("an int", SEED.test)
 OUTPUT = either(
     optional(TEXT),
     Kind("a list of names", lambda v: _is_sequence(v) and all(isinstance(n, str) for n in v)),
 )
 INPUTS = Kind("inputs: a list of strings or of lists of tokens, or an array of ids", _is_iterable)
+HOOKS = Kind(
+    "a list of TransformerLens hooks: (hook name, function of the activation and the hook)",
+    lambda value: _is_sequence(value) and all(map(is_hook, value)),
+)
 DEVICE = Kind(
     'a device: "auto", "cpu", "cuda"',
     lambda value: isinstance(value, str) or type(value).__module__ == "torch",
@@ -192,6 +205,9 @@ RECIPE = instance("rasplab.model.recipe:Recipe", "a Recipe, as a trained model h
 HEADS = Kind(
     "a dict of selector and head, as in {'flip': 'L1H0'}", lambda value: isinstance(value, Mapping)
 )
+A_CIRCUIT = instance("rasplab.circuit.graph:Circuit", "a Circuit, as rasplab.circuit_of makes")
+SITE = instance("rasplab.transformer.sites:Site", "a Site, as `Site.parse` makes of its name")
+EDGES = Kind("Edges of the circuit", _is_iterable)
 EVIDENCE = instance("rasplab.study.heads.evidence:Evidence", "what rasplab.judge returns")
 PAIRS = instance("rasplab.circuit.patching.pairs:Pairs", "a Pairs of inputs")
 SCORES = instance(

@@ -191,8 +191,14 @@ def _strings(value: Any) -> Sequence[str]:
 
 def refuse(value: object, where: str, accepted: str) -> NoReturn:
     """Raise the SchemaError of a value that is not what is accepted."""
-    shown = clipped(json.dumps(value, default=str))
-    raise SchemaError(f"{where or 'it'} is {shown}; it has to be {accepted}")
+    raise SchemaError(f"{where or 'it'} is {_shown(value)}; it has to be {accepted}")
+
+
+def _shown(value: object) -> str:
+    try:
+        return clipped(json.dumps(value, default=str))
+    except (RecursionError, ValueError):  # nested too deep; an int of more digits than it writes
+        return f"a value of type {type(value).__name__}"
 
 
 def integer(least: int | None = None, most: int | None = None) -> Schema:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rasplab.base.arguments import A_CIRCUIT, EDGES, SITE, TEXT, shown, takes
 from rasplab.base.errors import FileError, RaspValueError
 from rasplab.base.schema import array, mapping, parse_json, record, row, string
 from rasplab.base.text import printable
@@ -98,6 +99,7 @@ class Circuit:
         """Every site of an edge, in forward order."""
         return tuple(sorted({e.src for e in self.edges} | {e.dst.site for e in self.edges}))
 
+    @takes(site=SITE)
     def label(self, site: Site) -> str:
         """What `site` does; empty when nothing is known."""
         return dict(self.labels).get(site, "")
@@ -115,6 +117,7 @@ class Circuit:
         return json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @staticmethod
+    @takes(text=TEXT, where=TEXT)
     def from_json(text: str, where: str = "the text") -> Circuit:
         """The circuit written by `to_json`.
 
@@ -138,9 +141,14 @@ class Circuit:
             tuple(sorted((Site.parse(s), t) for s, t in rows["places"].items())),
         )
 
+    @takes(edges=EDGES)
     def kept(self, edges: Iterable[Edge]) -> Circuit:
         """The sub-circuit of those of its edges that are in `edges`."""
-        selected = set(edges)
+        selected = set()
+        for edge in edges:
+            if not isinstance(edge, Edge):
+                raise TypeError(f"Circuit.kept: edges holds {shown(edge)}; it has to hold Edges")
+            selected.add(edge)
         pairs = [p for p in zip(self.edges, self.carries, strict=True) if p[0] in selected]
         used = {e.src for e, _ in pairs} | {e.dst.site for e, _ in pairs}
         return Circuit(
@@ -150,6 +158,7 @@ class Circuit:
             tuple((s, t) for s, t in self.places if s in used),
         )
 
+    @takes(other=A_CIRCUIT)
     def diff(self, other: Circuit) -> Difference:
         """The edges that this circuit (left) and `other` (right) share, and those of only one."""
         mine, theirs = set(self.edges), set(other.edges)

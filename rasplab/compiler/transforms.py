@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rasplab.base.arguments import SEED, real, takes
 from rasplab.base.rng import stream
 from rasplab.compiler.compiled import Compiled
 from rasplab.transformer.sites import Site
@@ -24,6 +25,7 @@ PER_HEAD = ("W_Q", "W_K", "W_V", "b_Q", "b_K", "b_V", "W_O")
 """Arrays whose axis 1 is the head."""
 
 
+@takes(seed=SEED)
 def rotated(compiled: Compiled, seed: int = 0) -> Compiled:
     """The same function with the residual stream, q and k, v and z in randomly rotated bases.
 
@@ -45,6 +47,7 @@ def rotated(compiled: Compiled, seed: int = 0) -> Compiled:
     return _transformed(compiled, replace(w, **arrays), ("rotated", (seed,)))
 
 
+@takes(sigma=real(0), seed=SEED)
 def with_noise(compiled: Compiled, sigma: float, seed: int = 0) -> Compiled:
     """Every weight times 1 + `sigma` * a standard normal number; 0 stays 0.
 
@@ -61,6 +64,7 @@ def with_noise(compiled: Compiled, sigma: float, seed: int = 0) -> Compiled:
     )
 
 
+@takes(seed=SEED)
 def shuffled_heads(compiled: Compiled, seed: int = 0) -> Compiled:
     """The same function with the heads of every layer in another order; the layout follows."""
     w, rng = compiled.weights, stream(seed, "head order")
@@ -83,6 +87,7 @@ def shuffled_heads(compiled: Compiled, seed: int = 0) -> Compiled:
     return _transformed(moved, replace(w, **arrays), transform, compiled.certificate.dtype)
 
 
+@takes(seed=SEED)
 def with_decoys(compiled: Compiled, seed: int = 0) -> Compiled:
     """The same function with a decoy for every head: it attends alike, and nothing reads it.
 

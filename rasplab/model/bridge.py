@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from rasplab.base.errors import RaspValueError
+from rasplab.base.arguments import DEVICE, HOOKS, INPUTS, Kind, shown, takes
+from rasplab.base.errors import RaspNameError, RaspValueError
 from rasplab.compiler.compiled import Compiled
 from rasplab.model.recipe import Recipe, Trained
 from rasplab.program.batch.columns import Column
@@ -32,6 +33,8 @@ BATCH_FLOATS = {"cpu": 1 << 20, "cuda": 1 << 26}
 """Floats of the widest activation per forward pass: 4 MB of float32 stays in the caches of a CPU
 (measured: twice as quick as 32 MB)."""
 
+
+PIECES = Kind("tensors of logits, in pieces along the batch", lambda v: isinstance(v, Iterable))
 
 Input = Sequence[Atom] | Any
 """A str, read as its characters, or a list of tokens; RaspValueError is raised for others."""
@@ -96,6 +99,7 @@ class LensModel:
             return self.compiled.program
         return self.recipe.program() if self.recipe is not None else None
 
+    @takes(device=DEVICE)
     def to(self, device: str) -> LensModel:
         """The same model, moved in place to `device` ("cpu", "cuda", "auto")."""
         self.lens.to(resolve_device(device))
@@ -113,16 +117,17 @@ class LensModel:
 
         Raises ValueError for a model that does not know its program.
         """
-        ids = np.array([self.domain.encode(_tokens(tokens))])
+        ids = np.array([self.domain.encode(tokens)])
         program = self.program
         if program is None:
             raise ValueError("this model does not know its program, and so not its outputs' names")
         labels, tables = output_names(program), self.all_codes(ids)
         return {label: row_values(t, 0) for label, t in zip(labels, tables, strict=True)}
 
+    @takes(inputs=INPUTS)
     def run_batch(self, inputs: Iterable[Input]) -> list[list[Value]]:
         """`run` for many inputs, of any lengths, in the order given."""
-        encoded = [self.domain.encode(_tokens(tokens)) for tokens in inputs]
+        encoded = [self.domain.encode(tokens) for tokens in inputs]
         results: list[list[Value]] = [[]] * len(encoded)
         for rows in by_length(encoded):
             table = self.codes(np.array([encoded[r] for r in rows]))
@@ -144,13 +149,14 @@ class LensModel:
             start += readout.width
         return tables
 
+    @takes(logits=PIECES)
     def decoded(self, logits: Iterable[Float[Tensor, "_ pos d_vocab_out"]]) -> Column:
         """The values of the main output, for logits in pieces along the batch.
 
         Raises RaspValueError for logits that are nan or infinite: no class would mean anything.
         """
         width = self.readout.width
-        return self.readout.table(_finite(part)[..., :width] for part in logits)
+        return self.readout.table(_checked_logits(part, width)[..., :width] for part in logits)
 
     @torch.no_grad()
     def logits(
@@ -159,13 +165,14 @@ class LensModel:
         """The logits at the tokens, without BOS, on the device; `ids` count from 0."""
         return torch.cat(list(self._chunks(ids)))
 
+    @takes(inputs=INPUTS)
     @torch.no_grad()
     def patterns(self, inputs: Sequence[Input]) -> Float[np.ndarray, "batch layer head query key"]:
         """The attention patterns for inputs of one length; row and column 0 are BOS.
 
         Raises ValueError when the lengths differ.
         """
-        encoded = [self.domain.encode(_tokens(tokens)) for tokens in inputs]
+        encoded = [self.domain.encode(tokens) for tokens in inputs]
         if len({len(e) for e in encoded}) != 1:
             raise ValueError(
                 f"patterns takes inputs of one length, got {sorted({len(e) for e in encoded})}"
@@ -185,11 +192,22 @@ class LensModel:
             parts.append(torch.stack([cache[name] for name in names], 1).float().cpu().numpy())
         return np.concatenate(parts)
 
+    @takes(hooks=HOOKS)
     @torch.no_grad()
     def run_hooked(self, tokens: Input, hooks: list[tuple[str, Hook]]) -> list[Value]:
-        """`run` with TransformerLens forward hooks: (hook name, function of (activation, hook))."""
-        ids = self.lens_ids(np.array([self.domain.encode(_tokens(tokens))]))
-        logits = self.lens.run_with_hooks(ids, fwd_hooks=hooks)[0, 1:]
+        """`run` with TransformerLens forward hooks: (hook name, function of (activation, hook)).
+
+        Raises RaspNameError for a name that TransformerLens does not know.
+        """
+        ids = self.lens_ids(np.array([self.domain.encode(tokens)]))
+        try:
+            logits = self.lens.run_with_hooks(ids, fwd_hooks=hooks)[0, 1:]
+        except KeyError as error:
+            if not str(error.args[0]).startswith("Hook name"):  # raised by a hook
+                raise
+            raise RaspNameError(
+                error.args[0], hint="`model.lens.hook_dict` has the names of all hooks"
+            ) from None
         return self.readout.decode(_finite(logits)[:, : self.readout.width].float().cpu().numpy())
 
     def lens_ids(self, ids: Integer[np.ndarray, "batch pos"]) -> Integer[Tensor, "batch 1+pos"]:
@@ -220,7 +238,7 @@ def _checked_ids(ids: Any, n_vocab: int) -> np.ndarray:
     array: np.ndarray = np.empty(0, object)
     with suppress(ValueError):  # rows of different lengths
         array = np.asarray(ids)
-    if array.ndim != 2 or not array.shape[1] or not np.issubdtype(array.dtype, np.integer):
+    if array.ndim != 2 or not array.size or not np.issubdtype(array.dtype, np.integer):
         raise RaspValueError(
             "ids are whole numbers [batch, pos], inputs of one length, not "
             f"{array.dtype} of shape {list(array.shape)}",
@@ -234,6 +252,16 @@ def _checked_ids(ids: Any, n_vocab: int) -> np.ndarray:
     return array
 
 
+def _checked_logits(logits: Any, width: int) -> torch.Tensor:
+    """A piece of logits; RaspValueError where it is no tensor [batch, pos, at least width]."""
+    if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[-1] < width:
+        raise RaspValueError(
+            f"logits are tensors [batch, pos, d_vocab_out] with {width} logits at least, "
+            f"not {shown(logits)}"
+        )
+    return _finite(logits)
+
+
 def _finite(logits: torch.Tensor) -> torch.Tensor:
     """The logits; RaspValueError where one is nan or infinite."""
     if not torch.isfinite(logits).all():
@@ -242,12 +270,6 @@ def _finite(logits: torch.Tensor) -> torch.Tensor:
             hint="its weights are not finite, or too large for this dtype",
         )
     return logits
-
-
-def _tokens(tokens: Input) -> Sequence[Atom]:
-    if not isinstance(tokens, Sequence):
-        raise RaspValueError(f"an input is a string or a list of tokens, not {tokens!r}")
-    return tokens
 
 
 def by_length(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -293,7 +315,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
     try:
         resolved = torch.device(device)
     except RuntimeError:
-        raise RaspValueError(f"unknown device {device!r}", hint="use cpu, cuda or auto") from None
+        raise RaspValueError(
+            f"unknown device {shown(device)}", hint="use cpu, cuda or auto"
+        ) from None
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise RaspValueError("there is no cuda device here", hint="use --device cpu or auto")
     return resolved

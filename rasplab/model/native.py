@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rasplab.base.arguments import DEVICE, TEXT, optional, takes
 from rasplab.base.errors import RaspValueError
 from rasplab.base.limits import current, way_out
 from rasplab.compiler.compiled import Compiled
@@ -46,6 +47,7 @@ def attention_dir(domain: Domain) -> str:
     return "causal" if domain.causal else "bidirectional"
 
 
+@takes(device=DEVICE, dtype=optional(TEXT))
 def to_model(compiled: Compiled, device: str = "auto", dtype: str | None = None) -> LensModel:
     """The weights of a compiled program in a TransformerLens model.
 

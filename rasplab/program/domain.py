@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rasplab.base.arguments import shown
+from rasplab.base.arguments import SEED, TOKENS, shown, takes, whole
 from rasplab.base.errors import RaspValueError
 from rasplab.program.values import Atom, plain
 
@@ -48,6 +48,8 @@ class Domain:
         Raises RaspValueError for a token outside the vocabulary, an empty input, or one longer than
         max_len.
         """
+        if not isinstance(tokens, str) and not TOKENS.test(tokens):
+            raise RaspValueError(f"an input is a string or a list of tokens, not {shown(tokens)}")
         if not 1 <= len(tokens) <= self.max_len:
             raise RaspValueError(
                 f"the input has {len(tokens)} tokens; this model takes 1 to {self.max_len}",
@@ -55,22 +57,29 @@ class Domain:
             )
         try:
             return [self._ids[_token_key(t)] for t in tokens]
-        except KeyError:
-            token, position = next(
-                (plain(t), i) for i, t in enumerate(tokens) if _token_key(t) not in self._ids
-            )
-            shown = ", ".join(map(repr, self.vocab[:12]))
-            shown += ", ..." if len(self.vocab) > 12 else ""
+        except (KeyError, TypeError):
+            # numpy's scalars have keys of their own, and lists have none
+            return [self._id(token, position) for position, token in enumerate(tokens)]
+
+    def _id(self, token: Any, position: int) -> int:
+        """The id of one token; RaspValueError where it is not in the vocabulary."""
+        token = plain(token)
+        key = _token_key(token) if isinstance(token, int | float | str) else None
+        if key not in self._ids:
+            first = ", ".join(map(repr, self.vocab[:12]))
+            first += ", ..." if len(self.vocab) > 12 else ""
             raise RaspValueError(
-                f"{token!r} (position {position}) is not in the vocabulary",
-                hint=f"the vocabulary is {shown}; compile with one that holds {token!r}",
-            ) from None
+                f"{shown(token)} (position {position}) is not in the vocabulary",
+                hint=f"the vocabulary is {first}; compile with one that holds {shown(token)}",
+            )
+        return self._ids[key]
 
     def inputs(self) -> Iterator[tuple[Atom, ...]]:
         """Every input, shortest first."""
         for n in range(1, self.max_len + 1):
             yield from product(self.vocab, repeat=n)
 
+    @takes(count=whole(0), seed=SEED)
     def sample(self, count: int, seed: int = 0) -> list[Int[np.ndarray, " pos"]]:
         """Random inputs as ids, in random order of lengths; `inputs.sampled_ids` gives batches.
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rasplab.base.arguments import shown
 from rasplab.base.doors import Doors
-from rasplab.base.errors import Span
+from rasplab.base.errors import RaspNameError, RaspValueError, Span
+from rasplab.base.text import near_names
 from rasplab.program.functions import FUNCTIONS
 from rasplab.program.values import Atom, Value, literal, typed_key
 
@@ -174,21 +176,43 @@ class Program(ProgramDoors):
         return (self.output, *self.also)
 
     def is_selector(self, i: int) -> bool:
-        """Whether node i is a selector (else it is an s-op)."""
-        return isinstance(self.nodes[i], SELECTORS)
+        """Whether node i is a selector (else it is an s-op).
+
+        Raises RaspValueError where there is no such node.
+        """
+        try:
+            return isinstance(self.nodes[i], SELECTORS)
+        except (TypeError, IndexError):
+            raise self._no_node(i) from None
 
     def span(self, i: int) -> Span | None:
-        """Where node i comes from, if known."""
-        return self.spans[i] if i < len(self.spans) else None
+        """Where node i comes from, if known.
+
+        Raises RaspValueError where there is no such node.
+        """
+        try:
+            return self.spans[i] if i < len(self.spans) else None
+        except (TypeError, IndexError):
+            raise self._no_node(i) from None
+
+    def _no_node(self, i: object) -> RaspValueError:
+        return RaspValueError(
+            f"no node {shown(i)} in this program; its nodes are 0 to {len(self.nodes) - 1}",
+            hint="`program.id_of(name)` is the node of a name",
+        )
 
     def id_of(self, name: str) -> int:
         """The node called `name`.
 
-        Raises KeyError for any other name, with the names there are.
+        Raises RaspNameError for any other name; the hint lists the names there are.
         """
         ids = dict(self.names)
-        if name not in ids:
-            raise KeyError(f"no {name!r} in this program; it has: {', '.join(ids) or 'no names'}")
+        if not isinstance(name, str) or name not in ids:
+            near = near_names(name, ids) if isinstance(name, str) else []
+            raise RaspNameError(
+                f"no {shown(name)} in this program",
+                hint=f"it has: {', '.join(near or ids) or 'no names'}",
+            )
         return ids[name]
 
     @cached_property

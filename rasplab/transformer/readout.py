@@ -51,14 +51,22 @@ class Readout:
         """The values at all positions of many inputs.
 
         parts  logits in pieces along the batch, of numpy or of torch on any device
+        Raises ValueError where there are none.
         """
         if not self.number:
-            codes = np.concatenate([_numpy(part.argmax(-1)) for part in parts])
+            codes = _joined([_numpy(part.argmax(-1)) for part in parts])
             return Column(codes, self.classes)
-        numbers = np.concatenate([_numpy(part[..., 0]).astype(np.float64) for part in parts])
+        numbers = _joined([_numpy(part[..., 0]).astype(np.float64) for part in parts])
         if self.values is not None:
             return nearest_listed(self.values, numbers)
         return nearest_fraction(self.unit, self.denominator, numbers)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """The pieces of a batch as one; ValueError where there are none."""
+    if not pieces:
+        raise ValueError("there are no logits to read out")
+    return np.concatenate(pieces)
 
 
 def _numpy(array: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ prints one line for each call that fails in another way, and the number of calls
 from __future__ import annotations
 
 import contextlib
+import dis
 import inspect
 import io
 import os
@@ -17,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from misuse_methods import method_calls
 from misuse_settings import option_calls, setting_calls
 
 import rasplab
@@ -35,7 +37,18 @@ def nonsense(program: Any, compiled: Any) -> list[Any]:
     deep: list = []
     for _ in range(5000):
         deep = [deep]
-    return [*simple, *texts, *lists, *objects, deep, [deep], (i for i in "ab"), sys, ...]
+    return [
+        *simple,
+        *texts,
+        *lists,
+        *objects,
+        deep,
+        [deep],
+        [("nosuch", print)],
+        (i for i in "ab"),
+        sys,
+        ...,
+    ]
 
 
 def baselines(folder: str) -> dict[str, dict[str, Any]]:
@@ -111,10 +124,13 @@ def calls(folder: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Every call with one argument replaced, and what to call it in a report."""
     program = rasplab.parse(TEXT)
     compiled = rasplab.compile(program, "ab", 2)
-    for name, arguments in baselines(folder).items():
+    functions = baselines(folder)
+    for name, arguments in functions.items():
         function = getattr(rasplab, name)
         for parameter in arguments:
             for value in nonsense(program, compiled):
+                if parameter == "progress" and callable(value):
+                    continue  # what a user's function raises is the user's
                 bound = arguments | {parameter: value}
                 yield f"{name}({parameter}=...)", lambda f=function, b=bound: f(**b)
     for name, arguments in dsl_baselines().items():
@@ -127,6 +143,7 @@ def calls(folder: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     lens = rasplab.compile(program, "ab", 5).to_model(device="cpu").lens
     model = AnyModel("m", lens, 0, range(1, 3), 6, False)
     yield from setting_calls(lambda: nonsense(program, compiled), model, {"flip": flip})
+    yield from method_calls(folder, functions, lambda: nonsense(program, compiled))
     yield from option_calls()
 
 
@@ -142,16 +159,24 @@ def fault_of(call: Callable[[], Any]) -> str | None:
             call()
     except rasplab.RaspError as error:
         return None if error.message.strip() else "empty message"
-    except (ValueError, TypeError) as error:
-        file, line, *_ = traceback.extract_tb(error.__traceback__)[-1]
-        package = os.path.dirname(rasplab.__file__)
-        # ours: raised by the package, and one line
-        if not file.startswith(package) or "\n" in str(error):
-            return f"{type(error).__name__} of {file}:{line}: {str(error)[:80]!r}"
     except Exception as error:
+        if isinstance(error, ValueError | TypeError) and _is_ours(error):
+            return None
         file, line, *_ = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} of {file}:{line}: {str(error)[:80]!r}"
     return None
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a statement `raise` of the package made it, with a message of one line."""
+    last = error.__traceback__
+    assert last is not None
+    while last.tb_next is not None:
+        last = last.tb_next
+    code = last.tb_frame.f_code
+    is_raised = dis.opname[code.co_code[last.tb_lasti]] == "RAISE_VARARGS"
+    is_within = code.co_filename.startswith(os.path.dirname(rasplab.__file__))
+    return is_raised and is_within and "\n" not in str(error)
 
 
 def main(names: list[str]) -> int:

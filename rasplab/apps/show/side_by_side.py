@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,7 +18,8 @@ from jaxtyping import Bool, Float
 from rasplab.apps.show.heads import MARKS
 from rasplab.apps.show.html import MONO, SOFT, figure, wrapped
 from rasplab.apps.show.patterns import pattern_svg
-from rasplab.base.arguments import EVIDENCE, HEADS, INPUTS, MODEL, PROGRAM, optional, takes
+from rasplab.base.arguments import EVIDENCE, HEADS, INPUTS, MODEL, PROGRAM, TOKENS, optional, takes
+from rasplab.base.arguments import shown as shown_value
 from rasplab.base.errors import RaspNameError, RaspValueError
 from rasplab.base.text import clip, escape, width
 from rasplab.model.bridge import LensModel
@@ -116,7 +118,7 @@ def side_by_side(
     Raises RaspNameError for a selector that the program does not read, RaspValueError for a head
     that is not there or an input that a model does not take, and what `match` and `judge` raise.
     """
-    shown = _inputs(compiled, trained) if inputs is None else tuple(map(tuple, inputs))
+    shown = _inputs(compiled, trained) if inputs is None else tuple(map(_tokens, inputs))
     if not shown:
         raise RaspValueError(
             "side_by_side got no inputs", hint="leave `inputs` out, or pass at least one"
@@ -185,6 +187,14 @@ def _row_of(
     )
     words = WORDS[finding.verdict].format(_who(finding))
     return Row(str(finding.selector), captions, finding.verdict, words, finding.reason, patterns)
+
+
+def _tokens(given: Any) -> Tokens:
+    if not TOKENS.test(given):
+        raise TypeError(
+            f"side_by_side: inputs holds {shown_value(given)}; it has to be {TOKENS.accepted}"
+        )
+    return tuple(given)
 
 
 def _inputs(compiled: LensModel, trained: LensModel) -> tuple[Tokens, ...]:

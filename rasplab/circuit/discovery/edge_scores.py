@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from rasplab.base.arguments import TEXT, takes, whole
 from rasplab.base.schema import (
     SchemaError,
     array,
@@ -89,6 +90,7 @@ class EdgeScores:
         order = np.argsort(-self.strength, kind="stable")
         return [(self.names[i], self.scores[i]) for i in order]
 
+    @takes(n=whole(0))
     def top(self, n: int) -> frozenset[str]:
         """The `n` strongest units."""
         return frozenset(name for name, _ in self.ranked()[:n])
@@ -98,6 +100,7 @@ class EdgeScores:
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @staticmethod
+    @takes(text=TEXT, where=TEXT)
     def from_json(text: str, where: str = "the text") -> EdgeScores:
         """The scores that `to_json` wrote.
 

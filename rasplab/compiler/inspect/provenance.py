@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from rasplab.base.arguments import INT, TOKENS, shown, takes
 from rasplab.compiler.compiled import Compiled
 from rasplab.program.graph import Aggregate, Constant, Map, Select, SelectorWidth, operands
 from rasplab.program.semantics import Semantics
@@ -25,6 +26,7 @@ Part: TypeAlias = str | tuple[int, int, int]
 """A line of the text; or an s-op, a position and a depth, whose lines are yet to be made."""
 
 
+@takes(tokens=TOKENS, position=INT)
 def explain(compiled: Compiled, tokens: Sequence[Atom], position: int) -> str:
     """The tree of s-ops behind each output at `position`, from 0, each where it is read.
 
@@ -34,7 +36,9 @@ def explain(compiled: Compiled, tokens: Sequence[Atom], position: int) -> str:
     """
     ids = np.array(compiled.domain.encode(list(tokens)))
     if not 0 <= position < len(ids):
-        raise ValueError(f"position is {position}; the input has positions 0 to {len(ids) - 1}")
+        raise ValueError(
+            f"position is {shown(position)}; the input has positions 0 to {len(ids) - 1}"
+        )
     return _Explanation(compiled, list(tokens), ids).text(position)
 
 

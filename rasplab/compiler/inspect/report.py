@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rasplab.base.arguments import TEXT, takes
 from rasplab.compiler import STAGE_VIEWS
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.infer.value_sets import ValueSets, infer
@@ -14,6 +15,7 @@ MAX_SHOWN = 8
 """Values of an s-op that are shown; the others are counted."""
 
 
+@takes(name=TEXT)
 def stage(compiled: Compiled, name: str) -> str:
     """The result of one stage as text.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from rasplab.base.arguments import FLAG, takes
 from rasplab.base.text import clip, table
 from rasplab.program.analysis.kinds import Kinds
 from rasplab.program.graph import (
@@ -128,6 +129,7 @@ class Explanation:
         return f"{what}; {layers}, heads per layer {heads}; {causal}"
 
 
+@takes(causal=FLAG)
 def explain(program: Program, causal: bool = False) -> Explanation:
     """The layers and heads that a program needs, and what kind each of its s-ops has.
 

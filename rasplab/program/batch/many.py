@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
-from rasplab.base.arguments import FLAG, INPUTS, PROGRAM, VOCAB, optional, takes
+from rasplab.base.arguments import FLAG, INPUTS, PROGRAM, TOKENS, VOCAB, optional, takes
 from rasplab.base.errors import RaspError
 from rasplab.program.batch.columns import Column, distinct_codes
 from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
@@ -38,12 +38,13 @@ def evaluate_many(
     integers, not [batch, pos], or outside the vocabulary.
     """
     if vocab is not None:
-        return _evaluated(
-            program, _checked_ids(batch, len(vocab)), tuple(map(plain, vocab)), causal
-        )
+        atoms = tuple(map(plain, vocab))
+        return _evaluated(program, _checked_ids(batch, len(atoms)), atoms, causal)
     rows = batch.tolist() if isinstance(batch, np.ndarray) else list(batch)
     by_length: dict[int, list[int]] = {}
     for i, row in enumerate(rows):
+        if type(row) not in (str, list, tuple) and not TOKENS.test(row):
+            evaluate(program, row, causal)  # says what an input is
         by_length.setdefault(len(row), []).append(i)
     outputs: list = [None] * len(rows)
     try:

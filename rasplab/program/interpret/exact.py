@@ -14,9 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rasplab.base.arguments import FLAG, PROGRAM, TOKENS, takes
-from rasplab.base.errors import RaspNameError, RaspTypeError, RaspValueError, Span
+from rasplab.base.errors import RaspTypeError, RaspValueError, Span
 from rasplab.base.limits import current, way_out
-from rasplab.base.text import near_names
 from rasplab.program.faults import Fault, Faulty, check_column
 from rasplab.program.graph import (
     Aggregate,
@@ -70,7 +69,7 @@ class Trace:
         return tuple(self.value(i) for i in range(len(self.columns)))
 
     def value(self, i: int) -> list[Value] | Bool[np.ndarray, "query key"]:
-        """Of node i: an s-op's values, or a selector's matrix."""
+        """Of node i: an s-op's values, or a selector's matrix; by name it is `trace[name]`."""
         return matrix(self.columns[i]) if self.program.is_selector(i) else self.columns[i]
 
     @property
@@ -83,13 +82,7 @@ class Trace:
 
         Raises RaspNameError for any other name; the hint lists the names there are.
         """
-        ids = dict(self.program.names)
-        if name not in ids:
-            near = near_names(name, ids) or list(ids)
-            raise RaspNameError(
-                f"no {name!r} in this program", hint=f"it has: {', '.join(near) or 'no names'}"
-            )
-        return self.value(ids[name])
+        return self.value(self.program.id_of(name))
 
 
 @takes(program=PROGRAM, tokens=TOKENS, causal=FLAG)

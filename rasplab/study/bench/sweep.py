@@ -118,7 +118,7 @@ def _recipe(task: str, seed: int, changes: dict, name: str) -> Recipe:
     if unknown:
         known = ", ".join(f.name for f in fields(Recipe) if f.name not in ("task", "seed"))
         raise RaspValueError(
-            f"{name} sets {', '.join(sorted(unknown))}, which runs do not have",
+            f"{name} sets {', '.join(sorted(map(str, unknown)))}, which runs do not have",
             hint=f"the settings of a run are: {known}",
         )
     try:

@@ -229,13 +229,14 @@ def random_sequences(
     order = rng.random((count, len(pool))).argsort(1)
     longest = max(2, min(len(pool), length // 2))
     period = rng.integers(2, longest + 1, (count, 1))
-    few = rng.integers(2, min(len(pool), length // 2) + 1, (count, 1))
+    few = rng.integers(2, longest + 1, (count, 1))
     places = np.where(
         np.arange(count)[:, None] % 2 == 0,
         np.arange(length) % period,
         (rng.random((count, length)) * few).astype(int),
     )
-    return pool[np.take_along_axis(order, places, 1)]
+    # a pool of a single token has no second place
+    return pool[np.take_along_axis(order, places % len(pool), 1)]
 
 
 def _evaluated(program: Program, ids: np.ndarray, causal: bool) -> np.ndarray:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Any, Literal
 
+from rasplab.base.arguments import shown
+from rasplab.base.errors import RaspNameError
 from rasplab.base.text import lined_up, ranges_text
 from rasplab.study.heads.domain_accuracy import DomainAccuracy
 from rasplab.study.heads.estimates import Estimate
@@ -82,18 +84,29 @@ class Evidence:
         return self.domain.total
 
     def of(self, head: Site | str, selector: str | int) -> Finding:
-        """The finding of a head (or its name) and a selector (its text, or its node)."""
-        return next(f for f in self._of_selector(selector) if str(f.head) == str(head))
+        """The finding of a head (or its name) and a selector (its text, or its node).
+
+        Raises RaspNameError where there is no such head or selector.
+        """
+        findings = {str(f.head): f for f in self._of_selector(selector)}
+        name = str(head) if isinstance(head, Site | str) else None
+        if name not in findings:
+            raise _unknown("head", head, findings)
+        return findings[name]
 
     def implementing(self, selector: str | int) -> tuple[Site, ...]:
-        """The heads with the verdict `implements` for a selector (its text, or its node)."""
+        """The heads with the verdict `implements` for a selector (its text, or its node).
+
+        Raises RaspNameError where there is no such selector.
+        """
         return tuple(f.head for f in self._of_selector(selector) if f.verdict == "implements")
 
-    def _of_selector(self, selector: str | int) -> Iterator[Finding]:
-        for row in self.findings:
-            for finding in row:
-                if selector in (str(finding.selector), finding.selector.node):
-                    yield finding
+    def _of_selector(self, selector: str | int) -> list[Finding]:
+        findings = [f for row in self.findings for f in row]
+        matching = [f for f in findings if selector in (str(f.selector), f.selector.node)]
+        if not matching:
+            raise _unknown("selector", selector, (str(s) for s in self.table.selectors))
+        return matching
 
     def __str__(self) -> str:
         return evidence_text(self)
@@ -112,6 +125,10 @@ class Evidence:
             "screen": self.table.to_json(),
             "findings": [[_plain(_finding_json(f)) for f in row] for row in self.findings],
         }
+
+
+def _unknown(kind: str, name: object, known: Iterable[str]) -> RaspNameError:
+    return RaspNameError(f"unknown {kind} {shown(name)}; the {kind}s are {', '.join(known)}")
 
 
 def evidence_text(evidence: Evidence) -> str:

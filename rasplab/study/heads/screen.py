@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from rasplab.base.arguments import MODEL, PROGRAM, SEED, takes, whole
+from rasplab.base.arguments import INT, MODEL, PROGRAM, SEED, shown, takes, whole
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.text import lined_up
@@ -127,8 +127,16 @@ class MatchTable:
             for i, j in assignment(self.score)
         )
 
+    @takes(j=INT)
     def alike(self, j: int) -> tuple[Site, ...]:
-        """Every head that looks like selector j, alone or in a split; they may share its work."""
+        """Every head that looks like selector j, alone or in a split; they may share its work.
+
+        j  the place of a selector in `selectors`
+        """
+        if not 0 <= j < len(self.selectors):
+            raise ValueError(
+                f"no selector {shown(j)}; the table has 0 to {len(self.selectors) - 1}"
+            )
         split = self.splits[j]
         together = split.heads if split and split.score >= MIN_ALIKE_SCORE else ()
         scored = zip(self.heads, self.score[:, j], strict=True)

@@ -242,6 +242,19 @@ def test_shifts_of_an_index_count_in_all():
     assert not verdict("indices - 200") and not verdict("indices - 100 - 100")
 
 
+@pytest.mark.parametrize("word", ["largest", "smallest"])
+def test_reductions_by_the_largest_and_smallest_are_raspl(word):
+    """As `kqv(..., reduction="max")` and "min" of np_rasp are: of numbers, and of positions."""
+    past = "s = select(indices, indices, <=) and select(tokens, tokens, ==);"
+    for values in ("tokens_int", "indices"):
+        assert is_raspl(parse(f"{past} x = {word}(s, {values}, [0, 1, 2, 3]);"))
+        assert not is_raspl(parse(f"x = {word}(full_s, {values}, [0, 1, 2, 3]);"))
+    # np_rasp's counting program: one after the last start, moved to here
+    text = f"{past} at = {word}(s, indices, range(9)) + 1; "
+    text += "x = aggregate(select(indices, at, ==) and select(indices, indices, <=), tokens);"
+    assert is_raspl(parse(text))
+
+
 def test_every_output_counts_for_raspl():
     """A selector among the outputs that looks ahead is a breach, first or not."""
     text = "a = indices; s = select(tokens, tokens, ==);"

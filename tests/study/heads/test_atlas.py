@@ -285,6 +285,8 @@ def test_what_an_atlas_cannot_do_is_told(tmp_path, selectors):
     (tmp_path / "none.rasp").write_text("a = indices + 1;")
     with pytest.raises(RaspValueError, match="names no selector"):
         load_selectors(tmp_path / "none.rasp")
+    assert random_sequences(range(2), 8, 3, np.random.default_rng(0)).shape == (8, 3)
+    assert not random_sequences(range(1), 8, 5, np.random.default_rng(0)).any()
     short = Known(previous)
     short.n_ctx = 3
     with pytest.raises(RaspValueError, match="takes 3 tokens"):
