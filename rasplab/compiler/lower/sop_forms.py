@@ -27,6 +27,7 @@ from rasplab.compiler.lower.residual import (
     ResidualStream,
 )
 from rasplab.compiler.lower.value_tables import (
+    Features,
     Split,
     additive,
     affine_map,
@@ -57,7 +58,7 @@ class Lowering(FormSource):
         self.value_sets, self.program = value_sets, value_sets.program
         self.basis, self.dtype, self.allow_shares = basis, dtype, allow_shares
         self.stream = ResidualStream(dtype)
-        self.features: dict[int, list[tuple[np.ndarray, LinearForm]]] = {}
+        self.features: dict[int, Features] = {}
         self.one_hots: dict[int, list[LinearForm]] = {}
         self.means: dict[int, LinearForm] = {}
         self._joints: dict[tuple[tuple[int, ...], bytes, bool], list[LinearForm]] = {}
@@ -184,7 +185,7 @@ class Lowering(FormSource):
             new = tables[:, [missing[f] for f in fresh]]
             new = np.nan_to_num(new) if leaf < 0 else new  # embeddings write numbers
             made = self._new_features(leaf, new, node)
-            self.features.setdefault(leaf, []).extend(zip(new.T, made, strict=True))
+            self.features.setdefault(leaf, Features()).add(new, made)
         forms |= {t: self._known_form(leaf, tables[:, t]) for t in missing}
         known = [form for form in forms.values() if form is not None]
         assert len(known) == len(forms), f"leaf {leaf} has no form for one of {tables}"
@@ -198,7 +199,7 @@ class Lowering(FormSource):
             return LinearForm()
         if np.ptp(known) <= tolerance(known):
             return LinearForm((), float(known[0]), float(np.ptp(known)))
-        for feature, form in self.features.get(leaf, []):
+        for feature, form in self.features.get(leaf, Features()).similar(table):
             scaling = affine_map(feature[care], known)
             if scaling is not None:
                 return _mapped(form, scaling)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from rasplab.compiler.lower.residual import LinearForm
+
 EPSILON = 2.0**-52
 """Spacing of float64 at 1."""
 
@@ -152,6 +154,25 @@ def affine_map(
     return float(a), float(b), missed
 
 
+class Features:
+    """Tables that a leaf has forms of, by shape: `affine_map` maps none to one of another shape."""
+
+    def __init__(self) -> None:
+        self._all: list[tuple[np.ndarray, LinearForm]] = []
+        self._by_shape: dict[bytes, list[tuple[np.ndarray, LinearForm]]] = {}
+
+    def add(self, tables: Float[np.ndarray, "value table"], forms: list[LinearForm]) -> None:
+        """Tables, and the forms that give their numbers."""
+        for table, form in zip(tables.T, forms, strict=True):
+            self._all.append((table, form))
+            self._by_shape.setdefault(normalised_bytes(table), []).append((table, form))
+
+    def similar(self, table: Float[np.ndarray, " value"]) -> list[tuple[np.ndarray, LinearForm]]:
+        """The tables of its shape, as they came; all of them, where any value will do somewhere."""
+        shape = normalised_bytes(table)
+        return self._by_shape.get(shape, []) if shape else self._all
+
+
 def distinct_up_to_scale(tables: Float[np.ndarray, "value target"]) -> list[int]:
     """Positions of the targets that no earlier one gives by scaling and shifting."""
     distinct: list[int] = []
@@ -178,7 +199,8 @@ def normalised_bytes(table: Float[np.ndarray, " value"]) -> bytes:
         return b""
     unit = np.round((table - table.min()) / (np.ptp(table) or 1.0), SHAPE_DIGITS)
     off = unit[np.abs(unit - 0.5) > 10.0**-SHAPE_DIGITS]
-    return (1 - unit if len(off) and off[0] > 0.5 else unit).tobytes()
+    # 1 - 0.7 is not 0.3, so what is turned round is rounded again
+    return (np.round(1 - unit, SHAPE_DIGITS) if len(off) and off[0] > 0.5 else unit).tobytes()
 
 
 def padded(table: Float[np.ndarray, " given"], size: int) -> Float[np.ndarray, " value"]:
