@@ -114,9 +114,8 @@ def values_by_pattern(column: Column, joint: Joint) -> Bool[np.ndarray, "pattern
     by_pattern = np.zeros((len(joint.parents), len(column.values)), bool)
     # cells of one pattern allow the same combinations, so values are noted once a pattern
     by_pattern[joint.patterns, column.codes[joint.rows]] = True
-    for pattern in joint.order:
-        if joint.parents[pattern] >= 0:
-            by_pattern[pattern] |= by_pattern[joint.parents[pattern]]
+    for pattern in joint.order[joint.parents[joint.order] >= 0]:
+        by_pattern[pattern] |= by_pattern[joint.parents[pattern]]
     return by_pattern
 
 

@@ -41,11 +41,14 @@ def build_joint(
     codes = np.zeros((1, 0), int)
     rows, patterns = np.zeros(len(first), int), np.arange(len(first))
     inside = parents >= 0  # whether the parent has the pair's combination so far
+    nested = bool(inside.any())
     for at, (table, known) in enumerate(zip(tables, sets, strict=True)):
-        in_parent = table[parents]
-        new = table & ~in_parent if at == len(tables) - 1 else table
-        lists = np.concatenate([table, new])
-        which = patterns + len(table) * inside
+        in_parent, lists, which = table, table, patterns
+        if nested:
+            in_parent = table[parents]
+            new = table & ~in_parent if at == len(tables) - 1 else table
+            lists = np.concatenate([table, new])
+            which = patterns + len(table) * inside
         pairs = int(lists.sum(1)[which].sum())
         if pairs > current().memory // BYTES_A_PAIR:
             raise TooLarge
@@ -89,10 +92,11 @@ def _parents(
     for length, position in ((n, i - 1), (n, i + 1), (n - 1, i), (n - 1, i - 1)):
         exists = (position >= 0) & (position < length)
         near = cell_pattern[np.where(exists, cells.first(length) + position, 0)]
-        inside = exists & (volume[near] < volume) & (volume[near] > largest)
+        # most often no neighbour has fewer combinations: then no rows need to be compared
+        at = np.flatnonzero(exists & (volume[near] < volume) & (volume[near] > largest))
         for table in tables:
-            inside &= ~(table[near] & ~table).any(1)
-        parents[inside], largest[inside] = near[inside], volume[near[inside]]
+            at = at[~(table[near[at]] & ~table[at]).any(1)]
+        parents[at], largest[at] = near[at], volume[near[at]]
     return parents
 
 

@@ -181,7 +181,9 @@ class ValueSets(LeafTables):
         if not valid:  # no output reads it on any input that is not refused
             column, valid = total(column), {0: 0}
         joint = self.joint(self.leaf_sets[i])
-        allowed = values_by_pattern(column, joint)[:, list(valid)]
+        allowed = values_by_pattern(column, joint)
+        if len(valid) < len(column.values):
+            allowed = allowed[:, list(valid)]
         allowed[~allowed.any(1), 0] = True  # where it always fails, some value: no output reads it
         first, kind = unique_rows(allowed)
         distinct = self._stays_distinct(i, column)
