@@ -167,7 +167,9 @@ class Features:
             self._all.append((table, form))
             self._by_shape.setdefault(normalised_bytes(table), []).append((table, form))
 
-    def similar(self, table: Float[np.ndarray, " value"]) -> list[tuple[np.ndarray, LinearForm]]:
+    def similar(
+        self, table: Float[np.ndarray, " value"]
+    ) -> list[tuple[Float[np.ndarray, " value"], LinearForm]]:
         """The tables of its shape, as they came; all of them, where any value will do somewhere."""
         shape = normalised_bytes(table)
         return self._by_shape.get(shape, []) if shape else self._all
