@@ -120,7 +120,9 @@ def special() -> list:
     step = "r = round(2 * aggregate(select(indices, indices, <=), tokens_int));"
     many = "r = selector_width(select(tokens, tokens, ==));"
     total = "r = round(length * aggregate(full_s, tokens_int * 10 ^ (length - 1 - indices)));"
+    rounds = "b = min(tokens_int, shift(tokens_int, 1, 9)); r = max(b, shift(b, 1, 0));"
     return [
+        (rasplab.parse(rounds), Domain(tuple(range(12)), 3)),
         (rasplab.parse(total), Domain(tuple(range(10)), 4)),
         (rasplab.parse("r = length * aggregate(full_s, tokens_int);"), Domain((0, 1), 3)),
         (rasplab.parse(order), Domain(tuple("abc"), 5)),

@@ -20,6 +20,7 @@ from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
 from rasplab.compiler.infer.means import mean_values, sum_values
 from rasplab.compiler.infer.normal_form import normal_and
 from rasplab.compiler.infer.ranges import Range
+from rasplab.compiler.infer.ready_parts import ReadyParts
 from rasplab.compiler.infer.rounding import rounding_of, rounding_of_sum
 from rasplab.compiler.infer.selector_bounds import SelectorBounds, Selectors
 from rasplab.compiler.infer.steps import Step, step_of
@@ -40,6 +41,9 @@ from rasplab.program.graph import (
     operands,
 )
 from rasplab.program.values import is_number, value_key
+
+FEW_ROWS = 1000
+"""Combinations of leaf values up to which all leaves are joined: what occurs is known best then."""
 
 
 def infer(program: Program, domain: Domain, total: bool = False) -> ValueSets:
@@ -81,6 +85,7 @@ class ValueSets(LeafTables):
         self.averaged: set[int] = set()
         self.has_large_means = False
         self.selectors = Selectors(self)
+        self._ready = ReadyParts(program)
         self.leaf_sums: dict[tuple[tuple[int, ...], bytes], Split | None] = {}
         for i in range(len(program.nodes)):
             if not program.is_selector(i):
@@ -150,11 +155,15 @@ class ValueSets(LeafTables):
         self.sets[i] = self._set_of(i, column)
 
     def _map_leaves(self, i: int, args: tuple[int, ...]) -> tuple[int, ...]:
-        """The leaves of a Map: its operands' leaves; the operands where these are too many."""
+        """The leaves of a Map: its operands' leaves; parts of it where these are too many."""
         leaves = self.leaves_of(args)
         if any(i in self.ranges for i in (*leaves, *args)):
             self.unlisted.add(i)
             return leaves
+        if not self.fits(leaves, FEW_ROWS):
+            parts = self._ready.parts(args, self.leaf_sets, self._ready.before(leaves))
+            if parts != leaves and self.fits(parts) and self._is_smaller(parts, leaves):
+                return parts
         if self.fits(leaves):
             return leaves
         cut = tuple(sorted({a for a in args if self.leaf_sets[a]}))
@@ -164,6 +173,10 @@ class ValueSets(LeafTables):
             self._refuse_joint(i, cut)
         self.unlisted.add(i)
         return leaves
+
+    def _is_smaller(self, parts: tuple[int, ...], leaves: tuple[int, ...]) -> bool:
+        """Whether the joint of `parts` has at most half of the combinations that `leaves` have."""
+        return not self.fits(leaves, 2 * len(self.joint(parts).codes))
 
     def _refuse_joint(self, i: int, parts: tuple[int, ...]) -> NoReturn:
         sizes = " x ".join(str(len(self.sets[a].values)) for a in parts)
