@@ -82,7 +82,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up .venv (once; needs a few GB of wheels at most, under a minute here) ..."
 	$(PY) -m venv .venv
 	$(BIN)/python -m pip install -q uv
-	UV_FIND_LINKS="$${UV_FIND_LINKS-$$PIP_FIND_LINKS}" $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	UV_FIND_LINKS="$${UV_FIND_LINKS-$$PIP_FIND_LINKS}" $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:
