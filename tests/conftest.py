@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+from support.shape_checks import check_annotations
 
 PACKAGE = Path(__file__).parents[1] / "rasplab"
 
@@ -19,4 +19,4 @@ def modules_with_shapes() -> list[str]:
 os.environ["RASPLAB_CHECK_STAGES"] = "1"
 
 # Installed before any test imports the package: beartype then checks arguments and results.
-install_import_hook(modules_with_shapes(), "beartype.beartype")
+check_annotations(modules_with_shapes())
