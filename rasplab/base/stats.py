@@ -65,7 +65,7 @@ def bootstrap_mean(
 
 def percentiles(
     draws: Float[np.ndarray, "resample ..."], level: float = 0.95
-) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+) -> tuple[Float[np.ndarray, "*_"], Float[np.ndarray, "*_"]]:
     """The central interval that holds `level` of the draws, along the first axis."""
     import numpy as np
 

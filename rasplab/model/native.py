@@ -184,7 +184,7 @@ def padded(weights: Weights) -> Weights:
     return replace(weights, **grown)
 
 
-def parameters_of(weights: Weights) -> dict[str, Float[np.ndarray, "..."]]:
+def parameters_of(weights: Weights) -> dict[str, Float[np.ndarray, "*_"]]:
     """The native module's parameters by name; its Linear layers hold matrices [out, in]."""
     named = {
         "tok_embed.weight": weights.W_E,
@@ -215,7 +215,7 @@ def _joined(per_head: np.ndarray) -> np.ndarray:
     return per_head.transpose(0, 2, 1).reshape(-1, per_head.shape[1])
 
 
-def plain_parameters(lens: Any) -> dict[str, Float[Tensor, "..."]]:
+def plain_parameters(lens: Any) -> dict[str, Float[Tensor, "*_"]]:
     """The native module's parameters by name, without the prefixes of the bridge's wrappers."""
     return {
         name.replace("_original_component.", ""): p

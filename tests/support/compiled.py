@@ -17,7 +17,6 @@ from rasplab.transformer.decode import row_values
 from rasplab.transformer.forward import activations
 from rasplab.transformer.readout import Readout
 
-
 CELLS = 20_000
 """Pairs of positions in one forward pass."""
 

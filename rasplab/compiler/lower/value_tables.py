@@ -43,7 +43,7 @@ class Split:
 
     const: float
     leaves: tuple[int, ...]
-    tables: tuple[Float[np.ndarray, "..."], ...]
+    tables: tuple[Float[np.ndarray, "*_"], ...]
     missed: float = 0.0
 
 

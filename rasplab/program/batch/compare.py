@@ -17,7 +17,7 @@ MAX_TABLE = 1 << 14
 """Pairs of values up to which equality is kept as a table: columns are compared many times."""
 
 
-def equal_cells(expected: Column, given: Column) -> Bool[np.ndarray, "..."]:
+def equal_cells(expected: Column, given: Column) -> Bool[np.ndarray, "*_"]:
     """Where two columns hold equal values, as `values.same_value` has it; their codes broadcast.
 
     Types must agree (True is not 1, but 2 is 2.0); floats may differ by ROUNDING, relative.
@@ -49,7 +49,7 @@ def _equality_table(left: _Values, right: _Values) -> Bool[np.ndarray, "left rig
     return _equal(Column(rows, left.values), Column(columns, right.values))
 
 
-def _equal(expected: Column, given: Column) -> Bool[np.ndarray, "..."]:
+def _equal(expected: Column, given: Column) -> Bool[np.ndarray, "*_"]:
     left, right = shared_codes(expected, given)
     low, high = (_per_cell(as_float, column, np.nan) for column in (expected, given))
     ranks = _per_cell(integer_rank, expected, 0) + _per_cell(integer_rank, given, 0)
@@ -65,7 +65,7 @@ def _per_cell(function: Callable[[Any], Any], column: Column, empty: int | float
 
 def shared_codes(
     left: Column, right: Column
-) -> tuple[Integer[np.ndarray, "..."], Integer[np.ndarray, "..."]]:
+) -> tuple[Integer[np.ndarray, "*_"], Integer[np.ndarray, "*_"]]:
     """The codes of two columns renamed so that equal codes mean equal values, without rounding."""
     known: dict[tuple, int] = {}
 
