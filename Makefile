@@ -13,12 +13,13 @@ check: $(STAMP)         ## lint, format and types of the whole package
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --level error
 
-# Two workers with one thread each: many small operations on two threads wait for each other.
+# Two workers with one thread each: many small operations on two threads wait for each other. Files in the order of
+# tests/conftest.py: the longest first.
 test: check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 coverage: $(STAMP)      ## the tests with line coverage of rasplab/, subprocesses included; fails under 93%
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov=rasplab --cov-report=term-missing:skip-covered --cov-fail-under=93
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=rasplab --cov-report=term-missing:skip-covered --cov-fail-under=93
 
 docs: $(STAMP)          ## the site in docs/_build/html; notebooks are executed, warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import pytest
 from support.shape_checks import check_annotations
 
-PACKAGE = Path(__file__).parents[1] / "rasplab"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "rasplab"
 
 
 def modules_with_shapes() -> list[str]:
@@ -20,3 +22,22 @@ os.environ["RASPLAB_CHECK_STAGES"] = "1"
 
 # Installed before any test imports the package: beartype then checks arguments and results.
 check_annotations(modules_with_shapes())
+
+LONGEST = (
+    "apps/notebook/test_extension.py",
+    "docs/test_site.py",
+    "study/heads/test_verdict.py",
+    "compiler/test_mutations.py",
+    "study/bench/test_planted.py",
+    "study/bench/test_sweep.py",
+    "study/heads/test_qk_interchange.py",
+    "apps/test_demo.py",
+    "compiler/test_pipeline.py",
+)
+"""The files of tests that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the longest files, so that no worker is left alone with one at the end."""
+    rank = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))

@@ -5,11 +5,9 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-import nbformat
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
-from nbclient import NotebookClient
 
 from rasplab.apps.notebook.cells import Cells, Picture, page
 from rasplab.apps.notebook.extension import FORMATTERS
@@ -21,10 +19,19 @@ from rasplab.lang.session import Session
 FOLDER = Path(__file__).resolve().parents[3] / "notebooks"
 
 
+def read(name: str):
+    """A notebook of the folder."""
+    import nbformat
+
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
 @pytest.fixture(scope="module", params=sorted(p.stem for p in FOLDER.glob("*.ipynb")))
 def outputs(request) -> tuple[str, dict[str, str]]:
     """A notebook's name, and for each code cell (by its text) its outputs as one text."""
-    notebook = nbformat.read(FOLDER / f"{request.param}.ipynb", as_version=4)
+    from nbclient import NotebookClient  # not above: every worker would wait seconds for it
+
+    notebook = read(request.param)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
     cells = [c for c in notebook.cells if c.cell_type == "code"]
     return request.param, {c.source: "\n".join(map(_texts, c.outputs)) for c in cells}
@@ -55,7 +62,7 @@ def test_notebooks_run_and_show_their_results(outputs):
 def test_notebooks_are_stored_without_outputs():
     """What is stored is the text only."""
     for path in FOLDER.glob("*.ipynb"):
-        for cell in nbformat.read(path, as_version=4).cells:
+        for cell in read(path.stem).cells:
             assert not cell.get("outputs") and not cell.get("execution_count"), path.name
 
 
