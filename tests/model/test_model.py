@@ -1,13 +1,13 @@
 """Models: weights arrive in TransformerLens as they are; inputs, decoding, hooks, devices."""
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from support.shape_checks import unchecked
 
+import rasplab
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
@@ -115,23 +115,18 @@ def test_bad_input_is_a_fault_of_the_user(small, bad):
         small.run(bad)
 
 
-IDS = """
-import rasplab
-model = rasplab.compile(rasplab.parse("r = tokens;"), "abc", 3).to_model("cpu")
-for ids in ([[0.5]], [[0, 9]], [[-1]], [[0], [0, 1]], [0, 1], [[]], None, "ab", [["a"]]):
-    try:
-        model.codes(ids)
-    except rasplab.RaspError as error:
-        print(error.message)
-"""
+IDS = ([[0.5]], [[0, 9]], [[-1]], [[0], [0, 1]], [0, 1], [[]], None, "ab", [["a"]])
 
 
 def test_ids_that_are_no_ids_are_refused():
     """Fractions, ids outside the vocabulary, other shapes: one sentence each."""
-    # in another process: here the annotations of the tests would refuse them first
-    run = subprocess.run([sys.executable, "-c", IDS], capture_output=True, text=True, check=True)
-    lines = run.stdout.splitlines()
-    assert len(lines) == 9
+    model = rasplab.compile(rasplab.parse("r = tokens;"), "abc", 3).to_model("cpu")
+    lines = []
+    for ids in IDS:
+        # unchecked, as the annotations of the tests would refuse them first
+        with pytest.raises(rasplab.RaspError) as error, unchecked():
+            model.codes(ids)  # pyright: ignore[reportArgumentType]
+        lines.append(error.value.message)
     assert lines[0].endswith("inputs of one length, not float64 of shape [1, 1]")
     assert lines[1] == "the id 9 is outside the vocabulary, ids 0 to 2"
 

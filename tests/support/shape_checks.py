@@ -10,7 +10,8 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -21,6 +22,18 @@ from beartype import BeartypeConf, beartype
 from jaxtyping import TypeCheckError, jaxtyped
 
 _beartype: Callable[[Any], Any] = beartype(conf=BeartypeConf(violation_type=TypeCheckError))
+
+_suspended: list[bool] = []
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Calls in this context are not checked: they show what the package says without the hook."""
+    _suspended.append(True)
+    try:
+        yield
+    finally:
+        _suspended.pop()
 
 
 def checked(target: Any) -> Any:
@@ -33,12 +46,16 @@ def checked(target: Any) -> Any:
 
 
 def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    if any("{" in str(hint) for hint in function.__annotations__.values()):
-        return jaxtyped(function, typechecker=_beartype)  # a size that an argument says
+    sized = any("{" in str(hint) for hint in function.__annotations__.values())
+    if sized or inspect.isgeneratorfunction(function):
+        # a size that an argument says; what runs when the call is over, in another's context
+        return jaxtyped(function, typechecker=_beartype)
     typed = _beartype(function)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if _suspended:
+            return function(*args, **kwargs)
         with jaxtyped("context"):  # the name of an axis means one size within a call
             return typed(*args, **kwargs)
 
