@@ -6,7 +6,20 @@ import pytest
 
 from rasplab.apps.cli.parser import main
 
-SMALL = "--steps 3 --layers 1 --heads 1 --d-model 8 --d-mlp 8 --max-len 3".split()
+SMALL = [
+    "--steps",
+    "3",
+    "--layers",
+    "1",
+    "--heads",
+    "1",
+    "--d-model",
+    "8",
+    "--d-mlp",
+    "8",
+    "--max-len",
+    "3",
+]
 
 
 @pytest.fixture(scope="module")
