@@ -50,7 +50,8 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
     if sized or inspect.isgeneratorfunction(function):
         # a size that an argument says; what runs when the call is over, in another's context
         return jaxtyped(function, typechecker=_beartype)
-    typed = _beartype(function)
+    hints = dict(function.__annotations__)
+    typed = _beartype(function)  # puts types in the place of the texts of annotations
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -59,6 +60,7 @@ def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
         with jaxtyped("context"):  # the name of an axis means one size within a call
             return typed(*args, **kwargs)
 
+    call.__annotations__ = hints
     return call
 
 
