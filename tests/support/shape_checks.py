@@ -47,11 +47,12 @@ def checked(target: Any) -> Any:
 
 def _checked_function(function: Callable[..., Any]) -> Callable[..., Any]:
     sized = any("{" in str(hint) for hint in function.__annotations__.values())
+    hints = dict(function.__annotations__)
     if sized or inspect.isgeneratorfunction(function):
         # a size that an argument says; what runs when the call is over, in another's context
-        return jaxtyped(function, typechecker=_beartype)
-    hints = dict(function.__annotations__)
-    typed = _beartype(function)  # puts types in the place of the texts of annotations
+        typed = jaxtyped(function, typechecker=_beartype)
+    else:
+        typed = _beartype(function)  # puts types in the place of the texts of annotations
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
