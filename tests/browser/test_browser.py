@@ -16,9 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
@@ -30,6 +28,9 @@ except ImportError:
     pytest.skip("no Playwright: pip install 'rasplab[browser]'", allow_module_level=True)
 if not CHROMIUM:
     pytest.skip("no Chromium: apt-get install chromium, say", allow_module_level=True)
+
+import nbformat  # noqa: E402 (takes seconds, also where all is skipped)
+from nbclient import NotebookClient  # noqa: E402
 
 TOKEN, HUB_TIMEOUT_S = "rasplab", 60_000
 """Of the server that the tests start; milliseconds to wait for what must come."""
