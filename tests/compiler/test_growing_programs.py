@@ -7,6 +7,7 @@ import time
 import pytest
 
 import rasplab
+from rasplab.compiler.lower.sop_forms import MAX_ONE_HOT
 from rasplab.model.verify import verify
 
 SECONDS = 20
@@ -62,3 +63,14 @@ def test_long_chains_compile_in_time(step):
     """Chains of attention and of elementwise functions are exact at sixty rounds."""
     compiled = compiled_in_time(chain(60, step), [0, 1, 2], 3)
     assert verify(compiled.to_model("cpu")).mismatches == 0
+
+
+def test_outputs_of_thousands_of_strings_are_no_directions_of_their_own():
+    """In the one-hot basis too, more values than MAX_ONE_HOT are read out by the nearest code."""
+    text = """
+        across = select(indices, length - 1 - indices, ==);
+        r = aggregate(across, tokens * indices, "") + tokens;
+    """
+    compiled = compiled_in_time(text, "abcdefghijklmnopqrst", 6, "one_hot")
+    assert len(compiled.readout.values or ()) > MAX_ONE_HOT
+    assert verify(compiled.to_model("cpu"), 200, 0).mismatches == 0

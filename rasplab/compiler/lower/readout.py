@@ -11,7 +11,7 @@ from rasplab.base.errors import CompileError
 from rasplab.compiler.infer.ranges import as_float
 from rasplab.compiler.infer.values import as_number
 from rasplab.compiler.lower.residual import LinearForm
-from rasplab.compiler.lower.sop_forms import Lowering
+from rasplab.compiler.lower.sop_forms import MAX_ONE_HOT, Lowering
 from rasplab.program.values import (
     MIN_SCALE,
     ROUNDING,
@@ -153,7 +153,7 @@ def _read_out_listed(lowering: Lowering, output: int) -> OutputLogits:
     all_values = lowering.value_sets.sets[output].values
     numeric = all(is_number(v) for v in all_values)
     classes = _number_classes(all_values) if numeric else _classes_of(all_values)
-    one_hot = lowering.basis == "one_hot" and len(classes.values) > 2
+    one_hot = lowering.basis == "one_hot" and 2 < len(classes.values) <= MAX_ONE_HOT
     if numeric and _is_fine(classes):
         result = _as_number(lowering, output, classes)
     elif one_hot:

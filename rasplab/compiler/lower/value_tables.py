@@ -240,7 +240,9 @@ def grouped(
     rows, representatives = group_of[rows.reshape(-1)], unique[starts]
     spread = float((unique - representatives[group_of]).max(initial=0))
     merged = np.full((len(representatives), targets.shape[1]), np.nan)
-    for t in range(targets.shape[1]):
+    free = np.isnan(targets).any(0)
+    merged[np.ix_(rows, ~free)] = targets[:, ~free]
+    for t in np.flatnonzero(free):
         care = ~np.isnan(targets[:, t])
         merged[rows[care], t] = targets[care, t]
     missed = np.nan_to_num(np.abs(merged[rows] - targets)).max(0, initial=0)
