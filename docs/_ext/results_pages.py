@@ -124,7 +124,8 @@ def calibration(path: Path) -> str:
         "again. A cell says for how many of the program's selectors exactly the true heads, and no "
         "others, got `implements`; of `untrained` models a selector counts when no head got it. "
         "`noisy` also says the largest relative noise, in powers of ten, under which 99% of inputs "
-        "come out right."
+        "come out right. The rules on rivals and on single positions were chosen with these "
+        "models in view, so the table is no independent check of those rules."
     )
     summary = (
         f"In {right} of {len(cells)} compiled models exactly the true heads got `implements`, for "

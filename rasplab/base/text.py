@@ -36,6 +36,13 @@ def clipped(value: object) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
+def size_text(size: float) -> str:
+    """A number of bytes in the unit that suits it: `100 bytes`, `1.5 KiB`, `9.8 GiB`."""
+    power = max(0, min(3, (int(size).bit_length() - 1) // 10))
+    unit = ("bytes", "KiB", "MiB", "GiB")[power]
+    return f"{size / 1024**power:,.{min(power, 1)}f} {unit}"
+
+
 def width(text: str) -> int:
     """Columns that `text` takes in a terminal: wide characters take two, combining marks none."""
     return sum(map(columns, text))

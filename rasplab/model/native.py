@@ -18,6 +18,7 @@ from torch import Tensor
 from rasplab.base.arguments import DEVICE, TEXT, optional, takes
 from rasplab.base.errors import RaspValueError
 from rasplab.base.limits import current, way_out
+from rasplab.base.text import size_text
 from rasplab.compiler.compiled import Compiled
 from rasplab.model.bridge import LensModel, resolve_device
 from rasplab.model.verify import verify
@@ -288,7 +289,7 @@ def _require_size(
     if size > current().memory:
         raise RaspValueError(
             f"layers {layers}, heads {heads}, d_model {d_model} and d_mlp {d_mlp} make a model of "
-            f"{size / 2**30:,.1f} GiB; the limit on memory is {current().memory / 2**30:,.1f} GiB",
+            f"{size_text(size)}; the limit on memory is {size_text(current().memory)}",
             hint=way_out("memory"),
         )
 

@@ -19,6 +19,13 @@ def test_clip_keeps_to_its_columns():
     assert text.width(text.clip("日本語テキスト", 6)) <= 6
 
 
+def test_sizes_are_in_a_unit_that_suits_them():
+    """No limit reads as 0.0 of a unit."""
+    sizes = {0: "0 bytes", 1023: "1,023 bytes", 1 << 10: "1.0 KiB", 1_000_000: "976.6 KiB"}
+    sizes |= {3 << 19: "1.5 MiB", 4 << 30: "4.0 GiB", 9 << 40: "9,216.0 GiB"}
+    assert {size: text.size_text(size) for size in sizes} == sizes
+
+
 def test_carets_stand_under_wide_characters():
     """A caret's column is a terminal's column."""
     source = Source("<cell>", 'x = "日本" + \ty;')

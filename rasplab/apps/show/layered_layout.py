@@ -14,8 +14,12 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from rasplab.base.errors import RaspValueError
+
 SWEEPS = 10
 """Barycentre sweeps; the order with the fewest crossings among them is taken."""
+MAX_ITEMS = 30_000
+"""Slots of a drawing: laying out and writing so many takes some 5 s, and the picture 8 MB."""
 RELAXATIONS = 24
 """Steps that pull each item towards the mean of its neighbours."""
 
@@ -51,6 +55,7 @@ def layers_of(row_of: Mapping[Key, int], edges: Sequence[tuple[Key, Key]]) -> La
 
     row_of  the row of each node, from 0
     edges   (source, reader) pairs; a reader stands in a higher row than its source
+    Raises RaspValueError for more than MAX_ITEMS items.
     """
     n_rows = max(row_of.values(), default=-1) + 1
     rows: list[list[Item[Key]]] = [[] for _ in range(n_rows)]
@@ -59,11 +64,21 @@ def layers_of(row_of: Mapping[Key, int], edges: Sequence[tuple[Key, Key]]) -> La
     last: dict[Key, int] = defaultdict(int)  # the row of each source's highest reader
     for src, dst in edges:
         last[src] = max(last[src], row_of[dst])
+    _check_size(len(row_of) + sum(last[src] - row_of[src] - 1 for src in last))
     # one lane per source and row, up to below its highest reader: the readers share it
     for src in last:
         for row in range(row_of[src] + 1, last[src]):
             rows[row].append(Item(src, row, lane=True))
     return Layers(tuple(map(tuple, rows)), tuple(_links(row_of, edges, last)))
+
+
+def _check_size(items: int) -> None:
+    if items > MAX_ITEMS:
+        raise RaspValueError(
+            f"the drawing would have {items:,} boxes and pieces of lines; "
+            f"at most {MAX_ITEMS:,} are drawn",
+            hint="draw a part of it: an s-op that is computed earlier",
+        )
 
 
 def _links(
@@ -115,7 +130,9 @@ def _neighbours(links: Iterable[Link[Key]]) -> tuple[Neighbours[Key], Neighbours
 
 def _sort_row(rows: list[list[Item[Key]]], r: int, neighbours: Neighbours[Key]) -> None:
     """Sort a row by the mean place of each item's neighbours, as a share of their row."""
-    place = {item: (i + 0.5) / len(row) for row in rows for i, item in enumerate(row)}
+    # an item's neighbours stand in the row below and the row above
+    near_rows = rows[max(0, r - 1) : r + 2]
+    place = {item: (i + 0.5) / len(row) for row in near_rows for i, item in enumerate(row)}
 
     def centre(item: Item[Key]) -> float:
         near = neighbours.get(item)

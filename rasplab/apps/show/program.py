@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import cast
 
@@ -105,17 +106,22 @@ def write_flow(trace: Trace, name: str) -> Path:
 
 
 def flow_svg(trace: Trace, title: str = "") -> str:
-    """The computation of a trace's output, from tokens and indices upward."""
+    """The computation of a trace's output, from tokens and indices upward.
+
+    Raises RaspValueError where it is too large to draw.
+    """
     nodes = trace.program.nodes
     drawn = [i for i in range(len(nodes)) if not isinstance(nodes[i], Constant)]
     if not drawn:  # the output is a constant
         drawn = [trace.program.output]
-    links = [(a, i) for i in drawn for a in dict.fromkeys(operands(nodes[i])) if a in set(drawn)]
     row_of: dict[int, int] = {}
+    links: list[tuple[int, int]] = []
     for i in drawn:  # operands come before what reads them
-        row_of[i] = 1 + max([row_of[a] for a, user in links if user == i], default=-1)
-    boxes = {i: _box(trace, i) for i in drawn}
-    layers = ordered(layers_of(row_of, links))
+        read = [a for a in dict.fromkeys(operands(nodes[i])) if a in row_of]
+        links += [(a, i) for a in read]
+        row_of[i] = 1 + max([row_of[a] for a in read], default=-1)
+    layers = layers_of(row_of, links)  # refuses what is too large to draw
+    layers, boxes = ordered(layers), {i: _box(trace, i) for i in drawn}
     x = spread(layers, lambda item: LANE_WIDTH if item.lane else boxes[item.key].width, BOX_GAP)
     page = _Page(trace, row_of, boxes, {item: at + MARGIN for item, at in x.items()})
     right = max(at + (0 if i.lane else boxes[i.key].width / 2) for i, at in page.x.items())
@@ -164,10 +170,13 @@ class _Page:
     ):
         self.trace, self.row_of, self.boxes, self.x = trace, row_of, boxes, x
         n_rows = max(row_of.values()) + 1
-        tall = [max(b.height for i, b in boxes.items() if row_of[i] == r) for r in range(n_rows)]
+        tall = [0.0] * n_rows
+        for i, box in boxes.items():
+            tall[row_of[i]] = max(tall[row_of[i]], box.height)
         self.height = TOP + sum(tall) + ROW_GAP * (n_rows - 1)
         # the lower edge of each row, from the bottom up; y grows downwards
-        self.low = [self.height - sum(tall[:r]) - ROW_GAP * r for r in range(n_rows)]
+        below = accumulate(tall[:-1], initial=0)
+        self.low = [self.height - under - ROW_GAP * r for r, under in enumerate(below)]
         self.tall = tall
 
     def top(self, item: Item[int]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import current, way_out
+from rasplab.base.text import size_text
 from rasplab.compiler.infer.columns import (
     BYTES_A_CELL,
     Cells,
@@ -218,7 +219,7 @@ def _check_size(domain: Domain) -> None:
     if entries > max_cells():
         raise CompileError(
             f"a domain of {len(domain.vocab):,} tokens up to length {n:,} is too large to analyse: "
-            f"{entries * BYTES_A_CELL / 2**30:,.1f} GiB",
+            f"{size_text(entries * BYTES_A_CELL)}",
             hint=f"use a smaller vocabulary or max_len; {way_out('memory')}",
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import way_out
+from rasplab.base.text import size_text
 from rasplab.compiler.infer.columns import Column, ValueSet, total, unique_rows, values_by_pattern
 from rasplab.compiler.infer.kinds import has_large_int, shows_kinds
 from rasplab.compiler.infer.leaf_tables import BYTES_A_ROW, LeafTables, max_rows
@@ -182,7 +183,7 @@ class ValueSets(LeafTables):
         sizes = " x ".join(str(len(self.sets[a].values)) for a in parts)
         raise CompileError(
             f"{self.program.labels[i]!r} joins too many values, {sizes}: more than "
-            f"{max_rows():,} combinations, {max_rows() * BYTES_A_ROW / 2**30:,.1f} GiB",
+            f"{max_rows():,} combinations, {size_text(max_rows() * BYTES_A_ROW)}",
             self.program.span(i),
             f"use a smaller vocabulary or max_len; {way_out('memory')}",
         )

@@ -6,6 +6,7 @@ import numpy as np
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import current, way_out
+from rasplab.base.text import size_text
 from rasplab.compiler.layout.place import Layout
 from rasplab.compiler.lower.residual import TOKEN_FLAG, LinearForm
 from rasplab.program.domain import Domain
@@ -37,7 +38,7 @@ def _check_memory(layout: Layout, domain: Domain) -> None:
     count = heads + 2 * layers * d * layout.d_mlp + rows * d
     if count * BYTES_A_WEIGHT > current().memory:
         raise CompileError(
-            f"the model would have {count:,} weights: {count * BYTES_A_WEIGHT / 2**30:,.1f} GiB",
+            f"the model would have {count:,} weights: {size_text(count * BYTES_A_WEIGHT)}",
             hint=f"use a smaller vocabulary or max_len; {way_out('memory')}",
         )
 

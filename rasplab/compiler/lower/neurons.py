@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from rasplab.base.errors import CompileError
 from rasplab.base.limits import current, way_out
+from rasplab.base.text import size_text
 from rasplab.compiler.infer.value_sets import ValueSets
 from rasplab.compiler.lower import piecewise_linear
 from rasplab.compiler.lower.piecewise_linear import PiecewiseLinear, active_sums
@@ -85,7 +86,7 @@ class Neurons:
         size = count * BYTES_A_NEURON
         if size > current().memory:
             raise CompileError(
-                f"{label!r} joins too many values: {count:,} neurons, {size / 2**30:,.1f} GiB",
+                f"{label!r} joins too many values: {count:,} neurons, {size_text(size)}",
                 self.value_sets.program.span(node) if node is not None else None,
                 f"use a smaller vocabulary or max_len; {way_out('memory')}",
             )

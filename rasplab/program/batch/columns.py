@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ from rasplab.program.values import Value, typed_key
 
 TABLE_CODES = 1 << 20
 """Up to so many possible codes, a table of all of them is quicker than sorting those that occur."""
+
+
+MAX_CODES = 1 << 62
+"""Codes below this are integers of numpy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,25 +38,38 @@ class Column:
 
 
 def mapped(fn: Callable[..., Any], args: Sequence[Column]) -> Column:
-    """`fn` of the columns, called once per distinct tuple of values; it may be given FAULT.
+    """`fn` of the columns, called once per distinct tuple of values; it may be given FAULT."""
+    digits, inverse = _distinct_tuples(args)
+    results = [
+        fn(*(column.values[digit] for column, digit in zip(args, row, strict=True)))
+        for row in digits.tolist()
+    ]
+    values, renamed = interned(results)
+    return Column(renamed[inverse], values)
 
-    A tuple of values is one integer: its codes are the digits, the number of values of each column
-    the base of its digit.
+
+def _distinct_tuples(
+    args: Sequence[Column],
+) -> tuple[Integer[np.ndarray, "distinct arg"], Integer[np.ndarray, "*cells"]]:
+    """The distinct tuples of codes that stand in a cell, and for each cell which of them it is.
+
+    A tuple is one integer: its codes are the digits, the number of values of each column the base
+    of its digit. Where there are too many for an integer, the rows of codes are sorted as they are.
     """
+    size = math.prod(len(c.values) for c in args)
+    if size >= MAX_CODES:
+        cells = np.stack(np.broadcast_arrays(*(c.codes for c in args)), -1)
+        rows, inverse = np.unique(cells.reshape(-1, len(args)), axis=0, return_inverse=True)
+        return rows, inverse.reshape(cells.shape[:-1])
     codes = np.asarray(args[0].codes, np.int64)
     for column in args[1:]:
         codes = codes * len(column.values) + column.codes
-    size = int(np.prod([len(c.values) for c in args], dtype=object))
     distinct, inverse = distinct_codes(codes, size)
-    results = []
-    for code in distinct.tolist():
-        operands = []
-        for column in reversed(args):
-            code, digit = divmod(code, len(column.values))
-            operands.append(column.values[digit])
-        results.append(fn(*reversed(operands)))
-    values, renamed = interned(results)
-    return Column(renamed[inverse], values)
+    digits: list[np.ndarray] = []
+    for column in reversed(args):
+        distinct, digit = np.divmod(distinct, len(column.values))
+        digits.append(digit)
+    return np.stack(digits[::-1], -1), inverse
 
 
 def distinct_codes(
@@ -59,7 +77,7 @@ def distinct_codes(
 ) -> tuple[Integer[np.ndarray, " distinct"], Integer[np.ndarray, "*cells"]]:
     """The distinct codes (all below `size`) in order, and for each cell which of them it is."""
     if size > TABLE_CODES:
-        assert size < 1 << 62, f"{size} possible tuples of values do not fit in an integer"
+        assert size < MAX_CODES, f"{size} possible codes do not fit in an integer"
         distinct, inverse = np.unique(codes, return_inverse=True)
         return distinct, inverse.reshape(codes.shape)
     present = np.zeros(size, bool)

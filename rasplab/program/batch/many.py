@@ -11,7 +11,7 @@ from jaxtyping import Integer
 
 from rasplab.base.arguments import FLAG, INPUTS, PROGRAM, TOKENS, VOCAB, optional, takes
 from rasplab.base.errors import RaspError
-from rasplab.program.batch.columns import Column, distinct_codes
+from rasplab.program.batch.columns import MAX_CODES, Column, distinct_codes
 from rasplab.program.batch.evaluate import BatchTrace, evaluate_batch
 from rasplab.program.graph import Program
 from rasplab.program.interpret.exact import evaluate
@@ -130,12 +130,12 @@ def _characters(rows: list, tokens: list) -> np.ndarray | None:
 
 
 def _integers(tokens: list) -> np.ndarray | None:
-    """The ints as an array, where their differences fit in 62 bits."""
+    """The ints as an array, where their differences are codes."""
     try:
         numbers = np.fromiter(tokens, np.int64, len(tokens))
     except OverflowError:
         return None
-    return numbers if int(numbers.max()) - int(numbers.min()) < 1 << 62 else None
+    return numbers if int(numbers.max()) - int(numbers.min()) + 1 < MAX_CODES else None
 
 
 def _ranked(numbers: np.ndarray) -> tuple[np.ndarray, list[int]]:
