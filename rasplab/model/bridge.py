@@ -213,18 +213,21 @@ class LensModel:
     def lens_ids(self, ids: Integer[np.ndarray, "batch pos"]) -> Integer[Tensor, "batch 1+pos"]:
         """BOS and `ids` as the model reads them, on the device.
 
-        Raises RaspValueError for what is not a table of vocabulary ids.
+        Raises RaspValueError for what is not a table of vocabulary ids, and for a model with a
+        weight that is nan or infinite.
         """
         ids = _checked_ids(ids, len(self.domain.vocab))
+        # a weight may have been changed since, and a ReLU hides -inf from the logits
+        require_numbers(self, hint="a weight was changed since the model was made or loaded")
         return torch.from_numpy(with_bos(ids.astype(np.int64))).to(self.device)
 
     def _pieces(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
-        ids = _checked_ids(ids, len(self.domain.vocab))
+        tokens = self.lens_ids(ids)
         floats = BATCH_FLOATS.get(self.device.type, BATCH_FLOATS["cpu"])
         # floats of one input: the widest activation of a position, at all its positions
-        rows = max(1, floats // (widest(self.lens.cfg, ids.shape[1] + 1) * (ids.shape[1] + 1)))
-        for start in range(0, len(ids), rows):
-            yield self.lens_ids(ids[start : start + rows])
+        n_ctx = tokens.shape[1]
+        rows = max(1, floats // (widest(self.lens.cfg, n_ctx) * n_ctx))
+        yield from tokens.split(rows)
 
     @torch.no_grad()
     def _chunks(self, ids: np.ndarray) -> Iterator[torch.Tensor]:
@@ -270,6 +273,25 @@ def _finite(logits: torch.Tensor) -> torch.Tensor:
             hint="its weights are not finite, or too large for this dtype",
         )
     return logits
+
+
+def plain_parameters(lens: Any) -> dict[str, Float[Tensor, ...]]:
+    """The native module's parameters by name, without the prefixes of the bridge's wrappers."""
+    return {
+        name.replace("_original_component.", ""): p
+        for name, p in lens.original_model.named_parameters()
+    }
+
+
+def require_numbers(model: LensModel, hint: str = "train it again, with a lower lr") -> None:
+    """Raise RaspValueError where a weight is nan or infinite: all comparisons would be false."""
+    parameters = plain_parameters(model.lens)
+    # the least and the largest, on the device: one answer of it for all parameters
+    ends = [end.double() for p in parameters.values() for end in torch.aminmax(p.detach())]
+    if torch.isfinite(torch.stack(ends)).all():
+        return
+    name = next(n for n, p in parameters.items() if not torch.isfinite(p).all())
+    raise RaspValueError(f"the model's weights hold nan or inf, in {name}", hint=hint)
 
 
 def by_length(encoded: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -39,8 +39,8 @@ from rasplab.base.schema import (
     string,
 )
 from rasplab.base.text import clipped
-from rasplab.model.bridge import LensModel, resolve_device
-from rasplab.model.native import fresh_model, plain_parameters, require_numbers
+from rasplab.model.bridge import LensModel, plain_parameters, require_numbers, resolve_device
+from rasplab.model.native import fresh_model
 from rasplab.model.recipe import ACTS, NORMS, Recipe, Trained, recipe_schema
 from rasplab.program.domain import make_domain
 from rasplab.transformer.readout import Readout

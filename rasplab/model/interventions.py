@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Integer, Num
 from torch import Tensor
 
-from rasplab.model.bridge import LensModel, pattern_hook
-from rasplab.model.native import plain_parameters
+from rasplab.model.bridge import LensModel, pattern_hook, plain_parameters
 from rasplab.program.batch.columns import Column
 from rasplab.program.values import Atom, Value
 from rasplab.transformer.sites import Site

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from rasplab.base.arguments import DEVICE, TEXT, optional, takes
 from rasplab.base.errors import RaspValueError
 from rasplab.base.limits import current, way_out
 from rasplab.base.text import size_text
 from rasplab.compiler.compiled import Compiled
-from rasplab.model.bridge import LensModel, resolve_device
+from rasplab.model.bridge import LensModel, plain_parameters, require_numbers, resolve_device
 from rasplab.model.verify import verify
 from rasplab.program.domain import Domain
 from rasplab.transformer.readout import Readout
@@ -216,14 +215,6 @@ def _joined(per_head: np.ndarray) -> np.ndarray:
     return per_head.transpose(0, 2, 1).reshape(-1, per_head.shape[1])
 
 
-def plain_parameters(lens: Any) -> dict[str, Float[Tensor, "*_"]]:
-    """The native module's parameters by name, without the prefixes of the bridge's wrappers."""
-    return {
-        name.replace("_original_component.", ""): p
-        for name, p in lens.original_model.named_parameters()
-    }
-
-
 def fresh_model(
     domain: Domain,
     readout: Readout,
@@ -310,13 +301,3 @@ def reinitialised(model: LensModel, seed: int = 0) -> LensModel:
     )
     lens.eval()
     return replace(model, lens=lens, compiled=None, trained=None)
-
-
-def require_numbers(model: LensModel, hint: str = "train it again, with a lower lr") -> None:
-    """Raise RaspValueError where a weight is nan or infinite: all comparisons would be false."""
-    for name, parameter in plain_parameters(model.lens).items():
-        if not torch.isfinite(parameter).all():
-            raise RaspValueError(
-                f"the model's weights hold nan or inf, in {name}",
-                hint=hint,
-            )

@@ -14,9 +14,8 @@ import torch
 from rasplab.base.atomic import write_atomic
 from rasplab.base.errors import FileError
 from rasplab.base.schema import array, integer, loads, number, row
-from rasplab.model.bridge import LensModel
+from rasplab.model.bridge import LensModel, plain_parameters
 from rasplab.model.checkpoint import unwritable
-from rasplab.model.native import plain_parameters
 from rasplab.model.recipe import Recipe, Trained, recipe_schema
 
 STATE, STATE_FORMAT = "resume.safetensors", "rasplab training state 1"

@@ -11,7 +11,7 @@ import rasplab
 from rasplab.base.errors import RaspValueError
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
-from rasplab.model.bridge import pattern_hook, resolve_device
+from rasplab.model.bridge import pattern_hook, plain_parameters, resolve_device
 from rasplab.model.native import fresh_model, load_weights
 from rasplab.program.domain import Domain
 from rasplab.program.zoo import entry
@@ -138,8 +138,10 @@ def test_logits_that_are_no_numbers_are_refused():
     with torch.no_grad():
         next(model.lens.parameters())[:] = float("nan")
     for answer in (lambda: model.run("ab"), lambda: model.run_hooked("ab", [])):
-        with pytest.raises(RaspValueError, match="logits hold nan or inf, in float32"):
+        with pytest.raises(RaspValueError, match="weights hold nan or inf, in tok_embed"):
             answer()
+    with pytest.raises(RaspValueError, match="logits hold nan or inf, in float32"):
+        model.decoded([torch.full((1, 2, 3), float("inf"))])
     weights.W_E[0, 0] = np.nan
     with pytest.raises(RaspValueError, match="weights hold nan or inf, in tok_embed"):
         load_weights(weights, LETTERS, Readout(("x", "y", "z")), "cpu")
@@ -187,15 +189,15 @@ def test_a_model_cast_below_its_certificate_says_so_once(cast):
         assert model.run("abab") == [2, 2, 2, 2]
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_weights_that_become_nan_in_memory_are_refused_when_run(value):
-    """Every parameter that takes part in the answer, one at a time."""
+    """A single entry of every parameter, also where no logit shows it; the message has its name."""
     about = entry("hist")
     model = compile_program(load(about.path), about.domain).to_model("cpu")
-    for parameter in model.lens.original_model.parameters():
+    for name, parameter in plain_parameters(model.lens).items():
         before = parameter.data.clone()
-        parameter.data.fill_(value)
-        with pytest.raises(RaspValueError, match="logits hold nan or inf"):
+        parameter.data.view(-1)[-1] = value
+        with pytest.raises(RaspValueError, match=f"weights hold nan or inf, in {name}"):
             model.run("abab")
         parameter.data.copy_(before)
     assert model.run("abab") == [2, 2, 2, 2]

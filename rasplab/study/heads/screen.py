@@ -18,9 +18,8 @@ from rasplab.base.arguments import INT, MODEL, PROGRAM, SEED, shown, takes, whol
 from rasplab.base.errors import RaspValueError
 from rasplab.base.rng import stream
 from rasplab.base.text import lined_up
-from rasplab.model.bridge import LensModel
+from rasplab.model.bridge import LensModel, require_numbers
 from rasplab.model.interventions import value_norms
-from rasplab.model.native import require_numbers
 from rasplab.program.graph import Program, effective_selectors
 from rasplab.program.inputs import even_ids
 from rasplab.program.semantics import Semantics

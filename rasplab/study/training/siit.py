@@ -31,8 +31,8 @@ from rasplab.circuit.patching.pairs import Pairs, draw_longer
 from rasplab.compiler.compiled import Compiled
 from rasplab.compiler.pipeline import compile_program
 from rasplab.lang.loading import load
-from rasplab.model.bridge import LensModel
-from rasplab.model.native import fresh_model, plain_parameters
+from rasplab.model.bridge import LensModel, plain_parameters
+from rasplab.model.native import fresh_model
 from rasplab.model.recipe import Trained
 from rasplab.model.threads import few_threads
 from rasplab.program.domain import Domain

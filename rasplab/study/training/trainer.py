@@ -24,9 +24,9 @@ from rasplab.base.arguments import FLAG, PATH, TEXT, optional, takes
 from rasplab.base.atomic import writable
 from rasplab.base.errors import RaspError, RaspValueError
 from rasplab.base.rng import stream
-from rasplab.model.bridge import LensModel
+from rasplab.model.bridge import LensModel, plain_parameters, require_numbers
 from rasplab.model.checkpoint import require_place, save_model
-from rasplab.model.native import fresh_model, plain_parameters, require_numbers
+from rasplab.model.native import fresh_model
 from rasplab.model.recipe import Recipe, Trained
 from rasplab.model.recipe import recipe as recipe_of
 from rasplab.model.threads import few_threads
