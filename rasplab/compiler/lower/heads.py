@@ -121,8 +121,9 @@ class Attention:
         """Relative error of what a head carries, from errors of its scores.
 
         A single selected key has all of the weight whatever its score. In a mean, scores off by e
-        change each key's weight by a factor of at most exp(2e), about 1 + 2e. Beyond an eighth of
-        the gap nothing is guaranteed, and the whole value counts as error.
+        shift the log-odds of any set of keys by at most 2e, and so its share by tanh(e/2): all
+        shares together change by at most 2 tanh(e/2), which is below 2e. Beyond an eighth of the
+        gap nothing is guaranteed, and the whole value counts as error.
         """
         if head.error > self.score_gap / 8:
             return 1.0
@@ -192,13 +193,13 @@ class Attention:
     ) -> CountedWidth:
         """The share u = 1/(1+w) of BOS, from values 1 at BOS and 0 at keys.
 
-        An error e of the scores multiplies the keys' weight w by at most exp(2e), which moves u by
-        2e u(1-u), and 1/u by 2e w. u(1-u) is at most 1/4, which bounds the error of the direction.
+        An error e of the scores shifts the log-odds of u by at most 2e, and so u by at most
+        (exp(2e) - 1) u(1-u), and by tanh(e/2) < e/2 wherever it is: the error of the direction.
         """
         head = self._counting_head(leaf, selector, conjuncts, 1.0)
         leak = self._leak(head, self.count_gap)
         # u(1-u) <= u = 1/(1+most) at the largest width, where 1/u is steepest.
-        steepest = 2 * (head.error + 4 * self.stream.ulp + leak) / (1 + most)
+        steepest = (_drift(head.error) + 8 * self.stream.ulp + 2 * leak) / (1 + most)
         anywhere = head.error / 2 + 4 * self.stream.ulp + leak
         label = f"1/(1+{self.program.labels[leaf]})"
         least = int(self.value_sets.selectors.bounds(conjuncts).low.min())
@@ -212,8 +213,8 @@ class Attention:
         """The width w, a signed sum over one head per term.
 
         With BOS weight E and value E at keys, a head gives E * w/(E + w), which is w off by less
-        than w^2/E, and by 2 e w for an error e of scores. E is a whole power of e = 2.718..., so
-        that ln E, the score of BOS above the keys, is exact; and no larger than the dtype can use:
+        than w^2/E, and by (exp(2e) - 1) w for an error e of scores. E is a whole power of 2.718...,
+        so that ln E, the score of BOS above the keys, is exact; and no larger than the dtype uses:
         values of size E would leave a rotated residual stream no digits for the others.
         """
         total, error = LinearForm(), 0.0
@@ -221,7 +222,7 @@ class Attention:
         for (sign, conjuncts), top in zip(terms, most, strict=True):
             weight = float(np.exp(np.ceil(np.log(max(top, 1) / max(self.stream.ulp, FINE_WIDTH)))))
             head = self._counting_head(leaf, selector, conjuncts, weight)
-            rounding = 2 * head.error + 8 * self.stream.ulp
+            rounding = _drift(head.error) + 8 * self.stream.ulp
             leak = self._leak(head, self.count_gap)
             term_error = top * rounding + top**2 / weight + leak
             label = self._term_label(leaf, sign, len(terms))
@@ -256,7 +257,7 @@ class Attention:
         if leaf not in head.nodes:
             head.nodes.append(leaf)
         leak = self._leak(head, self.count_gap)
-        rounding = 2 * head.error + 8 * self.stream.ulp + most / weight
+        rounding = _drift(head.error) + 8 * self.stream.ulp + most / weight
         error = most * (self.stream.error(value) + size * rounding)
         error += size * leak + weight * at_bos
         label = self.program.labels[leaf]
@@ -365,3 +366,11 @@ class Attention:
             if not (exact_q and exact_k):
                 error += stream.ulp * size_q * size_k
         return error
+
+
+def _drift(error: float) -> float:
+    """Relative error of a key's weight beside BOS where scores are off by `error`.
+
+    Both scores may be off, so the weight changes by a factor of at most exp(2 error).
+    """
+    return float(np.expm1(min(2 * error, 700.0)))  # beyond 700 no float64 holds it

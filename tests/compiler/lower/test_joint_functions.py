@@ -81,6 +81,6 @@ def test_a_joint_function_is_refused_by_memory_alone():
     assert compile_program(program, domain).n_params
     with (
         rasplab.limit(memory=300_000),
-        pytest.raises(CompileError, match=r"[0-9]+ (neurons|combinations), .* GiB"),
+        pytest.raises(CompileError, match=r"[0-9]+ (neurons|combinations), .* [KM]iB"),
     ):
         compile_program(program, domain)
