@@ -275,7 +275,7 @@ def _finite(logits: torch.Tensor) -> torch.Tensor:
     return logits
 
 
-def plain_parameters(lens: Any) -> dict[str, Float[Tensor, ...]]:
+def plain_parameters(lens: Any) -> dict[str, Float[Tensor, "*_"]]:
     """The native module's parameters by name, without the prefixes of the bridge's wrappers."""
     return {
         name.replace("_original_component.", ""): p
