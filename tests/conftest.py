@@ -1,10 +1,11 @@
 """What all tests share: array shapes and types are checked wherever a module declares them."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.shape_checks import check_annotations
+from support.shape_checks import check_annotations, unchecked
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "rasplab"
@@ -22,6 +23,14 @@ os.environ["RASPLAB_CHECK_STAGES"] = "1"
 
 # Installed before any test imports the package: beartype then checks arguments and results.
 check_annotations(modules_with_shapes())
+
+
+@pytest.fixture
+def unchecked_annotations() -> Iterator[None]:
+    """For long tests whose functions other tests call: checks take a third of their time."""
+    with unchecked():
+        yield
+
 
 LONGEST = (
     "apps/notebook/test_extension.py",

@@ -285,12 +285,13 @@ def plain_parameters(lens: Any) -> dict[str, Float[Tensor, "*_"]]:
 
 def require_numbers(model: LensModel, hint: str = "train it again, with a lower lr") -> None:
     """Raise RaspValueError where a weight is nan or infinite: all comparisons would be false."""
-    parameters = plain_parameters(model.lens)
-    # the least and the largest, on the device: one answer of it for all parameters
-    ends = [end.double() for p in parameters.values() for end in torch.aminmax(p.detach())]
-    if torch.isfinite(torch.stack(ends)).all():
+    # nan and infinite weights make their sum so; one answer of the device for all parameters
+    parameters = model.lens.original_model.parameters()
+    sums = [p.detach().sum(dtype=torch.float64) for p in parameters]
+    if torch.isfinite(torch.stack(sums)).all():
         return
-    name = next(n for n, p in parameters.items() if not torch.isfinite(p).all())
+    named = plain_parameters(model.lens).items()
+    name = next(n for n, p in named if not torch.isfinite(p).all())
     raise RaspValueError(f"the model's weights hold nan or inf, in {name}", hint=hint)
 
 

@@ -160,6 +160,7 @@ def rules() -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.usefixtures("unchecked_annotations")
 def test_generated_programs_reach_every_rule():
     """Every function of the compiler's rules runs while generated programs compile."""
     missed = rules()
@@ -320,6 +321,7 @@ def test_a_broken_rule_is_noticed(monkeypatch, name):
         assert noticed()
 
 
+@pytest.mark.usefixtures("unchecked_annotations")
 def test_without_a_mutation_nothing_is_noticed():
     """The same programs are right when nothing is broken (a part of them: all are elsewhere)."""
     for program, domain in [*(random_program(s, size=12) for s in range(30)), *special()]:

@@ -123,6 +123,7 @@ def test_evidence_prints_and_serialises():
     assert "L0H0 implements same" in str(one)
 
 
+@pytest.mark.usefixtures("unchecked_annotations")
 def test_the_induction_model_has_the_textbook_circuit():
     """Heads of layer 0 look one token back together, those of layer 1 behind a repeat."""
     model = load_model(zoo.shipped("circuits") / "trained" / "induction", "cpu")
