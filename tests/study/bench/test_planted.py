@@ -43,6 +43,7 @@ def test_plants_compute_their_program(name):
     assert verify(plant.model, max_inputs=300, program=plant.program).ok
 
 
+@pytest.mark.usefixtures("unchecked_annotations")
 @pytest.mark.parametrize("name", ["three voters", "read at BOS", "a head for a rare token"])
 def test_a_plant_is_judged_without_a_false_verdict(name):
     """The rows again, with fewer pairs."""

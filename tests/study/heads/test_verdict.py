@@ -41,6 +41,7 @@ def implementing(evidence):
     return {node: heads for node, heads in by_node.items() if heads}
 
 
+@pytest.mark.usefixtures("unchecked_annotations")
 @pytest.mark.parametrize("name", CALIBRATED)
 def test_the_true_heads_implement_and_no_other(name):
     """Rotated, heads shuffled, and beside decoys that attend alike: the verdicts are the layout."""
