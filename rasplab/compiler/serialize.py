@@ -71,7 +71,6 @@ NODE_TYPES: dict[str, Callable[..., Node]] = {
 
 
 @takes(folder=PATH, force=FLAG)
-@takes(folder=PATH, force=FLAG)
 def save(compiled: Compiled, folder: str | Path, force: bool = False) -> None:
     """Write both files into `folder`, which is made if needed; no reader sees half of a model.
 

@@ -19,7 +19,14 @@ from jaxtyping import Float, Int
 
 from rasplab.compiler.infer.kinds import has_large_int
 from rasplab.compiler.infer.leaf_tables import Affine, LeafTables
-from rasplab.compiler.infer.ranges import MAX_DENOMINATOR, Range, as_value, common_unit, decimal
+from rasplab.compiler.infer.ranges import (
+    EXACT,
+    MAX_DENOMINATOR,
+    Range,
+    as_value,
+    common_unit,
+    decimal,
+)
 from rasplab.compiler.infer.values import Fault, Result, as_number, elementwise_or_fault
 from rasplab.program.functions import PREDICATES
 from rasplab.program.graph import Aggregate, Constant, Map, Program
@@ -192,7 +199,7 @@ def _is_exact(tables: LeafTables, i: int) -> bool:
     if isinstance(node, Map) and node.fn in ("neg", "pos"):
         return _is_exact(tables, node.args[0])
     if i in tables.ranges:
-        whole = tables.ranges[i].is_whole and tables.rounding(i).absolute == 0
+        whole = tables.ranges[i].is_whole and tables.rounding(i) == EXACT
         return whole or (isinstance(node, Aggregate) and _averages(tables, node))
     return i in tables.sets and _fractions(tables.sets[i].values) is not None
 

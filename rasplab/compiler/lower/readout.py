@@ -133,9 +133,8 @@ def _check_rounding(lowering: Lowering, output: int) -> None:
     if bound.relative <= ROUNDING:
         return
     held = value_sets.range(output)
-    least = max(
-        MIN_SCALE, as_float(max(held.low, -held.high))
-    )  # 0 and below where both signs occur
+    # how near to 0 the numbers come; 0 or less where both signs occur
+    least = max(MIN_SCALE, as_float(max(held.low, -held.high)))
     if bound.absolute > ROUNDING * least:
         raise CompileError(
             f"{value_sets.program.labels[output]!r} is a small difference of large numbers: the "
