@@ -6,7 +6,8 @@ that was stopped goes on where it was. Delete circuits/calibration.json to measu
 The planted models come first, and go to circuits/planted.json and circuits/planted.md.
 
 The rules of the verdicts were chosen with these models in view. `--group tasks --seed 2 --file
-out/calibration_tasks.json` judges the 70 programs of circuits/tasks instead, which were not.
+out/calibration_tasks.json` judges those of circuits/tasks instead that read a selector, which were
+not.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--group", choices=["zoo", "tasks"], default="zoo")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error(f"--seed is {options.seed}; it has to be at least 0")
     path, group = options.file, options.group
     if group == "zoo":
         measure_planted(path.with_name("planted.json"))
